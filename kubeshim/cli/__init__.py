@@ -1,0 +1,1 @@
+"""The ``kubeshim`` command, a file a verb."""

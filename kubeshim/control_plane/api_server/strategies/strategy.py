@@ -1,0 +1,85 @@
+"""The rules of a kind on its way into the store, and the base that fits most kinds.
+
+The verbs call, in this order: decode and default → mutating admission → ``prepare_for_*`` → ``validate*`` →
+validating admission → ``allocate`` → store → (on failure) the undo that ``allocate`` gave. ``prepare_*`` change
+the object in place; ``validate*`` return what is wrong and change nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.machinery import errors, objects, resources
+
+
+class Strategy:
+    """Base: no special rules."""
+
+    allow_create_on_update = False
+    """Whether PUT and apply-less PATCH of a missing name create it."""
+    allow_unconditional_update = True
+    """Whether an update may come without a resourceVersion."""
+    has_status = True
+    """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
+
+    def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
+        """Resets what a client may not set; the base drops ``status`` of kinds with a status subresource."""
+        if "status" in resource.subresources and self.has_status:
+            obj.pop("status", None)
+
+    def prepare_for_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
+        """Puts back what this endpoint may not change; the base restores ``status``."""
+        if "status" in resource.subresources and self.has_status:
+            obj.pop("status", None)
+            if "status" in old:
+                obj["status"] = old["status"]
+
+    def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
+        """The status endpoint: everything but ``status`` and managedFields is the old object's.
+
+        Metadata stays the old one's too, except labels/annotations where a kind says so.
+        """
+        for field in set(obj) | set(old):
+            if field in ("status", "metadata", "apiVersion", "kind"):
+                continue
+            if field in old:
+                obj[field] = old[field]
+            else:
+                del obj[field]
+
+    def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
+        """What is wrong with a new object, beyond metadata and schema."""
+        return []
+
+    def validate_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        """What is wrong with a change. ``validate`` is called on the new object as well."""
+        return []
+
+    def validate_status_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return []
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        """Texts for ``Warning`` headers."""
+        return []
+
+    def grace_period(self, obj: objects.Object, options: dict[str, Any]) -> int:
+        """Seconds between the delete request and removal; 0 removes at once. Pods have one, little else."""
+        return 0
+
+    def allocate(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
+        dry_run: bool,
+    ) -> Callable[[], None] | None:  # fmt: skip
+        """Takes what must be unique across objects (ClusterIPs, node ports); returns how to give it back."""
+        return None
+
+    def to_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
+        """From the served version to the stored one (``stored_as``); the base stores what is served."""
+        return obj
+
+    def from_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
+        return obj

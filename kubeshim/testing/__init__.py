@@ -1,0 +1,1 @@
+"""What users need to test against kubeshim. (The pytest plugin comes later.)"""
