@@ -263,7 +263,7 @@ class Runtime(Protocol):
     def update_resources(self, container_id: str, resources: Resources) -> None: ...
 
     def logs(self, container_id: str, options: LogOptions) -> Iterator[tuple[str, bytes]]:
-        """``("stdout"|"stderr", line with its newline)``; with timestamps each starts with an RFC 3339 time and a space."""
+        """``("stdout"|"stderr", line with its newline)``; timestamps put an RFC 3339 time and a space first."""
 
     def exec(
         self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
@@ -282,7 +282,7 @@ class Runtime(Protocol):
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None, progress: Callable[[str], None] | None = None
     ) -> str:
-        """Returns the image's id. ``auth`` has ``username``, ``password``, ``serveraddress``, ``identitytoken``, ``auth``."""
+        """Returns the image id. ``auth`` has ``username``, ``password``, ``serveraddress``, ``identitytoken``."""
 
     def image(self, reference: str) -> Image | None: ...
 
