@@ -1,0 +1,134 @@
+import base64
+import datetime
+import os
+import ssl
+
+import pytest
+import yaml
+from cryptography import x509
+
+from kubeshim import clock, pki
+
+
+def create(tmp_path, **options):
+    return pki.create_all(tmp_path / "pki", server="https://127.0.0.1:6443", **options)
+
+
+def subject(certificate):
+    return [attribute.value for attribute in certificate.subject]
+
+
+def client_certificate(path):
+    user = yaml.safe_load(path.read_bytes())["users"][0]["user"]
+    return x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+
+
+def alternative_names(path):
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    return pki._alternative_names(certificate)
+
+
+def test_a_cluster_has_its_certificates_and_nobody_else_can_read_them(tmp_path):
+    old = os.umask(0)
+    try:
+        files = create(tmp_path, nodes=[pki.Node("node-1", ("172.30.0.2",))], ips=("172.30.0.1",))
+    finally:
+        os.umask(old)
+    names, ips = alternative_names(files.pair("apiserver")[0])
+    assert set(names) >= {"kubernetes.default.svc.cluster.local", "localhost", "node-1", "kubernetes"}
+    assert set(ips) >= {"10.96.0.1", "127.0.0.1", "172.30.0.1"}
+    assert alternative_names(files.kubelet_serving("node-1")[0]) == (("node-1",), ("172.30.0.2",))
+    assert subject(client_certificate(files.kubeconfig("kubelet-node-1"))) == ["system:nodes", "system:node:node-1"]
+    assert subject(client_certificate(files.kubeconfig("admin"))) == ["system:masters", "kubernetes-admin"]
+    assert {path.stat().st_mode & 0o777 for path in files.directory.rglob("*") if path.is_file()} == {0o600}
+    ssl.create_default_context(cafile=str(files.ca)).load_cert_chain(*files.pair("apiserver"))
+
+
+def test_a_second_run_changes_nothing(tmp_path):
+    files = create(tmp_path, nodes=[pki.Node("a", ("10.0.0.1",))])
+    before = {path: path.read_bytes() for path in files.directory.rglob("*") if path.is_file()}
+    create(tmp_path)
+    assert {path: path.read_bytes() for path in files.directory.rglob("*") if path.is_file()} == before
+
+
+def test_a_new_name_widens_the_serving_certificate_under_the_same_ca(tmp_path):
+    files = create(tmp_path, nodes=[pki.Node("a")])
+    ca = files.ca.read_bytes()
+    create(tmp_path, nodes=[pki.Node("b")])
+    assert {"a", "b"} <= set(alternative_names(files.pair("apiserver")[0])[0])
+    assert files.ca.read_bytes() == ca
+
+
+def test_what_expires_soon_is_renewed(tmp_path):
+    files = create(tmp_path)
+    old = client_certificate(files.kubeconfig("scheduler"))
+    create(tmp_path, time_source=clock.FakeClock(clock.SYSTEM.now() + datetime.timedelta(days=340)))
+    assert client_certificate(files.kubeconfig("scheduler")).not_valid_after_utc > old.not_valid_after_utc
+
+
+def test_a_key_that_is_not_the_cas_is_refused_and_a_torn_pair_is_made_again(tmp_path):
+    files = create(tmp_path)
+    certificate, key = files.pair("apiserver")
+    key.write_bytes(files.pair("front-proxy-client")[1].read_bytes())
+    create(tmp_path)
+    ssl.create_default_context().load_cert_chain(certificate, key)
+    files.ca_key.write_bytes(key.read_bytes())
+    with pytest.raises(pki.PKIError, match="is not the key of"):
+        create(tmp_path)
+
+
+FOREIGN = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "preferences": {"colors": True},
+    "clusters": [{"name": "other", "cluster": {"server": "https://other"}}],
+    "users": [{"name": "other", "user": {"token": "t"}}],
+    "contexts": [{"name": "other", "context": {"cluster": "other", "user": "other"}}],
+    "current-context": "other",
+}
+
+
+def test_merging_keeps_foreign_entries_and_unmerging_restores_the_file(tmp_path):
+    admin = yaml.safe_load(create(tmp_path).kubeconfig("admin").read_bytes())
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(FOREIGN))
+    pki.merge_kubeconfig(path, admin, "kubeshim")
+    pki.merge_kubeconfig(path, admin, "kubeshim")
+    merged = yaml.safe_load(path.read_text())
+    assert merged["current-context"] == "kubeshim"
+    assert [one["name"] for one in merged["clusters"]] == ["other", "kubeshim"]
+    assert merged["preferences"] == {"colors": True}
+    pki.unmerge_kubeconfig(path, "kubeshim")
+    assert yaml.safe_load(path.read_text()) == FOREIGN
+    assert [one.name for one in tmp_path.iterdir() if "config" in one.name] == ["config"]
+
+
+def test_a_kubeconfig_that_only_we_were_in_goes_away(tmp_path):
+    admin = yaml.safe_load(create(tmp_path).kubeconfig("admin").read_bytes())
+    path = tmp_path / "home" / ".kube" / "config"
+    pki.merge_kubeconfig(path, admin, "one", owner=(os.getuid(), os.getgid()))
+    pki.merge_kubeconfig(path, admin, "two")
+    pki.unmerge_kubeconfig(path, "two")
+    assert yaml.safe_load(path.read_text())["current-context"] == "one"
+    pki.unmerge_kubeconfig(path, "one")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["{", "- a\n", "clusters: 3\n"])
+def test_a_file_that_is_no_kubeconfig_is_left_alone(tmp_path, content):
+    path = tmp_path / "config"
+    path.write_text(content)
+    with pytest.raises(pki.PKIError):
+        pki.merge_kubeconfig(path, pki.kubeconfig("https://x", b"ca", user="u"), "kubeshim")
+    assert path.read_text() == content
+
+
+def test_a_lock_left_by_a_dead_process_is_taken_over(tmp_path):
+    path = tmp_path / "config"
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    (tmp_path / "config.lock").write_text(str(pid))
+    pki.merge_kubeconfig(path, pki.kubeconfig("https://x", b"ca", user="u"), "kubeshim")
+    assert path.exists()
