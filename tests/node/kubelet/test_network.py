@@ -1,0 +1,192 @@
+"""The node's network with real namespaces: each is held by a process that only sleeps."""
+
+import contextlib
+import ipaddress
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from kubeshim.node import namespaces
+from kubeshim.node.kubelet import network, network_addresses, network_host, network_links, network_rules
+
+pytestmark = pytest.mark.filterwarnings("default::ResourceWarning")
+
+
+def test_addresses_are_handed_out_in_turn_and_found_again():
+    pool = network_addresses.AddressPool("10.1.0.0/29")
+    assert [pool.take(uid) for uid in "aab"] == ["10.1.0.2", "10.1.0.2", "10.1.0.3"]
+    pool.release("a")
+    assert pool.take("c") == "10.1.0.4"
+    assert pool.adopt("d", "10.1.0.2")
+    assert not pool.adopt("e", "10.1.0.2")
+    assert not pool.adopt("e", "10.2.0.2")
+    assert pool.take("f") == "10.1.0.5"
+    assert pool.take("g") == "10.1.0.6"
+    with pytest.raises(network_addresses.Exhausted, match="no IP addresses available"):
+        pool.take("h")
+    pool.release("b")
+    assert pool.take("h") == "10.1.0.3"
+
+
+def test_collisions_name_the_route():
+    routes = [
+        (ipaddress.IPv4Network("10.0.0.0/8"), "tun0", "10.0.0.1"),
+        (ipaddress.IPv4Network("192.168.1.0/24"), "eth0", ""),
+    ]
+    found = network_host.overlapping(routes, ("10.244.0.0/16", "172.30.0.0/24"))
+    assert found == ["10.244.0.0/16 overlaps the route to 10.0.0.0/8 via 10.0.0.1 on tun0"]
+
+
+def test_publishing_changes_only_what_differs():
+    one = network_rules.HostPort("u1", "tcp", "", 80, "10.1.0.2", 8080)
+    two = network_rules.HostPort("u2", "udp", "127.0.0.1", 53, "10.1.0.3", 53)
+    assert network_rules.nft_publish([one], [one, two]) == (
+        'add element ip kubeshim-pods ports-of-address { 127.0.0.1 . udp . 53 comment "u2" : 10.1.0.3 . 53 }\n'
+        'add element ip kubeshim-pods hairpin { 10.1.0.3 . 10.1.0.3 comment "u2" }\n'
+    )
+    assert "delete element ip kubeshim-pods ports { tcp . 80 }" in network_rules.nft_publish([one, two], [two])
+
+
+def test_iptables_text_reads_back():
+    ports = [
+        network_rules.HostPort("u1", "tcp", "", 80, "10.1.0.2", 8080),
+        network_rules.HostPort("u2", "udp", "127.0.0.1", 53, "10.1.0.3", 53),
+    ]
+    text = network_rules.iptables_restore("10.1.0.0/24", ["10.0.0.0/8"], ports)
+    assert network_rules.from_iptables_save(text) == ports
+
+
+@contextlib.contextmanager
+def namespace():
+    """The pid of a process in a network namespace of its own."""
+    process = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo ready; exec sleep 120"], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def node():
+    """A 'host' and a 'node' namespace joined by a link, so that the machine's own routes stay untouched."""
+    with namespace() as host, namespace() as holder:
+        in_host = lambda function: namespaces.run_in(namespaces.of_process(host), function)  # noqa: E731
+
+        def join():
+            network_links.create_pair("kst-h", 1500, "eth0", holder)
+            with network_links.netlink() as link:
+                link.addr("add", index=network_links.index_of(link, "kst-h"), address="172.31.77.1", prefixlen=24)
+
+        in_host(join)
+
+        def configure():
+            with network_links.netlink() as link:
+                index = network_links.index_of(link, "eth0")
+                link.addr("add", index=index, address="172.31.77.2", prefixlen=24)
+                link.link("set", index=index, state="up")
+                link.route("add", dst="default", gateway="172.31.77.1")
+
+        namespaces.run_in(namespaces.of_process(holder), configure)
+        in_host(lambda: network_host.protect_ranges("10.199.0.0/16", "10.198.0.0/16"))
+        made = network.NodeNetwork(holder, "172.31.77.2", "10.199.0.0/16", "10.198.0.0/16", "172.31.77.1")
+        in_host(lambda: made.set_up("10.199.3.0/24"))
+        yield made, in_host
+        made.close()
+
+
+def serve(run):
+    """A TCP echo of the peer's address in a namespace; returns the port."""
+    listener = run(lambda: socket.create_server(("0.0.0.0", 0)))
+
+    def loop():
+        with listener:
+            while True:
+                try:
+                    connection, peer = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(peer[0].encode())
+
+    threading.Thread(target=loop, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def ask(run, address, port):
+    def call():
+        with socket.create_connection((address, port), timeout=2) as connection:
+            return connection.recv(100).decode()
+
+    return run(call)
+
+
+@pytest.mark.root
+def test_pods_reach_each_other_and_keep_their_address(node):
+    made, in_host = node
+    with namespace() as first, namespace() as second:
+        for _ in range(2):  # idempotent
+            made.attach(first, "10.199.3.2", "uid-1")
+            made.attach(second, "10.199.3.3", "uid-2", [network.HostPort("uid-2", "tcp", "", 8088, "10.199.3.3", 0)])
+        assert made.pod_address(first) == "10.199.3.2"
+        in_first = lambda function: made.run_in_pod(first, function)  # noqa: E731
+        in_second = lambda function: made.run_in_pod(second, function)  # noqa: E731
+        port = serve(in_second)
+        assert ask(in_first, "10.199.3.3", port) == "10.199.3.2"
+        assert ask(made.run_in_node, "10.199.3.3", port) == "172.31.77.2"
+        assert ask(in_host, "10.199.3.3", port) == "172.31.77.1"
+        host_port = serve(in_host)
+        assert ask(in_first, "172.31.77.1", host_port) == "10.199.3.2"
+        made.attach(second, "10.199.3.3", "uid-2", [network.HostPort("uid-2", "tcp", "", 8088, "10.199.3.3", port)])
+        assert ask(in_host, "172.31.77.2", 8088) == "172.31.77.1"
+        assert ask(in_first, "172.31.77.2", 8088) == "10.199.3.2"
+        assert ask(in_second, "172.31.77.2", 8088) == "172.31.77.2"
+        assert ask(made.run_in_node, "127.0.0.1", 8088) == "172.31.77.2"
+        again = network.NodeNetwork(None, "172.31.77.2", "10.199.0.0/16", "10.198.0.0/16", "172.31.77.1")
+        again._path = made._path
+        in_host(lambda: again.set_up("10.199.3.0/24"))
+        assert ask(in_host, "172.31.77.2", 8088) == "172.31.77.1", "a restart finds published ports"
+        again.detach("uid-2")
+        again.close()
+        with pytest.raises(ConnectionRefusedError):
+            ask(in_host, "172.31.77.2", 8088)
+        with pytest.raises(OSError, match="No route to host|Network is unreachable"):
+            ask(in_first, "10.199.3.99", port)
+        with pytest.raises(OSError):
+            ask(in_host, "10.199.4.1", port)
+
+
+@pytest.mark.root
+def test_a_new_sandbox_takes_over_the_link(node):
+    made, _ = node
+    with namespace() as old:
+        made.attach(old, "10.199.3.9", "uid-9")
+        with namespace() as new:
+            made.attach(new, "10.199.3.9", "uid-9")
+            assert made.pod_address(new) == "10.199.3.9"
+            port = serve(lambda function: made.run_in_pod(new, function))
+            assert ask(made.run_in_node, "10.199.3.9", port) == "172.31.77.2"
+
+
+@pytest.mark.root
+def test_peers_are_routed_and_forgotten(node):
+    made, _ = node
+    made.set_peers({"10.199.3.0/24": "172.31.77.2", "10.199.4.0/24": "172.31.77.3"})
+    through = {str(route[0]): route[2] for route in made.run_in_node(network_links.routes)}
+    assert through["10.199.4.0/24"] == "172.31.77.3"
+    made.set_peers({})
+    assert "10.199.4.0/24" not in {str(route[0]) for route in made.run_in_node(network_links.routes)}
+
+
+@pytest.mark.root
+def test_ranges_are_protected_and_released(node):
+    _, in_host = node
+    assert any("10.198.0.0/16 overlaps" in line for line in in_host(lambda: network_host.collisions("10.198.0.0/16")))
+    in_host(lambda: network_host.remove_node_routes("10.199.3.0/24", "10.198.0.0/16", "172.31.77.2"))
+    in_host(lambda: network_host.unprotect_ranges("10.199.0.0/16", "10.198.0.0/16"))
+    in_host(lambda: network_host.unprotect_ranges("10.199.0.0/16", "10.198.0.0/16"))
+    assert in_host(lambda: network_host.collisions("10.198.0.0/16", "10.199.0.0/16")) == []
