@@ -1,0 +1,36 @@
+# One word each. VENV and NAME can be given: make up NAME=other
+VENV ?= .venv
+NAME ?= kubeshim
+PYTEST = $(VENV)/bin/python -m pytest
+
+.PHONY: up down test check format bench images
+
+up:  ## install what is missing, then start the cluster
+	@VENV=$(VENV) tools/setup.sh run
+	@$(VENV)/bin/kubeshim up --name $(NAME)
+
+down:  ## remove the cluster and everything of it
+	@if [ -x $(VENV)/bin/kubeshim ]; then $(VENV)/bin/kubeshim down --name $(NAME); else echo "nothing is installed"; fi
+
+check: ## style, types, import contracts
+	@VENV=$(VENV) tools/setup.sh test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: check  ## everything: checks, then all tests, the expensive ones last
+	tools/engine.sh
+	$(PYTEST) -q -m "not e2e"
+	$(PYTEST) -q -m e2e tests/e2e tests/conformance
+
+format:
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+images: ## the images of the examples, made from Debian's busybox
+	examples/images/build.sh
+
+bench: ## the figures of README's performance section
+	@VENV=$(VENV) tools/setup.sh test
+	$(VENV)/bin/python -m tests.benchmarks

@@ -1,0 +1,56 @@
+"""Start a cluster, take over what still runs of it, or bring it back after a reboot.
+
+  sudo kubeshim up
+  sudo kubeshim up --name other --nodes 2
+  sudo kubeshim up --config cluster.json
+
+The kubeconfig of the calling user gets a context of the cluster's name and uses it.
+"""
+
+import argparse
+import pathlib
+import time
+
+from kubeshim.cli import output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", default="kubeshim", help="name of the cluster (default: %(default)s)")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="number of nodes (default: 1)")
+    parser.add_argument("--port", type=int, default=0, help="port of the API server (default: 6443, or a free one)")
+    parser.add_argument("--config", type=pathlib.Path, metavar="FILE", help="configuration file (JSON)")
+    parser.add_argument("--pod-range", default="", metavar="CIDR", help="addresses of pods (default: 10.244.0.0/16)")
+    parser.add_argument("--service-range", default="", metavar="CIDR", help="of Services (default: 10.96.0.0/16)")
+    parser.add_argument("--node-range", default="", metavar="CIDR", help="of nodes (default: 172.30.0.0/24)")
+    parser.add_argument("--kubeconfig", type=pathlib.Path, metavar="FILE", help="where to put the context")
+    parser.add_argument("--no-kubeconfig", action="store_true", help="leave the user's kubeconfig alone")
+
+
+def run(options: argparse.Namespace) -> int:
+    from kubeshim.cluster import configuration, host, ranges, up
+    from kubeshim.node.container_runtime import runtime
+
+    began = time.monotonic()
+    wanted = up.Options(
+        name=options.name,
+        config=options.config,
+        nodes=options.nodes,
+        port=options.port,
+        pod_range=options.pod_range,
+        service_range=options.service_range,
+        node_range=options.node_range,
+        kubeconfig=options.kubeconfig,
+        merge_kubeconfig=not options.no_kubeconfig,
+    )
+    try:
+        this = up.run(wanted, output.step)
+    except (up.UpFailed, host.Unfit, configuration.ConfigurationError, ranges.RangeTaken, runtime.RuntimeFailure) as e:
+        return output.fail(e)
+    said = "was running already" if this.already_running else "is up"
+    print(f"\nCluster {options.name!r} {said} after {time.monotonic() - began:.1f} s.")
+    if wanted.merge_kubeconfig:
+        path, _ = up.user_kubeconfig(options.kubeconfig)
+        print(f"kubectl uses it now (kubeconfig {path}, context {options.name}): kubectl get pods -A")
+    else:
+        print(f"kubectl --kubeconfig {this.where.pki / 'admin.conf'} get pods -A")
+    return 0

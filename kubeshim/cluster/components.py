@@ -1,0 +1,64 @@
+"""Which processes a cluster is made of, and the sockets each is handed: pure descriptions for the supervisor."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from kubeshim.cluster import configuration, layout
+
+KUBELET_PORT = 10250
+DNS_PORT = 10053
+"""Of the node. Port 53 stays free for workloads; the kube-dns Service points here."""
+
+
+def command(component: str, where: layout.Layout, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "kubeshim", component, "--data-dir", str(where.directory), *arguments]
+
+
+def api_server(config: configuration.Configuration, where: layout.Layout) -> dict[str, Any]:
+    """Listens on loopback and on the nodes' network, which it advertises."""
+    return {
+        "name": "api-server",
+        "command": command("api-server", where),
+        "sockets": [
+            {"name": "api", "address": "127.0.0.1", "port": config.port},
+            {"name": "api", "address": config.ranges.gateway, "port": config.port},
+        ],
+        "stopSeconds": 10,
+    }
+
+
+def controller_manager(where: layout.Layout) -> dict[str, Any]:
+    """The controller manager and the scheduler in one process."""
+    return {
+        "name": "controller-manager",
+        "command": command("controller-manager", where, "--with-scheduler"),
+        "sockets": [],
+        "stopSeconds": 5,
+    }
+
+
+def agent(node: configuration.Node, holder_pid: int, where: layout.Layout) -> dict[str, Any]:
+    """The agent of a node: kubelet, kube-proxy and DNS. Its sockets belong to the node's network namespace."""
+    inside = {"netnsPid": holder_pid, "address": node.address}
+    return {
+        "name": f"agent-{node.name}",
+        "command": command("agent", where, "--node", node.name, "--holder-pid", str(holder_pid)),
+        "sockets": [
+            {"name": "kubelet", "port": KUBELET_PORT, **inside},
+            {"name": "dns-udp", "port": DNS_PORT, "type": "dgram", **inside},
+            {"name": "dns-tcp", "port": DNS_PORT, **inside},
+        ],
+        "stopSeconds": 15,
+    }
+
+
+def everything(
+    config: configuration.Configuration, where: layout.Layout, holders: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """In start order. Nodes whose holder is not yet running are left out."""
+    return [
+        api_server(config, where),
+        controller_manager(where),
+        *(agent(node, holders[node.name], where) for node in config.nodes if node.name in holders),
+    ]

@@ -1,0 +1,153 @@
+"""The cluster's configuration: what the user's ``cluster.json`` asks for, completed with what was chosen.
+
+The effective configuration is written into the cluster's directory at the first ``up`` and read by every
+component from there. Its schema is ``schemas/cluster.json``. Sections ``apiServer``, ``controllerManager``,
+``scheduler``, ``kubelet``, ``proxy`` and ``dns`` carry upstream's own option names; durations are Go's
+(``"40s"``, ``"1h30m"``).
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kubeshim import schemas
+from kubeshim.cluster import ranges
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+
+
+class ConfigurationError(Exception):
+    """What is wrong with ``cluster.json``, and where."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    name: str
+    address: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Configuration:
+    """An effective configuration."""
+
+    name: str
+    port: int
+    ranges: ranges.Ranges
+    domain: str
+    upstream_dns: bool
+    nodes: tuple[Node, ...]
+    sections: Mapping[str, Mapping[str, Any]]
+    """Options by component, as written."""
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        return self.sections.get(name, {})
+
+    @property
+    def network(self) -> str:
+        """Name of the Docker network the nodes stand on."""
+        return f"kubeshim-{self.name}" if self.name != "kubeshim" else "kubeshim"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """On everything made for this cluster."""
+        return {"io.kubeshim.cluster": self.name}
+
+
+def seconds(text: str) -> float:
+    """A Go duration in seconds; raises ``ConfigurationError``."""
+    found = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in found) != text or not found:
+        raise ConfigurationError(f"{text!r} is not a duration such as 40s or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+def read_user_file(path: pathlib.Path | None) -> dict[str, Any]:
+    """The user's file, checked against the schema; ``{}`` without one."""
+    if path is None:
+        return {}
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read {path}: {error}") from error
+    check(document, str(path))
+    return dict(document)
+
+
+def check(document: Any, where: str) -> None:
+    """Raises ``ConfigurationError`` naming the first field that is wrong."""
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(json.loads(schemas.path("cluster.json").read_text()))
+    for error in sorted(validator.iter_errors(document), key=lambda e: list(map(str, e.absolute_path))):
+        field = ".".join(map(str, error.absolute_path)) or "(top)"
+        raise ConfigurationError(f"{where}: {field}: {error.message}")
+
+
+def node_names(cluster: str, count: int) -> list[str]:
+    """``NAME-node-1``, or for a single node the cluster's own name with ``-node``."""
+    return [f"{cluster}-node"] if count == 1 else [f"{cluster}-node-{index + 1}" for index in range(count)]
+
+
+def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port: int, nodes: int) -> Configuration:
+    """The effective configuration out of the user's document and what was chosen."""
+    networking = document.get("networking", {})
+    return Configuration(
+        name=name,
+        port=port,
+        ranges=chosen,
+        domain=networking.get("dnsDomain", "cluster.local"),
+        upstream_dns=networking.get("upstreamDNS", True),
+        nodes=tuple(Node(n, chosen.node_address(index)) for index, n in enumerate(node_names(name, nodes))),
+        sections={
+            key: document[key]
+            for key in ("apiServer", "controllerManager", "scheduler", "kubelet", "proxy", "dns")
+            if key in document
+        },
+    )
+
+
+def save(configuration: Configuration, path: pathlib.Path) -> None:
+    """Writes it whole or not at all."""
+    document = {
+        "name": configuration.name,
+        "port": configuration.port,
+        "networking": {
+            "podSubnet": str(configuration.ranges.pods),
+            "serviceSubnet": str(configuration.ranges.services),
+            "nodeSubnet": str(configuration.ranges.nodes),
+            "dnsDomain": configuration.domain,
+            "upstreamDNS": configuration.upstream_dns,
+        },
+        "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
+        **configuration.sections,
+    }
+    temporary = path.with_suffix(".new")
+    with open(temporary, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+        json.dump(document, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: pathlib.Path) -> Configuration:
+    """Reads what ``save`` wrote."""
+    document = json.loads(path.read_text())
+    networking = document["networking"]
+    network = ranges.Network
+    return Configuration(
+        name=document["name"],
+        port=document["port"],
+        ranges=ranges.Ranges(
+            network(networking["podSubnet"]), network(networking["serviceSubnet"]), network(networking["nodeSubnet"])
+        ),
+        domain=networking["dnsDomain"],
+        upstream_dns=networking["upstreamDNS"],
+        nodes=tuple(Node(**node) for node in document["nodes"]),
+        sections={key: value for key, value in document.items() if key not in ("name", "port", "networking", "nodes")},
+    )

@@ -1,0 +1,165 @@
+"""Takes a cluster away, everything of it: what ``up`` made, in reverse.
+
+Nothing is taken on trust from the recorded state alone: containers are found by label, mounts by the kernel's own
+table, so that a cluster that died half-way goes as completely as one that ran well. The unreachable routes go last.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+from kubeshim.cluster import configuration, host, layout, processes
+from kubeshim.node.container_runtime import holders, runtime
+
+Report = Callable[[str, str, float], None]
+
+
+class Down:
+    """One run of ``down``."""
+
+    def __init__(self, name: str, kubeconfigs: list[pathlib.Path]) -> None:
+        self.name = name
+        self.kubeconfigs = kubeconfigs
+        self.where = layout.Layout.of(name)
+        self.warnings: list[str] = []
+        self.config: configuration.Configuration | None = None
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+            self.config = configuration.load(self.where.configuration)
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        yield "look for open connections", self.warn_of_connections
+        yield "stop the components", self.stop_processes
+        yield "remove containers and node network", self.remove_containers
+        yield "unmount volumes", self.unmount
+        yield "remove routes", self.remove_routes
+        yield "remove the kubeconfig context", self.remove_contexts
+        yield "remove files", self.remove_files
+
+    def warn_of_connections(self) -> str:
+        if self.config is None:
+            return "none"
+        chosen = self.config.ranges
+        found = host.connected([chosen.pods, chosen.services])
+        self.warnings += [f"still connected to an address of the cluster: {line}" for line in found]
+        return f"{len(found)} open" if found else "none"
+
+    def stop_processes(self) -> str:
+        processes.stop(self.where)
+        return "stopped"
+
+    def remove_containers(self) -> str:
+        engine = holders.connect()
+        if not holders.answers(engine):
+            self.warnings.append(
+                "the Docker engine does not run: its containers of this cluster, if any, are still there"
+            )
+            return "skipped"
+        holders.agree(engine)
+        found = holders.containers(engine, {"io.kubeshim.cluster": self.name})
+        # nodes last: the sandboxes' links end with their own namespaces
+        found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
+        for entry in found:
+            holders.remove_container(engine, entry["Id"])
+        for network in holders.networks(engine):
+            if (network.get("Labels") or {}).get("io.kubeshim.cluster") == self.name:
+                _patiently(lambda name=network["Name"]: holders.remove_network(engine, name))  # type: ignore[misc]
+        engine.close()
+        return f"{len(found)} containers"
+
+    def unmount(self) -> str:
+        count = 0
+        for point in mounts_below(str(self.where.directory), pathlib.Path("/proc/self/mountinfo").read_text()):
+            _umount(point)
+            count += 1
+        return f"{count} mounts"
+
+    def remove_routes(self) -> str:
+        if self.config is None:
+            return "none known"
+        from kubeshim.node.kubelet import network_host
+
+        chosen = self.config.ranges
+        network_host.unprotect_ranges(str(chosen.pods), str(chosen.services))
+        return f"{chosen.pods}, {chosen.services}"
+
+    def remove_contexts(self) -> str:
+        from kubeshim import pki
+
+        for path in self.kubeconfigs:
+            pki.unmerge_kubeconfig(path, self.name)
+        return self.name
+
+    def remove_files(self) -> str:
+        remove_cgroups(self.name)
+        if self.where.directory.exists():
+            shutil.rmtree(self.where.directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(layout.ROOT / f".{self.name}.lock")
+        if not layout.existing() and host.stop_engine():
+            return f"{self.where.directory}; stopped dockerd, which up had started"
+        with contextlib.suppress(OSError):
+            layout.ROOT.rmdir()
+        return str(self.where.directory)
+
+
+def remove(name: str, report: Report, kubeconfigs: list[pathlib.Path] | None = None) -> list[str]:
+    """Removes the cluster, or what is left of it; returns warnings. Nothing there is no error.
+
+    A step that fails does not keep the later ones from being tried; its error becomes a warning.
+    """
+    this = Down(name, kubeconfigs or [])
+    for title, step in this.steps():
+        began = time.monotonic()
+        try:
+            said = step()
+        except (OSError, runtime.RuntimeFailure, RuntimeError) as error:
+            this.warnings.append(f"{title}: {error}")
+            said = "failed"
+        report(title, said, time.monotonic() - began)
+    return this.warnings
+
+
+def mounts_below(directory: str, mountinfo: str) -> list[str]:
+    """Mount points inside ``directory``, deepest first, of ``/proc/self/mountinfo`` text."""
+    found = []
+    for line in mountinfo.splitlines():
+        point = line.split()[4].encode().decode("unicode_escape")
+        if point.startswith(directory + "/"):
+            found.append(point)
+    return sorted(found, key=len, reverse=True)
+
+
+def _umount(point: str) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(point.encode(), 2):  # MNT_DETACH: a process may still have its working directory there
+        code = ctypes.get_errno()
+        raise OSError(code, f"umount {point}: {os.strerror(code)}")
+
+
+def remove_cgroups(name: str) -> None:
+    """The empty groups that containers' cgroup parents leave behind, of every hierarchy."""
+    for root in pathlib.Path("/sys/fs/cgroup").glob(f"**/kubeshim-{name}"):
+        for path in sorted(root.rglob("*"), key=lambda p: len(p.parts), reverse=True):
+            if path.is_dir():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+        with contextlib.suppress(OSError):
+            root.rmdir()
+
+
+def _patiently(action: Callable[[], None], seconds: float = 10.0) -> None:
+    """Again while the engine says that containers it is about to remove still use the network."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            action()
+            return
+        except runtime.RuntimeFailure:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

@@ -1,0 +1,120 @@
+"""The machine under a cluster: is it fit, is the engine there, what does it route, who is still connected."""
+
+import ipaddress
+import json
+import os
+import pathlib
+import platform
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+
+from kubeshim import supervisor
+from kubeshim.cluster import layout, ranges
+from kubeshim.node.container_runtime import engine_http, holders
+
+
+class Unfit(Exception):
+    """This machine cannot run a cluster; the message says what to do."""
+
+
+def check() -> None:
+    """Linux and root, or ``Unfit``."""
+    if platform.system() != "Linux":
+        raise Unfit(f"kubeshim needs Linux; this is {platform.system()}. Use a Linux virtual machine.")
+    if os.geteuid() != 0:
+        raise Unfit("kubeshim up needs root, for network namespaces and mounts: run it with sudo.")
+
+
+def routed_networks() -> list[ranges.Network]:
+    return list(ranges.routed(pathlib.Path("/proc/net/route").read_text()))
+
+
+def free_port(preferred: int = 6443) -> int:
+    """A TCP port nobody listens on, ``preferred`` if possible."""
+    for port in (preferred, 0):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return int(sock.getsockname()[1])
+    raise Unfit("no TCP port is free for the API server")
+
+
+# -- the engine ------------------------------------------------------------------------------------------------
+
+
+def _record() -> pathlib.Path:
+    return layout.ROOT / ".dockerd.json"
+
+
+def ensure_engine(patience: float = 30.0) -> engine_http.Engine:
+    """A connection to a Docker engine that answers; starts one where none runs, and records that."""
+    found = holders.connect()
+    if holders.answers(found):
+        return found
+    if shutil.which("dockerd") is None:
+        raise Unfit("the Docker engine is not installed: apt-get install docker.io (or run make up, which does it)")
+    if pathlib.Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "start", "docker"], check=True)
+    else:
+        _start_engine()
+    deadline = time.monotonic() + patience
+    while not holders.answers(found):
+        if time.monotonic() > deadline:
+            raise Unfit("dockerd was started but does not answer; see /var/log/dockerd.log")
+        time.sleep(0.05)
+    return found
+
+
+def _start_engine() -> None:
+    layout.ROOT.mkdir(parents=True, exist_ok=True)
+    with open("/var/log/dockerd.log", "ab") as log:
+        process = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+    _record().write_text(json.dumps({"pid": process.pid, "startTime": supervisor.start_time(process.pid)}))
+
+
+def stop_engine() -> bool:
+    """Stops the dockerd that ``ensure_engine`` started, when no cluster is left; says whether it did."""
+    try:
+        entry = json.loads(_record().read_text())
+    except FileNotFoundError:
+        return False
+    running = supervisor.is_running(entry)
+    if running:
+        descriptor = os.pidfd_open(entry["pid"])
+        os.kill(entry["pid"], 15)
+        select.select([descriptor], [], [], 30)
+        os.close(descriptor)
+    _record().unlink()
+    return running
+
+
+# -- connections -----------------------------------------------------------------------------------------------
+
+
+def connected(networks: Iterable[ranges.Network], table: str | None = None) -> list[str]:
+    """Established TCP connections from this host into ``networks``, as ``LOCAL → REMOTE``."""
+    wanted = list(networks)
+    text = pathlib.Path("/proc/net/tcp").read_text() if table is None else table
+    found = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 4 or fields[3] != "01":
+            continue
+        local, remote = _endpoint(fields[1]), _endpoint(fields[2])
+        if any(remote[0] in network for network in wanted):
+            found.append(f"{local[0]}:{local[1]} → {remote[0]}:{remote[1]}")
+    return found
+
+
+def _endpoint(text: str) -> tuple[ipaddress.IPv4Address, int]:
+    address, _, port = text.partition(":")
+    return ipaddress.IPv4Address(int(address, 16).to_bytes(4, "little")), int(port, 16)

@@ -1,0 +1,300 @@
+"""Brings a cluster up: an ordered list of steps, each of which finds what is there and adds what is missing.
+
+So the same list starts a new cluster, takes over components after the supervisor died, and brings a cluster back
+with its state after a reboot. If a step of a *new* cluster fails, all is undone by ``down``.
+
+Order matters twice: the ranges are made unreachable before anything could send to them, and the API server starts
+as early as it can (its sockets need only the node network), because everything else waits for it.
+"""
+
+import concurrent.futures
+import dataclasses
+import fcntl
+import os
+import pathlib
+import pwd
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, processes, ranges
+from kubeshim.node.container_runtime import engine_http, holders
+
+READY_SECONDS = 60.0
+
+
+class UpFailed(Exception):
+    """A step failed; the message says which, why, and what to do."""
+
+
+@dataclasses.dataclass(slots=True)
+class Options:
+    """What the user asked for on the command line."""
+
+    name: str
+    config: pathlib.Path | None = None
+    nodes: int = 1
+    port: int = 0
+    pod_range: str = ""
+    service_range: str = ""
+    node_range: str = ""
+    kubeconfig: pathlib.Path | None = None
+    """Where to merge the context; None for the calling user's own file."""
+    merge_kubeconfig: bool = True
+
+
+class Up:
+    """One run of ``up``. Attributes are filled by the steps, in order."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.where = layout.Layout.of(options.name)
+        self.engine: engine_http.Engine
+        self.config: configuration.Configuration
+        self.fresh = not self.where.configuration.exists()
+        self.holders: dict[str, int] = {}
+        self.admin: api.API
+        self.already_running = False
+
+    # -- steps, in order ---------------------------------------------------------------------------------------
+
+    def check_machine(self) -> str:
+        host.check()
+        self.engine = host.ensure_engine()
+        found = holders.agree(self.engine)
+        return f"Docker {found.engine_version}, cgroup v{found.cgroup_version}"
+
+    def choose(self) -> str:
+        if not self.fresh:
+            self.config = configuration.load(self.where.configuration)
+            if self.options.config or self.options.pod_range or self.options.service_range or self.options.node_range:
+                raise UpFailed(
+                    f"cluster {self.options.name!r} exists already; its configuration cannot change. "
+                    f"Remove it first: kubeshim down --name {self.options.name}"
+                )
+            return self._summary()
+        document = configuration.read_user_file(self.options.config)
+        networking = document.get("networking", {})
+        chosen = ranges.choose(
+            self._used(),
+            pods=self.options.pod_range or networking.get("podSubnet", ""),
+            services=self.options.service_range or networking.get("serviceSubnet", ""),
+            nodes=self.options.node_range or networking.get("nodeSubnet", ""),
+        )
+        port = self.options.port or host.free_port()
+        self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
+        self.where.prepare()
+        configuration.save(self.config, self.where.configuration)
+        return self._summary()
+
+    def _summary(self) -> str:
+        chosen = self.config.ranges
+        return f"pods {chosen.pods}, services {chosen.services}, nodes {chosen.nodes}"
+
+    def _used(self) -> list[ranges.Network]:
+        used = host.routed_networks()
+        for network in holders.networks(self.engine):
+            for entry in (network.get("IPAM") or {}).get("Config") or ():
+                if ":" not in entry.get("Subnet", ":"):
+                    used.append(ranges.Network(entry["Subnet"], strict=False))
+        for other in layout.existing():
+            theirs = configuration.load(layout.Layout.of(other).configuration).ranges
+            used += [theirs.pods, theirs.services, theirs.nodes]
+        return used
+
+    def make_identities_and_network(self) -> str:
+        """Keys and the Docker network do not need each other; the engine works while we compute."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            network = pool.submit(self._make_network)
+            self._make_identities()
+            network.result()
+        return f"in {self.where.pki}"
+
+    def _make_network(self) -> None:
+        chosen = self.config.ranges
+        # a link's name has 15 bytes at most
+        bridge = "ks-" + self.config.network.removeprefix("kubeshim-")[:8] + f"-{chosen.nodes[0].packed[2]}"
+        holders.ensure_network(
+            self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge[:15]
+        )
+
+    def _make_identities(self) -> None:
+        from kubeshim import pki
+
+        chosen = self.config.ranges
+        pki.create_all(
+            self.where.pki,
+            server=f"https://127.0.0.1:{self.config.port}",
+            service_range=str(chosen.services),
+            cluster_domain=self.config.domain,
+            nodes=[pki.Node(node.name, (node.address,)) for node in self.config.nodes],
+            ips=[chosen.gateway],
+            cluster_name=self.config.name,
+        )
+
+    def start_api_server(self) -> str:
+        self.already_running = all(self._running_now()) and bool(self._running_now())
+        if not self.already_running:
+            current = processes.wanted(self.where)
+            first = components.api_server(self.config, self.where)
+            processes.want(self.where, [first, *(c for c in current if c["name"] != first["name"])])
+        return f"https://127.0.0.1:{self.config.port}"
+
+    def _running_now(self) -> list[bool]:
+        now = processes.running(self.where)
+        names = ["supervisor", *(c["name"] for c in processes.wanted(self.where))]
+        return [now.get(name, False) for name in names] if len(names) > 2 else []
+
+    def protect_ranges(self) -> str:
+        from kubeshim.node.kubelet import network_host
+
+        network_host.protect_ranges(str(self.config.ranges.pods), str(self.config.ranges.services))
+        return "unmatched packets end on this machine"
+
+    def start_nodes(self) -> str:
+        holders.ensure_pause_image(self.engine)
+        for node in self.config.nodes:
+            labels = {**self.config.labels, "io.kubeshim.node": node.name, "io.kubeshim.role": "node"}
+            self.holders[node.name] = holders.ensure_holder(
+                self.engine, node.name, self.config.network, node.address, labels
+            )
+        return ", ".join(node.name for node in self.config.nodes)
+
+    def start_components(self) -> str:
+        wanted = components.everything(self.config, self.where, self.holders)
+        if wanted != processes.wanted(self.where) or not processes.running(self.where)["supervisor"]:
+            processes.want(self.where, wanted)
+        return ", ".join(component["name"] for component in wanted)
+
+    def wait_api(self) -> str:
+        from kubeshim import pki
+
+        self.admin = api.API(pki.Files(self.where.pki).kubeconfig("admin"), self.config.port, READY_SECONDS)
+        self.admin.wait_ready(READY_SECONDS)
+        return "answers"
+
+    def install_dns(self) -> str:
+        self.admin.apply(dns_service.SERVICE_PATH, dns_service.service(self.config))
+        self.admin.apply(dns_service.SLICE_PATH, dns_service.endpoint_slice(self.config))
+        return self.config.ranges.dns_service
+
+    def write_kubeconfig(self) -> str:
+        if not self.options.merge_kubeconfig:
+            return str(self.where.pki / "admin.conf")
+        import yaml
+
+        from kubeshim import pki
+
+        path, owner = user_kubeconfig(self.options.kubeconfig)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        config = yaml.load((self.where.pki / "admin.conf").read_text(), Loader=loader)
+        pki.merge_kubeconfig(path, config, self.options.name, owner=owner)
+        return f"{path}, context {self.options.name}"
+
+    def wait_nodes(self) -> str:
+        waiting = {node.name for node in self.config.nodes}
+        deadline = time.monotonic() + READY_SECONDS
+        for event in self.admin.watch("/api/v1/nodes", READY_SECONDS):
+            node = event["object"]
+            conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions") or ()}
+            if conditions.get("Ready") == "True":
+                waiting.discard(node["metadata"]["name"])
+            if not waiting:
+                return "Ready"
+            if time.monotonic() > deadline:
+                break
+        raise UpFailed(
+            f"not Ready after {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}; "
+            f"see kubeshim logs --name {self.options.name} agent-{min(waiting)}"
+        )
+
+    def steps(self) -> list[tuple[str, Callable[[], str]]]:
+        return [
+            ("check the machine", self.check_machine),
+            ("choose addresses", self.choose),
+            ("keys, certificates, node network", self.make_identities_and_network),
+            ("start the API server", self.start_api_server),
+            ("route the cluster's ranges nowhere else", self.protect_ranges),
+            ("start the nodes", self.start_nodes),
+            ("start the components", self.start_components),
+            ("wait for the API", self.wait_api),
+            ("install cluster DNS", self.install_dns),
+            ("write the kubeconfig", self.write_kubeconfig),
+            ("wait for the nodes", self.wait_nodes),
+        ]
+
+
+def user_kubeconfig(asked: pathlib.Path | None) -> tuple[pathlib.Path, tuple[int, int] | None]:
+    """Where kubectl of the calling user looks, and who must own what is made there (None: as we are).
+
+    Under sudo that is the user who called sudo.
+    """
+    if asked is not None:
+        return asked, None
+    sudo = os.environ.get("SUDO_UID")
+    if sudo and os.geteuid() == 0:
+        entry = pwd.getpwuid(int(sudo))
+        return pathlib.Path(entry.pw_dir) / ".kube" / "config", (entry.pw_uid, entry.pw_gid)
+    first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return pathlib.Path(first) if first else pathlib.Path.home() / ".kube" / "config", None
+
+
+@contextmanager
+def locked(where: layout.Layout) -> Iterator[None]:
+    """One ``up`` or ``down`` of a cluster at a time."""
+    layout.ROOT.mkdir(parents=True, exist_ok=True)
+    path = layout.ROOT / f".{where.directory.name}.lock"
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+Report = Callable[[str, str, float], None]
+"""Called after each step with its name, what it says, and its seconds."""
+
+
+def run(options: Options, report: Report) -> Up:
+    """Runs the steps. Raises ``UpFailed`` with the step's name; a new cluster is taken down again."""
+    check_name(options.name)
+    this = Up(options)
+    host.check()
+    with locked(this.where):
+        for title, step in this.steps():
+            began = time.monotonic()
+            try:
+                said = step()
+            except Exception as error:
+                if this.fresh and this.where.directory.exists() and not os.environ.get("KUBESHIM_RETAIN"):
+                    kept = keep_logs(this.where)
+                    down.remove(options.name, lambda *_: None)
+                    raise UpFailed(f"{title}: {error}{kept}") from error
+                raise UpFailed(f"{title}: {error}") from error
+            report(title, said, time.monotonic() - began)
+    return this
+
+
+def keep_logs(where: layout.Layout) -> str:
+    """Saves the last lines of the components' logs before ``down`` takes them away; returns a hint."""
+    tails: list[str] = []
+    for path in sorted(where.logs.glob("*.log")):
+        lines = path.read_text(errors="replace").splitlines()[-20:]
+        tails += [f"{path.stem}: {line}" for line in lines]
+    return "\n" + "\n".join(tails) if tails else ""
+
+
+def check_name(name: str) -> None:
+    """A DNS label of at most 40 characters, since it becomes part of host and link names."""
+    import re
+
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
+        raise UpFailed(
+            f"{name!r} is not a usable name: lower-case letters, digits and '-', at most 40, not at the ends"
+        )
+
+
+def connection(options: Options) -> dict[str, Any]:
+    """How to reach the running cluster, for ``status`` and tests."""
+    where = layout.Layout.of(options.name)
+    config = configuration.load(where.configuration)
+    return {"kubeconfig": str(where.pki / "admin.conf"), "server": f"https://127.0.0.1:{config.port}"}

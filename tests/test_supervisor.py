@@ -1,0 +1,126 @@
+"""The supervisor is tested as it runs: a process of its own, with components that are small Python programs."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kubeshim import supervisor
+
+ECHO = """
+import os, socket, sys
+listener = socket.socket(fileno=3)
+assert os.environ["LISTEN_FDNAMES"] == "echo" and int(os.environ["LISTEN_PID"]) == os.getpid()
+while True:
+    peer, _ = listener.accept()
+    peer.sendall(str(os.getpid()).encode())
+    peer.close()
+"""
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Directories, a component description, and whatever was started is ended."""
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    run.mkdir()
+    logs.mkdir()
+    (tmp_path / "echo.py").write_text(ECHO)
+    port = free_port()
+    spec = {
+        "name": "echo",
+        "command": [sys.executable, "-S", str(tmp_path / "echo.py")],
+        "sockets": [{"name": "echo", "address": "127.0.0.1", "port": port}],
+    }
+    (run / "components.json").write_text(json.dumps({"components": [spec]}))
+    started = []
+
+    def start():
+        process = subprocess.Popen([sys.executable, "-S", supervisor.__file__, str(run), str(logs)])
+        started.append(process)
+        return process
+
+    yield start, run, port
+    state = run / "state.json"
+    components = json.loads(state.read_text())["components"] if state.exists() else {}
+    for process in started:
+        process.terminate()
+        process.wait(10)
+    for entry in components.values():
+        if supervisor.is_running(entry):
+            os.kill(entry["pid"], signal.SIGKILL)
+
+
+def ask(port):
+    """The pid of who answers. Connecting may have to wait for the first bind; answering queues."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+                return int(peer.recv(100))
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            select.select([], [], [], 0.02)
+
+
+def wait_for_takeover(run, pid):
+    deadline = time.monotonic() + 10
+    while json.loads((run / "state.json").read_text())["supervisor"]["pid"] != pid:
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
+
+
+def end(pid):
+    descriptor = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        select.select([descriptor], [], [], 10)
+    os.close(descriptor)
+
+
+def test_a_killed_component_comes_back_and_no_connection_is_refused(cluster):
+    start, run, port = cluster
+    start()
+    first = ask(port)
+    end(first)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:  # refused if the socket had closed
+        second = int(peer.recv(100))
+    assert second != first
+    assert json.loads((run / "state.json").read_text())["components"]["echo"]["restarts"] == 1
+
+
+def test_a_new_supervisor_takes_over_process_and_socket(cluster):
+    start, run, port = cluster
+    old = start()
+    pid = ask(port)
+    old.kill()
+    old.wait()
+    wait_for_takeover(run, start().pid)
+    assert ask(port) == pid
+    end(pid)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        assert int(peer.recv(100)) != pid
+
+
+def test_sigterm_ends_everything(cluster):
+    start, run, port = cluster
+    process = start()
+    pid = ask(port)
+    process.terminate()
+    assert process.wait(15) == 0
+    assert supervisor.start_time(pid) == 0
+    assert not (run / "state.json").exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
