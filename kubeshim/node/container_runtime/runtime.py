@@ -277,7 +277,10 @@ class Runtime(Protocol):
     def stats(self, container_id: str) -> Stats | None: ...
 
     def events(self, labels: Mapping[str, str], stop: Callable[[], bool]) -> Iterator[Event]:
-        """Until ``stop()`` is true or the engine goes away (``Unavailable``)."""
+        """Until ``stop()`` is true or the engine goes away (``Unavailable``).
+
+        The first call of ``stop`` tells that the subscription stands: list after it, and nothing is missed.
+        """
 
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None, progress: Callable[[str], None] | None = None

@@ -1,0 +1,116 @@
+"""Where the kernel keeps a container's accounts, and reading them.
+
+The caller names a cgroup parent by parts joined with ``/`` (``kubepods/burstable/pod1234``). The cgroupfs driver
+takes them as directories, the systemd driver as nested slices. Reading files of 50 containers takes 3 ms; the
+engine's own stats call waits a second for each container.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from kubeshim.node.container_runtime import runtime
+
+ROOT = "/sys/fs/cgroup"
+
+
+def parent_for_engine(parent: str, driver: str) -> str:
+    """``HostConfig.CgroupParent`` for a parent in our own notation."""
+    if not parent:
+        return ""
+    parts = parent.strip("/").split("/")
+    if driver == "systemd":
+        return _slice_name(parts)
+    return "/" + "/".join(parts)
+
+
+def _slice_name(parts: Sequence[str]) -> str:
+    return "-".join(part.replace("-", "_") for part in parts) + ".slice"
+
+
+def directory(engine_parent: str, driver: str) -> str:
+    """The path below a hierarchy's root for what ``parent_for_engine`` gave."""
+    if driver != "systemd":
+        return engine_parent.strip("/") or "docker"
+    name = engine_parent.removesuffix(".slice") or "system"
+    parts = name.split("-")
+    return "/".join("-".join(parts[: n + 1]) + ".slice" for n in range(len(parts)))
+
+
+def container_directory(engine_parent: str, driver: str, container_id: str) -> str:
+    leaf = f"docker-{container_id}.scope" if driver == "systemd" else container_id
+    return f"{directory(engine_parent, driver)}/{leaf}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Files:
+    """The files that hold a container's accounts."""
+
+    cpu: str
+    memory: str
+    memory_stat: str
+    version: int
+
+
+def files(engine_parent: str, driver: str, version: int, container_id: str, root: str = ROOT) -> Files:
+    where = container_directory(engine_parent, driver, container_id)
+    if version == 2:
+        base = f"{root}/{where}"
+        return Files(f"{base}/cpu.stat", f"{base}/memory.current", f"{base}/memory.stat", 2)
+    return Files(
+        f"{root}/cpuacct/{where}/cpuacct.usage",
+        f"{root}/memory/{where}/memory.usage_in_bytes",
+        f"{root}/memory/{where}/memory.stat",
+        1,
+    )
+
+
+def read(paths: Files, now: float) -> runtime.Stats | None:
+    """None where the container is not running any more."""
+    try:
+        cpu, usage, stat = (_text(path) for path in (paths.cpu, paths.memory, paths.memory_stat))
+    except OSError:
+        return None
+    return parse(paths.version, cpu, usage, stat, now)
+
+
+def parse(version: int, cpu: str, usage: str, stat: str, now: float) -> runtime.Stats:
+    """The working set is usage without inactive file pages, as the kubelet counts it."""
+    fields = _fields(stat)
+    inactive, rss, nanoseconds = (
+        (fields.get("inactive_file", 0), fields.get("anon", 0), _fields(cpu).get("usage_usec", 0) * 1000)
+        if version == 2
+        else (fields.get("total_inactive_file", 0), fields.get("total_rss", 0), int(cpu))
+    )
+    used = int(usage)
+    return runtime.Stats(nanoseconds, used, max(0, used - inactive), rss, now)
+
+
+def remove(engine_parent: str, driver: str, version: int, root: str = ROOT) -> None:
+    """Takes an empty parent away from every hierarchy; the engine leaves them behind."""
+    if driver == "systemd" or not engine_parent:
+        return  # systemd collects empty slices by itself
+    where = directory(engine_parent, driver)
+    hierarchies = [root] if version == 2 else [f"{root}/{name}" for name in _names(root)]
+    for hierarchy in hierarchies:
+        try:
+            os.rmdir(f"{hierarchy}/{where}")
+        except OSError:
+            continue  # not there, or somebody still in it: the next removal comes by again
+
+
+def _names(root: str) -> list[str]:
+    try:
+        return os.listdir(root)
+    except OSError:
+        return []
+
+
+def _fields(text: str) -> dict[str, int]:
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()

@@ -1,0 +1,470 @@
+"""The runtime over the Docker engine, 20.10 to 29.
+
+A sandbox is a pause container (``pause``); containers join its namespaces. Nothing is remembered that a list by
+label would not give back; the small tables here are caches of what never changes (a container's cgroup parent,
+whether it has a terminal) and of deaths: the engine's ``die`` event comes some ten milliseconds before its inspect
+agrees, so whoever asks after a death waits for the inspect to follow.
+"""
+
+import base64
+import json
+import math
+import os
+import platform
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kubeshim.node.container_runtime import (
+    cgroups,
+    dialect,
+    engine_bodies,
+    engine_http,
+    engine_records,
+    engine_streams,
+    pause,
+    references,
+    runtime,
+    sandbox_network,
+)
+
+SOCKET = "/var/run/docker.sock"
+_OUTPUT_LIMIT = 10 * 1024
+"""Bytes of output ``exec_sync`` keeps, as probes do."""
+
+
+class Docker:
+    """``runtime.Runtime`` over one engine.
+
+    ``node_container`` is the container whose network namespace is the node's; without one it is the machine's.
+    """
+
+    def __init__(self, socket_path: str = SOCKET, *, node_container: str = "") -> None:
+        self._engine = engine_http.Engine(socket_path)
+        self._node_container = node_container
+        self._info = self._engine.call("GET", "/info", timeout=30.0)
+        version = self._engine.call("GET", "/version", timeout=30.0)
+        self.dialect = dialect.of(self._info, version, this_machine())
+        self._engine.prefix = f"/v{self.dialect.api_version}"
+        self._lock = threading.Lock()
+        self._parents: dict[str, tuple[str, str]] = {}
+        self._died: dict[str, int] = {}
+        self._pause_ready = False
+        self._closed = False
+
+    # --- the engine
+
+    def info(self) -> runtime.Info:
+        speech = self.dialect
+        details = {**self._info, "oom_score_floor": speech.oom_score_floor, "image_store": speech.image_store}
+        return runtime.Info(
+            name="docker",
+            version=speech.engine_version,
+            api_version=speech.api_version,
+            cgroup_driver=speech.cgroup_driver,
+            cgroup_version=speech.cgroup_version,
+            root_dir=speech.root_dir,
+            details=details,
+        )
+
+    def close(self) -> None:
+        self._closed = True
+        self._engine.close()
+
+    def events(self, labels: Mapping[str, str], stop: Callable[[], bool]) -> Iterator[runtime.Event]:
+        """The first call of ``stop`` tells that the subscription stands: what happens from then on is delivered."""
+        wanted = engine_bodies.filters(labels, type=["container"], event=["start", "die", "oom", "destroy"])
+        answer = self._engine.stream("GET", "/events", {"filters": wanted})
+        buffer = b""
+        try:
+            if stop():
+                return
+            for chunk in answer.chunks(lambda: stop() or self._closed):
+                *whole, buffer = (buffer + chunk).split(b"\n")
+                for line in whole:
+                    event = engine_records.event(json.loads(line)) if line.strip() else None
+                    if event is not None:
+                        self._note(event)
+                        yield event
+        except OSError as error:
+            raise runtime.Unavailable(f"events: {error}") from error
+        finally:
+            answer.connection.close()
+        if not (stop() or self._closed):
+            raise runtime.Unavailable("the Docker engine ended its stream of events")
+
+    def _note(self, event: runtime.Event) -> None:
+        with self._lock:
+            if event.kind == "died":
+                self._died[event.id] = event.exit_code or 0
+            elif event.kind == "removed":
+                self._died.pop(event.id, None)
+                self._parents.pop(event.id, None)
+
+    # --- sandboxes
+
+    def run_sandbox(self, spec: runtime.SandboxSpec) -> runtime.Sandbox:
+        self._ensure_pause()
+        body = engine_bodies.sandbox(spec, self.dialect, self._node_container)
+        identity = self._create(spec.name, body)
+        try:
+            self._engine.call("POST", f"/containers/{identity}/start")
+            sandbox = engine_records.sandbox(self._inspect(identity))
+            if spec.network == "own":
+                self._await_network(sandbox, spec)
+        except BaseException:
+            self.remove_sandbox(identity)
+            raise
+        with self._lock:
+            self._parents[identity] = (body["HostConfig"]["CgroupParent"], spec.runtime_handler)
+        return sandbox
+
+    def _await_network(self, sandbox: runtime.Sandbox, spec: runtime.SandboxSpec) -> None:
+        if not sandbox.pid or not sandbox_network.wait_for_own(sandbox.pid):
+            raise runtime.RuntimeFailure(f"sandbox {spec.name} did not get a network namespace of its own")
+        sysctls = {name: value for name, value in spec.sysctls.items() if name.startswith("net.")}
+        if sysctls:
+            sandbox_network.write_sysctls(sandbox.pid, sysctls)
+
+    def _ensure_pause(self) -> None:
+        if self._pause_ready:
+            return
+        if self.image(pause.IMAGE) is None:
+            changes = f"ENTRYPOINT {json.dumps(list(pause.ENTRYPOINT))}"
+            repository, _, tag = pause.IMAGE.partition(":")
+            query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes}
+            answer = self._engine.stream("POST", "/images/create", query, pause.archive())
+            self._read_progress(answer, None)
+        self._pause_ready = True
+
+    def stop_sandbox(self, sandbox_id: str) -> None:
+        try:
+            self._engine.call("POST", f"/containers/{sandbox_id}/kill")
+        except engine_http.EngineError as error:
+            if error.status not in (404, 409):
+                raise
+
+    def remove_sandbox(self, sandbox_id: str) -> None:
+        parent, _ = self._parent(sandbox_id)
+        self.remove_container(sandbox_id)
+        cgroups.remove(parent, self.dialect.cgroup_driver, self.dialect.cgroup_version)
+
+    def sandboxes(self, labels: Mapping[str, str]) -> list[runtime.Sandbox]:
+        return [engine_records.sandbox(answer) for answer in self._inspect_all(labels, "sandbox")]
+
+    # --- containers
+
+    def create_container(self, sandbox_id: str, spec: runtime.ContainerSpec) -> str:
+        parent, handler = self._parent(sandbox_id)
+        body = engine_bodies.container(sandbox_id, parent, spec, self.dialect, handler)
+        return self._create(spec.name, body)
+
+    def _create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Creates by name; what a crash left under that name, never started, makes way."""
+        try:
+            answer = self._engine.call("POST", "/containers/create", {"name": name}, body)
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            if error.status != 409 or not self._ours(name, body["Labels"]):
+                raise
+            self.remove_container(name)
+            answer = self._engine.call("POST", "/containers/create", {"name": name}, body)
+        return str(answer["Id"])
+
+    def _ours(self, name: str, labels: Mapping[str, str]) -> bool:
+        found = self._inspect(name)
+        theirs = found["Config"].get("Labels") or {}
+        kind = engine_bodies.KIND
+        return theirs.get(kind) == labels[kind] and engine_records.state(found["State"]) != runtime.State.RUNNING
+
+    def start_container(self, container_id: str) -> None:
+        try:
+            self._engine.call("POST", f"/containers/{container_id}/start")
+        except engine_http.EngineError as error:
+            if error.status == 404 and "No such container" in error.message:
+                raise runtime.NotFound(error.message) from error
+            raise runtime.StartFailure(error.message) from error
+
+    def stop_container(self, container_id: str, grace: float) -> None:
+        seconds = max(0, math.ceil(grace))
+        try:
+            if seconds == 0:
+                self._engine.call("POST", f"/containers/{container_id}/kill")
+                self._engine.call("POST", f"/containers/{container_id}/wait", timeout=30.0)
+            else:
+                path = f"/containers/{container_id}/stop"
+                self._engine.call("POST", path, {"t": seconds}, timeout=seconds + 60.0)
+        except engine_http.EngineError as error:
+            if error.status not in (404, 409):
+                raise
+
+    def remove_container(self, container_id: str) -> None:
+        try:
+            self._engine.call("DELETE", f"/containers/{container_id}", {"v": True, "force": True})
+        except engine_http.EngineError as error:
+            if error.status == 409 and "already in progress" in error.message:
+                return
+            if error.status != 404:
+                raise
+
+    def containers(self, labels: Mapping[str, str]) -> list[runtime.Container]:
+        return [engine_records.container(answer) for answer in self._inspect_all(labels, "container")]
+
+    def container(self, container_id: str) -> runtime.Container:
+        return engine_records.container(self._settled(container_id))
+
+    def _inspect_all(self, labels: Mapping[str, str], kind: str) -> list[dict[str, Any]]:
+        wanted = engine_bodies.filters({**labels, engine_bodies.KIND: kind})
+        found: list[dict[str, Any]] = []
+        for row in self._engine.call("GET", "/containers/json", {"all": True, "filters": wanted}):
+            try:
+                found.append(self._settled(row["Id"]))
+            except runtime.NotFound:
+                continue  # removed since the list was made
+        return found
+
+    def _settled(self, container_id: str) -> dict[str, Any]:
+        """An inspect that knows of a death we were told about."""
+        deadline = time.monotonic() + 2.0
+        while True:
+            answer = self._inspect(container_id)
+            known_dead = answer["Id"] in self._died
+            if not (known_dead and answer["State"].get("Running")) or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.005)
+
+    def _inspect(self, container_id: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._engine.call("GET", f"/containers/{container_id}/json")
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            raise
+        return answer
+
+    def _parent(self, container_id: str) -> tuple[str, str]:
+        """The engine's cgroup parent and runtime handler of a container; empty where it is gone."""
+        with self._lock:
+            known = self._parents.get(container_id)
+        if known is None:
+            try:
+                host = self._inspect(container_id)["HostConfig"]
+            except runtime.NotFound:
+                return "", ""
+            default = str(self._info.get("DefaultRuntime") or "")
+            handler = str(host.get("Runtime") or "")
+            known = str(host.get("CgroupParent") or ""), "" if handler == default else handler
+            with self._lock:
+                self._parents[container_id] = known
+        return known
+
+    def update_resources(self, container_id: str, resources: runtime.Resources) -> None:
+        try:
+            self._engine.call("POST", f"/containers/{container_id}/update", None, engine_bodies.limits(resources))
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            raise
+
+    def stats(self, container_id: str) -> runtime.Stats | None:
+        speech = self.dialect
+        parent, _ = self._parent(container_id)
+        paths = cgroups.files(parent, speech.cgroup_driver, speech.cgroup_version, container_id)
+        return cgroups.read(paths, time.time())
+
+    # --- logs and sessions
+
+    def logs(self, container_id: str, options: runtime.LogOptions) -> Iterator[tuple[str, bytes]]:
+        terminal = bool(self._inspect(container_id)["Config"].get("Tty"))
+        query = {
+            "stdout": options.stdout,
+            "stderr": options.stderr,
+            "follow": options.follow,
+            "timestamps": options.timestamps,
+            "tail": "all" if options.tail_lines is None else options.tail_lines,
+            "since": None if options.since is None else f"{options.since:.9f}",
+        }
+        answer = self._engine.stream("GET", f"/containers/{container_id}/logs", query)
+        try:
+            chunks = answer.chunks(lambda: self._closed)
+            if terminal:
+                yield from engine_streams.terminal(chunks)
+            else:
+                yield from engine_streams.lines(engine_streams.frames(chunks), options.timestamps)
+        except OSError:
+            return  # the engine cuts the stream when the container is removed
+        finally:
+            answer.connection.close()
+
+    def exec(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
+    ) -> runtime.Session:
+        session, _ = self._exec(container_id, command, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
+        return session
+
+    def _exec(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
+    ) -> tuple[runtime.Session, str]:
+        body = {
+            "AttachStdin": stdin,
+            "AttachStdout": stdout,
+            "AttachStderr": stderr and not tty,
+            "Tty": tty,
+            "Cmd": list(command),
+        }
+        try:
+            identity = str(self._engine.call("POST", f"/containers/{container_id}/exec", None, body)["Id"])
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            raise
+        connection = self._engine.hijack(f"/exec/{identity}/start", None, {"Detach": False, "Tty": tty})
+        session = engine_streams.HijackedSession(
+            connection,
+            tty=tty,
+            resize=lambda width, height: self._resize(f"/exec/{identity}/resize", width, height),
+            exit_code=lambda: self._exec_code(identity),
+        )
+        return session, identity
+
+    def _resize(self, path: str, width: int, height: int) -> None:
+        try:
+            self._engine.call("POST", path, {"w": width, "h": height}, timeout=15.0)
+        except engine_http.EngineError:
+            return  # the process has ended, or has not begun: nothing to resize
+
+    def _exec_code(self, identity: str) -> int | None:
+        deadline = time.monotonic() + 2.0
+        while True:
+            answer = self._engine.call("GET", f"/exec/{identity}/json")
+            if not answer.get("Running") or time.monotonic() > deadline:
+                code = answer.get("ExitCode")
+                return None if code is None else int(code)
+            time.sleep(0.005)
+
+    def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
+        session, identity = self._exec(container_id, command, stdin=False, stdout=True, stderr=True, tty=False)
+        done: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        reader = threading.Thread(target=lambda: done.put(_collect(session)), name="exec-sync", daemon=True)
+        reader.start()
+        try:
+            output = done.get(timeout=timeout if timeout > 0 else None)
+        except queue.Empty:
+            self._kill_exec(identity)
+            raise TimeoutError(f"command timed out after {timeout:g} s") from None
+        finally:
+            session.close()
+        return self._exec_code(identity) or 0, output
+
+    def _kill_exec(self, identity: str) -> None:
+        """The engine cannot kill an exec: its process is killed by its number on this machine."""
+        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        pid = int(answer.get("Pid") or 0)
+        if answer.get("Running") and pid > 1:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+
+    def attach(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> runtime.Session:
+        terminal = bool(self._inspect(container_id)["Config"].get("Tty"))
+        query = {"stream": True, "stdin": stdin, "stdout": stdout, "stderr": stderr}
+        connection = self._engine.hijack(f"/containers/{container_id}/attach", query)
+        return engine_streams.HijackedSession(
+            connection,
+            tty=terminal,
+            resize=lambda width, height: self._resize(f"/containers/{container_id}/resize", width, height),
+            exit_code=lambda: None,
+        )
+
+    # --- images
+
+    def pull_image(
+        self, reference: str, auth: Mapping[str, str] | None, progress: Callable[[str], None] | None = None
+    ) -> str:
+        try:
+            parsed = references.parse(reference)
+        except ValueError as error:
+            raise runtime.ImagePullFailure(str(error), "InvalidImageName") from error
+        query = {"fromImage": parsed.name, "tag": parsed.digest or parsed.tag}
+        headers = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(dict(auth or {})).encode()).decode()}
+        try:
+            answer = self._engine.stream("POST", "/images/create", query, headers=headers)
+            self._read_progress(answer, progress)
+        except engine_http.EngineError as error:
+            raise _pull_failure(error.message) from error
+        found = self.image(reference)
+        if found is None:
+            raise runtime.ImagePullFailure(f"{reference} was pulled, but is not there")
+        return found.id
+
+    def _read_progress(self, answer: engine_http.Answer, progress: Callable[[str], None] | None) -> None:
+        """Reads progress lines; errors come as lines of a successful answer."""
+        buffer = b""
+        try:
+            for chunk in answer.chunks():
+                *whole, buffer = (buffer + chunk).split(b"\n")
+                for line in whole:
+                    if not line.strip():
+                        continue
+                    entry = json.loads(line)
+                    if "error" in entry:
+                        raise engine_http.EngineError(500, str(entry["error"]))
+                    if progress is not None:
+                        progress(_progress_text(entry))
+        except OSError as error:
+            raise runtime.Unavailable(str(error)) from error
+        finally:
+            answer.connection.close()
+
+    def image(self, reference: str) -> runtime.Image | None:
+        try:
+            return engine_records.image(self._engine.call("GET", f"/images/{reference}/json"))
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def images(self) -> list[runtime.Image]:
+        return [engine_records.image(answer) for answer in self._engine.call("GET", "/images/json")]
+
+    def remove_image(self, reference: str) -> None:
+        try:
+            self._engine.call("DELETE", f"/images/{reference}")
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            raise
+
+
+def _collect(session: runtime.Session) -> bytes:
+    found = bytearray()
+    for _, data in session.read():
+        if len(found) < _OUTPUT_LIMIT:
+            found += data[: _OUTPUT_LIMIT - len(found)]
+    return bytes(found)
+
+
+def _progress_text(entry: Mapping[str, Any]) -> str:
+    return " ".join(str(entry[key]) for key in ("id", "status", "progress") if entry.get(key))
+
+
+def _pull_failure(message: str) -> runtime.ImagePullFailure:
+    unreachable = ("connection refused", "no such host", "i/o timeout", "no route to host", "network is unreachable")
+    reason = "RegistryUnavailable" if any(text in message for text in unreachable) else "ErrImagePull"
+    return runtime.ImagePullFailure(message, reason)
+
+
+def this_machine() -> dialect.Machine:
+    """What this process may do; the engine, on the same machine, can do no more."""
+    bounding = 0
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("CapBnd:"):
+                bounding = int(line.split()[1], 16)
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        score = int(file.read())
+    return dialect.Machine(bounding, score, platform.machine())

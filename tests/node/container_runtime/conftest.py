@@ -1,0 +1,44 @@
+"""Both runtimes, for the contract suite."""
+
+import uuid
+
+import busybox_image
+import pytest
+
+from kubeshim.node.container_runtime import docker, fake
+
+
+@pytest.fixture(scope="session")
+def docker_runtime():
+    runtime = docker.Docker()
+    busybox_image.ensure(runtime)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def labels():
+    return {"io.kubeshim.cluster": f"test-{uuid.uuid4().hex[:8]}"}
+
+
+@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
+def runtime(request, labels):
+    if request.param == "fake":
+        made = fake.Fake(
+            [
+                fake.Rule(lambda spec: spec.args == ["sh", "-c", "echo hello; exit 3"], 0.02, 3, [b"hello\n"]),
+                fake.Rule(lambda spec: spec.args == ["/nothing"], start_error="no such file or directory"),
+                fake.Rule(exec_result=lambda command: (7, b"out\n"), stop_code=137),
+            ],
+            images=[busybox_image.NAME],
+            registry=[],
+        )
+        yield made
+        made.close()
+        return
+    made = request.getfixturevalue("docker_runtime")
+    yield made
+    for container in made.containers(labels):
+        made.remove_container(container.id)
+    for sandbox in made.sandboxes(labels):
+        made.remove_sandbox(sandbox.id)
