@@ -1,0 +1,32 @@
+"""Watch frames: one event of a watch as bytes on the wire.
+
+Events are built around the object's bytes, so that an object is encoded once however many watch it.
+"""
+
+import struct
+
+_HEADS = {
+    kind: f'{{"type":"{kind}","object":'.encode() for kind in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
+}
+
+
+def json_frame(kind: str, encoded: bytes) -> bytes:
+    """A line of a JSON watch. ``encoded`` is the object as JSON, without a newline in it."""
+    return b"".join((_HEADS[kind], encoded.rstrip(b"\n"), b"}\n"))
+
+
+def protobuf_frame(kind: str, encoded: bytes) -> bytes:
+    """A frame of a protobuf watch: length, then the ``WatchEvent`` whose object is ``encoded`` (an envelope)."""
+    name = kind.encode()
+    extension = b"\x0a" + _varint(len(encoded)) + encoded
+    event = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(extension)) + extension
+    return struct.pack(">I", len(event)) + event
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
