@@ -1,0 +1,147 @@
+"""Whole clusters, driven by the real kubectl, with real containers.
+
+Clusters are started by the ``kubeshim`` command as a user would; each has a name of its own, so that a developer's
+running cluster is left alone. kubectl is the one of the served release, from the cache that ``tools/setup.sh`` fills.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def pytest_collection_modifyitems(items):
+    here = pathlib.Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def kubectl_path():
+    given = os.environ.get("KUBECTL")
+    if given:
+        return given
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
+    command = [sys.executable, str(ROOT / "tools" / "fetch_kubectl.py"), "--cache", str(cache)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def images():
+    """The examples' images, built once."""
+    subprocess.run([str(EXAMPLES / "images" / "build.sh")], check=True, capture_output=True)
+
+
+@dataclasses.dataclass
+class Cluster:
+    """A running cluster and a kubectl for it."""
+
+    name: str
+    kubeconfig: pathlib.Path
+    kubectl_path: str
+
+    @property
+    def environment(self):
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.kubeconfig.parent)}
+
+    def kubectl(self, *arguments, stdin=None, check=True, timeout=90):
+        """Runs kubectl; returns its completed process (stdout and stderr as text)."""
+        done = subprocess.run(
+            [self.kubectl_path, *arguments],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=timeout,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def out(self, *arguments, **options):
+        return self.kubectl(*arguments, **options).stdout
+
+    def get(self, *arguments):
+        return json.loads(self.out("get", *arguments, "-o", "json"))
+
+    def popen(self, *arguments, **options):
+        return subprocess.Popen([self.kubectl_path, *arguments], env=self.environment, **options)
+
+    def component_pid(self, component):
+        state = json.loads((directory(self.name) / "run" / "state.json").read_text())
+        if component == "supervisor":
+            return state["supervisor"]["pid"]
+        return next(entry["pid"] for name, entry in state["components"].items() if name.startswith(component))
+
+
+def directory(name):
+    return pathlib.Path(os.environ.get("KUBESHIM_ROOT", "/var/lib/kubeshim")) / name
+
+
+def kubeshim(*arguments, check=True, timeout=120, **options):
+    """Runs the command line; returns its completed process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kubeshim", *arguments], capture_output=True, text=True, timeout=timeout, **options
+    )
+    if check and done.returncode:
+        raise AssertionError(f"kubeshim {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def start(name, tmp_path, kubectl_path, *arguments):
+    kubeconfig = tmp_path / "config"
+    kubeshim("up", "--name", name, "--kubeconfig", str(kubeconfig), *arguments)
+    return Cluster(name, kubeconfig, kubectl_path)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, kubectl_path, images):
+    """One cluster for all tests that do not end or break one."""
+    running = start("e2e", tmp_path_factory.mktemp("e2e"), kubectl_path)
+    yield running
+    done = kubeshim("down", "--name", "e2e", "--kubeconfig", str(running.kubeconfig))
+    assert "warning" not in done.stderr, done.stderr
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    """A namespace of the test's own; deleted without waiting."""
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60].lower().strip("-")
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def eventually(check, seconds=30.0):
+    """The first true value of ``check``, asked again until then; for what has no watch of its own."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {check}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def fetch():
+    """GET from the host, without any proxy."""
+    import urllib.request
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(url, timeout=5):
+        with opener.open(url, timeout=timeout) as answer:
+            return answer.read().decode()
+
+    return get
