@@ -74,7 +74,11 @@ def _may_have_duplicates(body: bytes, value: Any) -> bool:
         again = orjson.dumps(value)
     except orjson.JSONEncodeError:
         return True
-    return body.count(b'":') != again.count(b'":') or any(hidden in body for hidden in _HIDDEN_COLONS)
+    if again == body.rstrip():
+        return False
+    if body.count(b'":') != again.count(b'":'):
+        return True
+    return any(hidden in body for hidden in _HIDDEN_COLONS if hidden[:1] in body)
 
 
 def encode(value: Any) -> bytes:

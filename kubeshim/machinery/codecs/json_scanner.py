@@ -135,8 +135,7 @@ class _Scanner:
         self.at += 1
         if not escaped:
             return raw
-        text = re.sub(rb"\\u[0-9a-fA-F]{4}|\\.", _unescape, raw)
-        return text
+        return re.sub(rb"\\u[0-9a-fA-F]{4}|\\.", _unescape, raw)
 
     def escape(self) -> None:
         byte = self.peek()

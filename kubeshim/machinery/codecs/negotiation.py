@@ -28,7 +28,7 @@ CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MediaType:
-    """The form agreed on. ``kind`` is ``as=``: ``Table``, ``PartialObjectMetadata`` or ``PartialObjectMetadataList``."""
+    """The form agreed on. ``kind`` is what ``as=`` names: ``Table``, ``PartialObjectMetadata(List)`` or nothing."""
 
     essence: str = JSON
     kind: str = ""

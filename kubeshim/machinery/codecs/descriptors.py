@@ -1,0 +1,104 @@
+"""How Go's API structs go over the wire: protobuf field numbers, JSON names, and which fields a struct always writes.
+
+Two fact tables make one ``Message`` a Go struct. ``protobuf-fields.tsv`` has numbers and types;
+``go-fields.tsv`` has, for each field, its JSON name and its presence:
+
+    pointer   absent or present; a present zero (``replicas: 0``) stays
+    value     left out of JSON when zero (Go's omitempty or omitzero on a plain value)
+    struct    a nested struct that is always there, ``{}`` at least
+    always    written even when zero (no omitempty)
+    inline    a nested protobuf message whose fields stand in the parent's JSON object
+
+The presence of a field decides both what a protobuf body means as JSON and what stays of a JSON body, because
+upstream decodes either into the same struct and writes it out again.
+"""
+
+import dataclasses
+import functools
+from importlib import resources as package_data
+from typing import Literal
+
+Presence = Literal["pointer", "value", "struct", "always", "inline"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """``type`` is a scalar (``int32``, ``string`` …), or a full message name; ``entry`` is (key, value) of a map."""
+
+    number: int
+    name: str
+    label: str
+    """``optional``, ``repeated`` or ``map``."""
+    type: str
+    presence: Presence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message:
+    """A Go struct. ``fields`` in the order of their numbers; ``name`` is ``k8s.io.api.core.v1.Pod``."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+
+SCALARS = frozenset(("bool", "bytes", "double", "int32", "int64", "string", "uint32", "uint64"))
+
+
+@functools.cache
+def messages() -> dict[str, Message]:
+    """All messages by full name."""
+    presences = _presences()
+    found: dict[str, list[Field]] = {}
+    for package, message, number, field, label, kind in _rows("protobuf-fields.tsv"):
+        name = f"{package}.{message}"
+        json_name, presence = presences.get((name, field), (field, "value"))
+        found.setdefault(name, []).append(Field(int(number), json_name, label, _qualified(kind, package), presence))
+    return {
+        name: Message(name, tuple(sorted(fields, key=lambda field: field.number))) for name, fields in found.items()
+    }
+
+
+def _presences() -> dict[tuple[str, str], tuple[str, Presence]]:
+    return {
+        (f"{package}.{message}", field): (field if json_name == "-" else json_name, presence)  # type: ignore[misc]
+        for package, message, field, json_name, presence in _rows("go-fields.tsv")
+    }
+
+
+def _rows(name: str) -> list[list[str]]:
+    text = package_data.files("kubeshim.schemas").joinpath("facts", name).read_text("utf-8")
+    return [line.split("\t") for line in text.splitlines()[1:]]
+
+
+def _qualified(kind: str, package: str) -> str:
+    """Types are written relative to their package; a map's is ``key,value``."""
+    if "," in kind:
+        key, _, value = kind.partition(",")
+        return f"{key},{_qualified(value.strip(), package)}"
+    if kind in SCALARS or "." in kind:
+        return kind
+    return f"{package}.{kind}"
+
+
+def message_of(definition: str) -> Message | None:
+    """The message an OpenAPI definition (``io.k8s.api.core.v1.Pod``) stands for, if there is one."""
+    if not definition.startswith("io.k8s."):
+        return None
+    return messages().get("k8s.io." + definition[len("io.k8s.") :].replace("-", "_"))
+
+
+@functools.cache
+def presence_of(definition: str) -> dict[str, Presence]:
+    """JSON field → presence for a definition, inlined structs flattened; empty for what is no Go struct."""
+    message = message_of(definition)
+    return dict(_flattened(message)) if message is not None else {}
+
+
+def _flattened(message: Message) -> list[tuple[str, Presence]]:
+    pairs: list[tuple[str, Presence]] = []
+    for field in message.fields:
+        if field.presence == "inline":
+            pairs.extend(_flattened(messages()[field.type]))
+        else:
+            pairs.append((field.name, field.presence))
+    return pairs
