@@ -1,0 +1,83 @@
+"""What ``down`` leaves behind: nothing. And a second cluster beside the first."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from tests.e2e.conftest import EXAMPLES, directory, kubeshim, start
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def machine():
+    """Everything a cluster could leave on a machine, as sets of lines."""
+    links = [re.sub(r"^\d+: ", "", line) for line in run("ip", "-o", "link")]
+    processes = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            processes.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    state = {
+        "containers": run("docker", "ps", "-aq", "--no-trunc"),
+        "docker networks": run("docker", "network", "ls", "-q"),
+        "links": [line.split(":")[0] for line in links],
+        "routes": run("ip", "route", "show", "table", "all"),
+        "mounts": [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()],
+        "nft": [line for line in run("nft", "list", "tables")],
+        "iptables": [line for line in run("iptables-save") if line.startswith(("-A", "-N"))],
+        "processes": [line for line in processes if "kubeshim" in line and "pytest" not in line],
+        "cgroups": [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("*/kubeshim*")],
+        "namespaces": sorted({os.readlink(p) for p in pathlib.Path("/proc").glob("[0-9]*/ns/net") if p.exists()}),
+        "files": [str(p) for p in directory("x").parent.glob("*")],
+    }
+    return {kind: {line for line in lines if line.strip()} for kind, lines in state.items()}
+
+
+def test_down_leaves_nothing_and_a_neighbour_whole(tmp_path, kubectl_path, images):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = start("e2e-one", tmp_path / "one", kubectl_path)
+    try:
+        one.kubectl("apply", "-f", str(EXAMPLES / "02-web"))
+        one.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        before = machine()
+        two = start("e2e-two", tmp_path / "two", kubectl_path)
+        try:
+            two.kubectl("apply", "-f", str(EXAMPLES / "02-web"))
+            two.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+            assert "e2e-one" in kubeshim("list").stdout
+            assert two.get("nodes")["items"][0]["metadata"]["name"] == "e2e-two-node"
+        finally:
+            done = kubeshim("down", "--name", "e2e-two", "--kubeconfig", str(two.kubeconfig))
+        assert done.stderr == ""
+        left = {kind: lines - before[kind] for kind, lines in machine().items()}
+        assert {kind: lines for kind, lines in left.items() if lines} == {}
+        assert not two.kubeconfig.exists()
+        # the neighbour neither lost anything nor noticed
+        missing = {kind: lines - machine()[kind] for kind, lines in before.items() if kind != "processes"}
+        assert {kind: lines for kind, lines in missing.items() if lines} == {}
+        assert "web" in one.out("get", "deployments")
+        address = one.get("service", "web")["spec"]["clusterIP"]
+        assert run("wget", "-qO-", f"http://{address}/")[0].startswith("web version 1")
+    finally:
+        kubeshim("down", "--name", "e2e-one", "--kubeconfig", str(one.kubeconfig))
+
+
+def test_down_of_what_is_not_there_is_no_error():
+    done = kubeshim("down", "--name", "e2e-never")
+    assert "no cluster" in done.stdout
+
+
+def test_without_root_the_reason_is_told(tmp_path):
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c",
+         "from kubeshim.cli import main; import sys; sys.exit(main.main(['up', '--name', 'e2e-nobody']))"],
+        capture_output=True, text=True, cwd=str(pathlib.Path(__file__).parents[2]), check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "needs root" in done.stderr
