@@ -1,0 +1,67 @@
+"""The components' own configuration records, out of the cluster's: one function a component.
+
+``OPTIONS`` says which option of a section of ``cluster.json`` (upstream's names) sets which field, and how its value
+is read; ``schemas/cluster.json`` lists the same names, which a test holds together.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kubeshim import pki
+from kubeshim.cluster import configuration, layout
+from kubeshim.control_plane.api_server import config as api_server_config
+
+Reader = Callable[[Any], Any]
+_duration: Reader = configuration.seconds
+_tuple: Reader = tuple
+_as_is: Reader = lambda value: value  # noqa: E731
+
+OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
+    "apiServer": {
+        "eventTTL": ("event_ttl", _duration),
+        "compactionInterval": ("compaction_interval", _duration),
+        "requestTimeout": ("request_timeout", _duration),
+        "minRequestTimeout": ("min_watch_timeout", _duration),
+        "maxRequestsInFlight": ("max_requests_in_flight", _as_is),
+        "maxMutatingRequestsInFlight": ("max_mutating_requests_in_flight", _as_is),
+        "defaultNotReadyTolerationSeconds": ("default_not_ready_toleration", _as_is),
+        "defaultUnreachableTolerationSeconds": ("default_unreachable_toleration", _as_is),
+        "disableAdmissionPlugins": ("disabled_admission_plugins", _tuple),
+        "anonymousAuth": ("anonymous", _as_is),
+    },
+}
+
+
+def given(config: configuration.Configuration, section: str) -> dict[str, Any]:
+    """The section's options as fields of the component's record."""
+    return read(config.section(section), OPTIONS[section])
+
+
+def read(section: Mapping[str, Any], table: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
+    return {table[name][0]: table[name][1](value) for name, value in section.items()}
+
+
+def api_server(config: configuration.Configuration, where: layout.Layout) -> api_server_config.Config:
+    files = pki.Files(where.pki)
+    certificate, key = files.pair("apiserver")
+    kubelet_certificate, kubelet_key = files.pair("apiserver-kubelet-client")
+    issuer = f"https://kubernetes.default.svc.{config.domain}"
+    return api_server_config.Config(
+        data_dir=where.directory,
+        tls_certificate=str(certificate),
+        tls_key=str(key),
+        client_ca=str(files.ca),
+        front_proxy_ca=str(files.front_proxy_ca),
+        service_account_key=str(files.service_account_key),
+        kubelet_client_certificate=str(kubelet_certificate),
+        kubelet_client_key=str(kubelet_key),
+        kubelet_ca=str(files.ca),
+        certificate_authority=str(files.ca),
+        service_range=str(config.ranges.services),
+        cluster_domain=config.domain,
+        advertise_address=config.ranges.gateway,
+        advertise_port=config.port,
+        token_issuer=issuer,
+        token_audiences=(issuer,),
+        **given(config, "apiServer"),
+    )
