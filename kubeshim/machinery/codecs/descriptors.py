@@ -51,8 +51,11 @@ def messages() -> dict[str, Message]:
     found: dict[str, list[Field]] = {}
     for package, message, number, field, label, kind in _rows("protobuf-fields.tsv"):
         name = f"{package}.{message}"
+        fields = found.setdefault(name, [])
+        if field == "-":
+            continue
         json_name, presence = presences.get((name, field), (field, "value"))
-        found.setdefault(name, []).append(Field(int(number), json_name, label, _qualified(kind, package), presence))
+        fields.append(Field(int(number), json_name, label, _qualified(kind, package), presence))
     return {
         name: Message(name, tuple(sorted(fields, key=lambda field: field.number))) for name, fields in found.items()
     }
@@ -72,12 +75,29 @@ def _rows(name: str) -> list[list[str]]:
 
 def _qualified(kind: str, package: str) -> str:
     """Types are written relative to their package; a map's is ``key,value``."""
+    kind = kind.removeprefix(".")
     if "," in kind:
         key, _, value = kind.partition(",")
         return f"{key},{_qualified(value.strip(), package)}"
     if kind in SCALARS or "." in kind:
         return kind
     return f"{package}.{kind}"
+
+
+_GROUPS = {
+    "": "api.core",
+    "apiextensions.k8s.io": "apiextensions_apiserver.pkg.apis.apiextensions",
+    "apiregistration.k8s.io": "kube_aggregator.pkg.apis.apiregistration",
+    "internal.apiserver.k8s.io": "api.apiserverinternal",
+    "meta.k8s.io": "apimachinery.pkg.apis.meta",
+}
+META = "k8s.io.apimachinery.pkg.apis.meta.v1"
+
+
+def message_for_kind(group: str, version: str, kind: str) -> Message | None:
+    """The message of an API kind. Every group has the common ones (``DeleteOptions``, ``Status``) of meta/v1."""
+    package = _GROUPS.get(group) or "api." + group.partition(".")[0]
+    return messages().get(f"k8s.io.{package}.{version}.{kind}") or messages().get(f"{META}.{kind}")
 
 
 def message_of(definition: str) -> Message | None:

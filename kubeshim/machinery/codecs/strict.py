@@ -140,7 +140,7 @@ def _check_object(schema: Schema) -> _Check:
             return True
         if closed and not value.keys() <= known:
             return False
-        for key in value:
+        for key in value:  # noqa: SIM110 (a generator costs half as much again)
             if key in children and not children[key](value[key]):
                 return False
         return True
@@ -221,7 +221,8 @@ def _prune_struct(schema: Schema) -> _Prune:
                 del value[key]
         for key, fill in structs:
             if value.get(key) is None:
-                value[key] = made = {}
+                made: dict[str, Any] = {}
+                value[key] = made
                 fill(made)
 
     _prunes[schema] = walk

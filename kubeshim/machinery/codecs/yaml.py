@@ -110,7 +110,7 @@ class _Reader:
         if self._aliased > 100 and self._decoded > 1000 and self._aliased / self._decoded > _allowed(self._decoded):
             raise json.Malformed("yaml: document contains excessive aliasing")
 
-    def _mapping(self, node: yaml.MappingNode, depth: int, *, report: bool) -> dict[str, Any]:
+    def _mapping(self, node: yaml.Node, depth: int, *, report: bool) -> dict[str, Any]:
         result: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
