@@ -21,7 +21,7 @@ _BINARY_SUFFIX = {exponent: suffix for suffix, exponent in _BINARY.items()}
 _FORM = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)").fullmatch
 _NUMBER = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)").match
 
-_FORMAT_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+FORMAT_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _NUMERIC_TEXT = "unable to parse numeric part of quantity"
 _SUFFIX_TEXT = "unable to parse quantity's suffix"
 
@@ -104,7 +104,7 @@ def parse(value: Any) -> Quantity:
     if isinstance(value, str):
         return _parse_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FormatError(_FORMAT_TEXT)
+        raise FormatError(FORMAT_TEXT)
     return _parse_text(repr(value))
 
 
@@ -139,12 +139,12 @@ def _scale(suffix: str) -> tuple[Notation, int, int]:
 
 def _complaint(text: str) -> str:
     if not text:
-        return _FORMAT_TEXT
+        return FORMAT_TEXT
     match = _NUMBER(text)
     if match is None:
-        return _FORMAT_TEXT
+        return FORMAT_TEXT
     rest = text[match.end() :]
-    return _SUFFIX_TEXT if rest and re.fullmatch("[eEinumkKMGTP]*[-+]?[0-9]*", rest) else _FORMAT_TEXT
+    return _SUFFIX_TEXT if rest and re.fullmatch("[eEinumkKMGTP]*[-+]?[0-9]*", rest) else FORMAT_TEXT
 
 
 def _divide(numerator: int, denominator: int) -> int:

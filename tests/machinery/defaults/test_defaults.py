@@ -1,0 +1,182 @@
+import copy
+
+import pytest
+
+from kubeshim.machinery import defaults, resources
+
+
+def apply(obj):
+    gvk = resources.GroupVersionKind(*resources.split_api_version(obj["apiVersion"]), obj["kind"])
+    defaults.apply(gvk, obj)
+    once = copy.deepcopy(obj)
+    defaults.apply(gvk, obj)
+    assert obj == once, "defaults must be idempotent"
+    return obj
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("nginx", "Always"),
+        ("nginx:latest", "Always"),
+        ("nginx:1.27", "IfNotPresent"),
+        ("host:5000/nginx", "Always"),
+        ("host:5000/nginx:1", "IfNotPresent"),
+        ("nginx@sha256:0123", "IfNotPresent"),
+        ("nginx:latest@sha256:0123", "Always"),
+    ],
+)
+def test_pull_policy_follows_the_tag(image, policy):
+    pod = apply({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a", "image": image}]}})
+    assert pod["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+
+def test_pod():
+    pod = apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "a"},
+            "spec": {
+                "serviceAccountName": "robot",
+                "hostNetwork": True,
+                "containers": [
+                    {
+                        "name": "a",
+                        "image": "busybox:1",
+                        "ports": [{"containerPort": 80}],
+                        "livenessProbe": {"httpGet": {"port": 80}},
+                        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}},
+                        "env": [
+                            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                            {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+                        ],
+                    }
+                ],
+                "volumes": [
+                    {"name": "nothing"},
+                    {"name": "secret", "secret": {"secretName": "s"}},
+                    {"name": "host", "hostPath": {"path": "/"}},
+                    {"name": "all", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+                ],
+            },
+        }
+    )
+    assert pod["spec"] == {
+        "serviceAccountName": "robot",
+        "serviceAccount": "robot",
+        "hostNetwork": True,
+        "enableServiceLinks": True,
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
+        "securityContext": {},
+        "schedulerName": "default-scheduler",
+        "containers": [
+            {
+                "name": "a",
+                "image": "busybox:1",
+                "imagePullPolicy": "IfNotPresent",
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+                "ports": [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}],
+                "livenessProbe": {
+                    "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+                    "timeoutSeconds": 1,
+                    "periodSeconds": 10,
+                    "successThreshold": 1,
+                    "failureThreshold": 3,
+                },
+                "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "1Gi"}},
+                "env": [
+                    {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP", "apiVersion": "v1"}}},
+                    {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "0"}}},
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "nothing", "emptyDir": {}},
+            {"name": "secret", "secret": {"secretName": "s", "defaultMode": 420}},
+            {"name": "host", "hostPath": {"path": "/", "type": ""}},
+            {
+                "name": "all",
+                "projected": {
+                    "defaultMode": 420,
+                    "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}],
+                },
+            },
+        ],
+    }
+
+
+def test_a_template_gets_less_than_a_pod():
+    template = {"spec": {"containers": [{"name": "a", "image": "a:1", "resources": {"limits": {"cpu": "1"}}}]}}
+    spec = apply({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}})["spec"]
+    assert "enableServiceLinks" not in spec["template"]["spec"]
+    assert "requests" not in spec["template"]["spec"]["containers"][0]["resources"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+    }
+    assert (spec["revisionHistoryLimit"], spec["progressDeadlineSeconds"]) == (10, 600)
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        (
+            {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}},
+            {
+                "type": "ClusterIP",
+                "sessionAffinity": "None",
+                "internalTrafficPolicy": "Cluster",
+                "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
+            },
+        ),
+        (
+            {"apiVersion": "batch/v1", "kind": "Job", "spec": {}},
+            {
+                "completions": 1,
+                "parallelism": 1,
+                "backoffLimit": 6,
+                "completionMode": "NonIndexed",
+                "suspend": False,
+                "podReplacementPolicy": "TerminatingOrFailed",
+            },
+        ),
+        (
+            {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"egress": [{}]}},
+            {"policyTypes": ["Ingress", "Egress"], "egress": [{}]},
+        ),
+        (
+            {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema", "spec": {}},
+            {"matchingPrecedence": 1000},
+        ),
+        (
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "spec": {"names": {"kind": "CronTab"}},
+            },
+            {
+                "names": {"kind": "CronTab", "singular": "crontab", "listKind": "CronTabList"},
+                "conversion": {"strategy": "None"},
+            },
+        ),
+    ],
+)
+def test_specs(obj, expected):
+    assert apply(obj)["spec"] == expected
+
+
+def test_secret_strings_become_data():
+    secret = apply({"apiVersion": "v1", "kind": "Secret", "data": {"a": "eA=="}, "stringData": {"a": "y", "b": "z"}})
+    assert secret == {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"a": "eQ==", "b": "eg=="}}
+
+
+def test_limit_range_defaults_flow_from_max_to_request():
+    limits = [{"type": "Container", "max": {"cpu": "2"}, "min": {"memory": "1Mi"}}]
+    obj = apply({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": limits}})
+    assert obj["spec"]["limits"][0]["default"] == {"cpu": "2"}
+    assert obj["spec"]["limits"][0]["defaultRequest"] == {"cpu": "2", "memory": "1Mi"}
