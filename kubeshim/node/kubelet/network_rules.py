@@ -16,7 +16,7 @@ CHAIN_MASQUERADE = "KUBESHIM-MASQ"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostPort:
-    """``hostIP:hostPort/protocol`` of the node leads to ``pod_ip:container_port``. An empty host_ip is every address."""
+    """``hostIP:hostPort`` of the node leads to ``pod_ip:container_port``. An empty host_ip means every address."""
 
     uid: str
     protocol: str

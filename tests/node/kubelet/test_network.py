@@ -1,17 +1,10 @@
 """The node's network with real namespaces: each is held by a process that only sleeps."""
 
-import contextlib
 import ipaddress
-import socket
-import subprocess
-import threading
 
 import pytest
 
-from kubeshim.node import namespaces
 from kubeshim.node.kubelet import network, network_addresses, network_host, network_links, network_rules
-
-pytestmark = pytest.mark.filterwarnings("default::ResourceWarning")
 
 
 def test_addresses_are_handed_out_in_turn_and_found_again():
@@ -58,118 +51,51 @@ def test_iptables_text_reads_back():
     assert network_rules.from_iptables_save(text) == ports
 
 
-@contextlib.contextmanager
-def namespace():
-    """The pid of a process in a network namespace of its own."""
-    process = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo ready; exec sleep 120"], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout.readline() == b"ready\n"
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-@pytest.fixture
-def node():
-    """A 'host' and a 'node' namespace joined by a link, so that the machine's own routes stay untouched."""
-    with namespace() as host, namespace() as holder:
-        in_host = lambda function: namespaces.run_in(namespaces.of_process(host), function)  # noqa: E731
-
-        def join():
-            network_links.create_pair("kst-h", 1500, "eth0", holder)
-            with network_links.netlink() as link:
-                link.addr("add", index=network_links.index_of(link, "kst-h"), address="172.31.77.1", prefixlen=24)
-
-        in_host(join)
-
-        def configure():
-            with network_links.netlink() as link:
-                index = network_links.index_of(link, "eth0")
-                link.addr("add", index=index, address="172.31.77.2", prefixlen=24)
-                link.link("set", index=index, state="up")
-                link.route("add", dst="default", gateway="172.31.77.1")
-
-        namespaces.run_in(namespaces.of_process(holder), configure)
-        in_host(lambda: network_host.protect_ranges("10.199.0.0/16", "10.198.0.0/16"))
-        made = network.NodeNetwork(holder, "172.31.77.2", "10.199.0.0/16", "10.198.0.0/16", "172.31.77.1")
-        in_host(lambda: made.set_up("10.199.3.0/24"))
-        yield made, in_host
-        made.close()
-
-
-def serve(run):
-    """A TCP echo of the peer's address in a namespace; returns the port."""
-    listener = run(lambda: socket.create_server(("0.0.0.0", 0)))
-
-    def loop():
-        with listener:
-            while True:
-                try:
-                    connection, peer = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(peer[0].encode())
-
-    threading.Thread(target=loop, daemon=True).start()
-    return listener.getsockname()[1]
-
-
-def ask(run, address, port):
-    def call():
-        with socket.create_connection((address, port), timeout=2) as connection:
-            return connection.recv(100).decode()
-
-    return run(call)
-
-
 @pytest.mark.root
-def test_pods_reach_each_other_and_keep_their_address(node):
+def test_pods_reach_each_other_and_keep_their_address(node, ns):
     made, in_host = node
-    with namespace() as first, namespace() as second:
+    with ns.hold() as first, ns.hold() as second:
         for _ in range(2):  # idempotent
             made.attach(first, "10.199.3.2", "uid-1")
             made.attach(second, "10.199.3.3", "uid-2", [network.HostPort("uid-2", "tcp", "", 8088, "10.199.3.3", 0)])
         assert made.pod_address(first) == "10.199.3.2"
         in_first = lambda function: made.run_in_pod(first, function)  # noqa: E731
         in_second = lambda function: made.run_in_pod(second, function)  # noqa: E731
-        port = serve(in_second)
-        assert ask(in_first, "10.199.3.3", port) == "10.199.3.2"
-        assert ask(made.run_in_node, "10.199.3.3", port) == "172.31.77.2"
-        assert ask(in_host, "10.199.3.3", port) == "172.31.77.1"
-        host_port = serve(in_host)
-        assert ask(in_first, "172.31.77.1", host_port) == "10.199.3.2"
+        port = ns.serve(in_second)
+        assert ns.ask(in_first, "10.199.3.3", port) == "10.199.3.2"
+        assert ns.ask(made.run_in_node, "10.199.3.3", port) == "172.31.77.2"
+        assert ns.ask(in_host, "10.199.3.3", port) == "172.31.77.1"
+        host_port = ns.serve(in_host)
+        assert ns.ask(in_first, "172.31.77.1", host_port) == "10.199.3.2"
         made.attach(second, "10.199.3.3", "uid-2", [network.HostPort("uid-2", "tcp", "", 8088, "10.199.3.3", port)])
-        assert ask(in_host, "172.31.77.2", 8088) == "172.31.77.1"
-        assert ask(in_first, "172.31.77.2", 8088) == "10.199.3.2"
-        assert ask(in_second, "172.31.77.2", 8088) == "172.31.77.2"
-        assert ask(made.run_in_node, "127.0.0.1", 8088) == "172.31.77.2"
+        assert ns.ask(in_host, "172.31.77.2", 8088) == "172.31.77.1"
+        assert ns.ask(in_first, "172.31.77.2", 8088) == "10.199.3.2"
+        assert ns.ask(in_second, "172.31.77.2", 8088) == "172.31.77.2"
+        assert ns.ask(made.run_in_node, "127.0.0.1", 8088) == "172.31.77.2"
         again = network.NodeNetwork(None, "172.31.77.2", "10.199.0.0/16", "10.198.0.0/16", "172.31.77.1")
         again._path = made._path
         in_host(lambda: again.set_up("10.199.3.0/24"))
-        assert ask(in_host, "172.31.77.2", 8088) == "172.31.77.1", "a restart finds published ports"
+        assert ns.ask(in_host, "172.31.77.2", 8088) == "172.31.77.1", "a restart finds published ports"
         again.detach("uid-2")
         again.close()
         with pytest.raises(ConnectionRefusedError):
-            ask(in_host, "172.31.77.2", 8088)
-        with pytest.raises(OSError, match="No route to host|Network is unreachable"):
-            ask(in_first, "10.199.3.99", port)
+            ns.ask(in_host, "172.31.77.2", 8088)
+        with pytest.raises(OSError, match=r"No route to host|Network is unreachable"):
+            ns.ask(in_first, "10.199.3.99", port)
         with pytest.raises(OSError):
-            ask(in_host, "10.199.4.1", port)
+            ns.ask(in_host, "10.199.4.1", port)
 
 
 @pytest.mark.root
-def test_a_new_sandbox_takes_over_the_link(node):
+def test_a_new_sandbox_takes_over_the_link(node, ns):
     made, _ = node
-    with namespace() as old:
+    with ns.hold() as old:
         made.attach(old, "10.199.3.9", "uid-9")
-        with namespace() as new:
+        with ns.hold() as new:
             made.attach(new, "10.199.3.9", "uid-9")
             assert made.pod_address(new) == "10.199.3.9"
-            port = serve(lambda function: made.run_in_pod(new, function))
-            assert ask(made.run_in_node, "10.199.3.9", port) == "172.31.77.2"
+            port = ns.serve(lambda function: made.run_in_pod(new, function))
+            assert ns.ask(made.run_in_node, "10.199.3.9", port) == "172.31.77.2"
 
 
 @pytest.mark.root

@@ -1,0 +1,87 @@
+"""Applies the rules by iptables inside the node's namespace: the mode for machines without nftables.
+
+Every change writes everything (``iptables-restore`` takes 80 ms for 1,000 Services), each table in one step.
+"""
+
+import re
+import subprocess
+
+from kubeshim.node import nftables
+from kubeshim.node.kube_proxy import iptables_rules, services
+
+_OURS = re.compile(r"^:(KUBE-(?:SVC|SEP|INT|XLB)-\S+)", re.MULTILINE)
+
+
+class IptablesBackend:
+    """kube-proxy's ``iptables`` mode. Not thread-safe: one thread owns it."""
+
+    def __init__(self, run_in_node: nftables.RunInNode, node: services.Node) -> None:
+        self._run_in_node = run_in_node
+        self._node = node
+        self._frontends: dict[str, list[services.Frontend]] = {}
+        self._written = ""
+
+    def replace(self, owner: str, frontends: list[services.Frontend]) -> None:
+        if frontends:
+            self._frontends[owner] = frontends
+        else:
+            self._frontends.pop(owner, None)
+
+    def sync(self, *, whole: bool) -> bool:
+        """Writes everything where anything changed. True where it wrote. Raises ``OSError``."""
+        wanted = iptables_rules.restore(self._every(), self._node)
+        if wanted == self._written and not whole:
+            return False
+        there = _OURS.findall(self._call(["iptables-save", "-t", "nat"]))
+        self._call(
+            ["iptables-restore", "-w", "5", "--noflush"], iptables_rules.restore(self._every(), self._node, there)
+        )
+        for table, chain, rule in iptables_rules.JUMPS:
+            self._jump(table, chain, rule)
+        self._written = wanted
+        return True
+
+    def stands(self) -> bool:
+        """Whether the first jump is still there: somebody may have flushed the tables."""
+        table, chain, rule = iptables_rules.JUMPS[0]
+        return self._test(["iptables", "-w", "5", "-t", table, "-C", chain, *rule])
+
+    def close(self) -> None:
+        pass
+
+    def remove(self) -> None:
+        """Takes everything away."""
+        for table, chain, rule in iptables_rules.JUMPS:
+            self._test(["iptables", "-w", "5", "-t", table, "-D", chain, *rule])
+        there = [*iptables_rules.FIXED, *_OURS.findall(self._call(["iptables-save", "-t", "nat"]))]
+        lines = ["*nat", *(f":{name} - [0:0]" for name in there), *(f"-X {name}" for name in there), "COMMIT"]
+        for table, name in (("filter", "KUBE-REFUSE"), ("raw", "KUBE-PROXY-FIREWALL")):
+            lines += [f"*{table}", f":{name} - [0:0]", f"-X {name}", "COMMIT"]
+        self._call(["iptables-restore", "-w", "5", "--noflush"], "\n".join(lines) + "\n")
+
+    def _every(self) -> list[services.Frontend]:
+        found: dict[tuple[str, str, str, int], services.Frontend] = {}
+        for owner in sorted(self._frontends):
+            for frontend in self._frontends[owner]:
+                found.setdefault((frontend.kind, frontend.address, frontend.protocol, frontend.port), frontend)
+        return list(found.values())
+
+    def _jump(self, table: str, chain: str, rule: tuple[str, ...]) -> None:
+        command = ["iptables", "-w", "5", "-t", table]
+        if not self._test([*command, "-C", chain, *rule]):
+            self._call([*command, "-I", chain, *rule])
+
+    def _test(self, command: list[str]) -> bool:
+        return self._run(command, "").returncode == 0
+
+    def _call(self, command: list[str], text: str = "") -> str:
+        done = self._run(command, text)
+        if done.returncode:
+            raise OSError(f"{command[0]}: {done.stderr.strip()[:2000]}")
+        return done.stdout
+
+    def _run(self, command: list[str], text: str) -> subprocess.CompletedProcess[str]:
+        done: subprocess.CompletedProcess[str] = self._run_in_node(
+            lambda: subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        )
+        return done

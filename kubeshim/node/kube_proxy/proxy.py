@@ -1,0 +1,239 @@
+"""kube-proxy: watches Services and EndpointSlices and keeps the node's kernel in step.
+
+Informers mark a Service's key; one thread takes all marked keys at once, works out their frontends and has the
+backend write the difference as one transaction, within milliseconds of the event. Nothing is written before both
+caches are filled, so what an earlier process left in the kernel keeps serving until it is replaced in one go.
+
+A write that fails is followed by a whole rewrite, with growing pauses. Every ``resync`` seconds the thread looks
+whether the rules still stand and writes them again where they do not.
+"""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from kubeshim.client import informer, kinds, rest
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node import nftables
+from kubeshim.node.kube_proxy import conntrack, iptables, nft, services
+
+log = logging.getLogger(__name__)
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+_RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    node_addresses: tuple[str, ...]
+    """Where NodePorts answer."""
+    cluster_cidr: str
+    service_cidrs: tuple[str, ...]
+    mode: str = "auto"
+    """``nftables``, ``iptables``, or ``auto``: nftables where the machine has it."""
+    resync: float = 30.0
+    masquerade_all: bool = False
+
+
+class Backend(Protocol):
+    """A firewall language. One thread owns it."""
+
+    def replace(self, owner: str, frontends: list[services.Frontend]) -> None: ...
+
+    def sync(self, *, whole: bool) -> bool: ...
+
+    def stands(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def remove(self) -> None: ...
+
+
+class Proxy:
+    """The proxy of one node. ``run_in_node`` enters the node's network namespace."""
+
+    def __init__(
+        self, client: rest.Client, run_in_node: nftables.RunInNode, node_name: str, config: ProxyConfig
+    ) -> None:
+        self._run_in_node = run_in_node
+        self._config = config
+        self._node = services.Node(
+            node_name,
+            config.node_addresses,
+            config.cluster_cidr,
+            config.service_cidrs,
+            masquerade_all=config.masquerade_all,
+        )
+        self._services = informer.Informer(client, kinds.SERVICES)
+        self._slices = informer.Informer(client, kinds.ENDPOINT_SLICES)
+        self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={node_name}")
+        self._slices.add_index("service", _service_keys)
+        self._frontends: dict[str, list[services.Frontend]] = {}
+        self._dirty: set[str] = set()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._synced = threading.Event()
+        self._last_sync = 0.0
+        self._counters = {"syncs": 0, "failures": 0, "forgotten_flows": 0}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        for source, mark in ((self._services, self._mark_service), (self._slices, self._mark_slice)):
+            source.add_handler(added=mark, updated=_both(mark), deleted=mark)
+        self._nodes.add_handler(added=self._see_node, updated=lambda _, new: self._see_node(new))
+        for source in (self._services, self._slices, self._nodes):
+            source.start()
+        self._thread = threading.Thread(target=self._run, name="kube-proxy", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching and writing. The rules stay and go on serving."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        for source in (self._services, self._slices, self._nodes):
+            source.stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    def wait_for_sync(self, timeout: float) -> bool:
+        """Whether the kernel has everything, within ``timeout`` seconds."""
+        return self._synced.wait(timeout)
+
+    def healthy(self) -> bool:
+        """Whether nothing that was noticed waits to be written for more than two resyncs."""
+        with self._wake:
+            waiting = bool(self._dirty)
+        return self._synced.is_set() and (not waiting or time.monotonic() - self._last_sync < 2 * self._config.resync)
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return (
+            "# TYPE kubeproxy_sync_proxy_rules_total counter\n"
+            f"kubeproxy_sync_proxy_rules_total {self._counters['syncs']}\n"
+            "# TYPE kubeproxy_sync_proxy_rules_failures_total counter\n"
+            f"kubeproxy_sync_proxy_rules_failures_total {self._counters['failures']}\n"
+            "# TYPE kubeproxy_conntrack_reconciler_deleted_entries_total counter\n"
+            f"kubeproxy_conntrack_reconciler_deleted_entries_total {self._counters['forgotten_flows']}\n"
+        )
+
+    def _mark_service(self, service: Object) -> None:
+        self._mark([objects.key(service)])
+
+    def _mark_slice(self, piece: Object) -> None:
+        self._mark(_service_keys(piece))
+
+    def _mark(self, keys: list[str]) -> None:
+        with self._wake:
+            self._dirty.update(keys)
+            self._wake.notify_all()
+
+    def _see_node(self, node: Object) -> None:
+        zone = objects.labels(node).get(ZONE_LABEL, "")
+        with self._wake:
+            if zone == self._node.zone:
+                return
+            self._node = dataclasses.replace(self._node, zone=zone)
+            self._dirty.update(self._frontends)
+            self._wake.notify_all()
+
+    def _run(self) -> None:
+        while not self._wait_for_caches():
+            if self._stopping:
+                return
+        self._nodes.wait_for_sync(1.0)
+        backend: Backend | None = None
+        delay, whole = 0.0, True
+        while True:
+            keys = self._next(delay, at_once=whole)
+            if keys is None:
+                break
+            try:
+                if backend is None:
+                    backend = _backend(self._config.mode, self._run_in_node, self._node)
+                    keys = self._all_keys()
+                whole = self._sync(backend, keys, whole=whole or not backend.stands())
+                delay = 0.0
+            except OSError as error:
+                # Not even the parser's or the kernel's refusal may end the proxy: say it, and write everything anew.
+                self._counters["failures"] += 1
+                delay = min(max(delay * 2, _RETRY_FIRST), _RETRY_LAST)
+                log.error("writing service rules failed, trying again in %.1f s: %s", delay, error)
+                whole = True
+        if backend is not None:
+            backend.close()
+
+    def _wait_for_caches(self) -> bool:
+        return self._services.wait_for_sync(0.5) and self._slices.wait_for_sync(0.5)
+
+    def _next(self, delay: float, *, at_once: bool) -> set[str] | None:
+        """Waits for marked keys (or a resync, then none); None when stopping."""
+        with self._wake:
+            if delay:
+                self._wake.wait_for(lambda: self._stopping, delay)
+            elif not at_once:
+                self._wake.wait_for(lambda: self._stopping or self._dirty, self._config.resync)
+            if self._stopping:
+                return None
+            keys, self._dirty = self._dirty, set()
+            return keys
+
+    def _all_keys(self) -> set[str]:
+        return {objects.key(service) for service in self._services.list()}
+
+    def _sync(self, backend: Backend, keys: set[str], *, whole: bool) -> bool:
+        """Writes; returns False, the next ``whole``."""
+        old, new = [], []
+        for key in keys:
+            old += self._frontends.get(key, [])
+            frontends = self._frontends_of(key)
+            new += frontends
+            backend.replace(key, frontends)
+            if frontends:
+                self._frontends[key] = frontends
+            else:
+                self._frontends.pop(key, None)
+        if backend.sync(whole=whole):
+            self._counters["syncs"] += 1
+        self._forget_flows(old, new)
+        self._last_sync = time.monotonic()
+        self._synced.set()
+        return False
+
+    def _frontends_of(self, key: str) -> list[services.Frontend]:
+        service = self._services.get(key)
+        if service is None:
+            return []
+        return services.frontends(service, self._slices.by_index("service", key), self._node)
+
+    def _forget_flows(self, old: list[services.Frontend], new: list[services.Frontend]) -> None:
+        gone = conntrack.targets([dataclasses.replace(frontend, cluster=(), local=()) for frontend in old], self._node)
+        wanted = {**gone, **conntrack.targets(new, self._node)}
+        if wanted:
+            self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(wanted))
+
+
+def _backend(mode: str, run_in_node: nftables.RunInNode, node: services.Node) -> Backend:
+    if mode == "iptables" or (mode == "auto" and not nftables.available()):
+        return iptables.IptablesBackend(run_in_node, node)
+    if mode not in ("auto", "nftables"):
+        raise ValueError(f"unknown proxy mode {mode!r}: only nftables, iptables and auto are supported")
+    return nft.NftBackend(run_in_node, node)
+
+
+def _service_keys(piece: Object) -> list[str]:
+    name = objects.labels(piece).get(SERVICE_NAME_LABEL)
+    return [f"{objects.namespace(piece)}/{name}"] if name else []
+
+
+def _both(mark: Callable[[Object], None]) -> Callable[[Object, Object], None]:
+    def updated(old: Object, new: Object) -> None:
+        mark(old)
+        mark(new)
+
+    return updated

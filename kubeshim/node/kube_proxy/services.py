@@ -1,0 +1,124 @@
+"""What a Service asks of a node's kernel (pure): a list of frontends, in no firewall's language yet."""
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kubeshim.machinery import objects
+from kubeshim.node.kube_proxy import endpoints
+
+PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+"""A Service with it is somebody else's to serve."""
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+DEFAULT_AFFINITY_SECONDS = 10800
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    """What the rules need to know of the node and cluster."""
+
+    name: str
+    addresses: tuple[str, ...]
+    """Where NodePorts answer."""
+    cluster_cidr: str
+    """The range of pods: traffic from elsewhere to a ClusterIP is masqueraded."""
+    service_cidrs: tuple[str, ...]
+    zone: str = ""
+    masquerade_all: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frontend:
+    """One address and port of a Service, and where it leads.
+
+    ``kind``: ``cluster`` is a ClusterIP; ``external`` an external IP or a load balancer's; ``node-port`` has no
+    address of its own. ``local_only`` is the Local policy that applies to it.
+    """
+
+    kind: str
+    protocol: str
+    address: str
+    port: int
+    cluster: tuple[endpoints.Address, ...]
+    local: tuple[endpoints.Address, ...]
+    local_only: bool = False
+    affinity: int = 0
+    """Seconds for which a client stays with its endpoint; 0 for no affinity."""
+    sources: tuple[str, ...] = ()
+    """Ranges that may ask (``loadBalancerSourceRanges``); none means everybody."""
+    name: str = ""
+    """``namespace/service:port``, for comments."""
+
+
+def is_served(service: Mapping[str, Any]) -> bool:
+    """Whether kube-proxy has anything to do for it."""
+    spec = service.get("spec") or {}
+    if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
+        return False
+    return PROXY_NAME_LABEL not in objects.labels(service)
+
+
+def frontends(service: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], node: Node) -> list[Frontend]:
+    """All frontends of one Service on one node. IPv6 addresses are left to a proxy that has an IPv6 cluster."""
+    if not is_served(service):
+        return []
+    spec = service["spec"]
+    own = [piece for piece in slices if HEADLESS_LABEL not in objects.labels(piece)]
+    found = endpoints.by_port(own, node.name)
+    result: list[Frontend] = []
+    for port in spec.get("ports") or ():
+        protocol = port.get("protocol") or "TCP"
+        here = found.get((port.get("name") or "", protocol), [])
+        choice = endpoints.choose(here, node_name=node.name, zone=node.zone)
+        base = Frontend(
+            kind="cluster",
+            protocol=protocol.lower(),
+            address="",
+            port=int(port["port"]),
+            cluster=choice.cluster,
+            local=choice.local,
+            affinity=affinity_seconds(spec),
+            name=f"{objects.key(service)}:{port.get('name') or port['port']}",
+        )
+        result += _of_port(service, port, base)
+    return result
+
+
+def affinity_seconds(spec: Mapping[str, Any]) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    return int(
+        objects.dig(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds", default=DEFAULT_AFFINITY_SECONDS)
+    )
+
+
+def _of_port(service: Mapping[str, Any], port: Mapping[str, Any], base: Frontend) -> Iterable[Frontend]:
+    spec = service["spec"]
+    internal_local = spec.get("internalTrafficPolicy") == "Local"
+    for address in _ipv4(spec.get("clusterIPs") or [spec.get("clusterIP")]):
+        yield dataclasses.replace(base, address=address, local_only=internal_local)
+    external = dataclasses.replace(base, kind="external", local_only=spec.get("externalTrafficPolicy") == "Local")
+    for address in _ipv4(spec.get("externalIPs") or ()):
+        yield dataclasses.replace(external, address=address)
+    if spec.get("type") == "LoadBalancer":
+        sources = _sources(spec.get("loadBalancerSourceRanges") or ())
+        ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=())
+        for address in _ipv4(entry.get("ip") for entry in ingress if entry.get("ipMode") != "Proxy"):
+            yield dataclasses.replace(external, address=address, sources=sources)
+    if port.get("nodePort"):
+        yield dataclasses.replace(external, kind="node-port", port=int(port["nodePort"]))
+
+
+def _ipv4(addresses: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(text for text in addresses if text and text != "None" and ":" not in text))
+
+
+def _sources(ranges: Iterable[str]) -> tuple[str, ...]:
+    """Disjoint and in canonical form, as an interval set wants them."""
+    networks = []
+    for text in ranges:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+        if isinstance(network, ipaddress.IPv4Network):
+            networks.append(network)
+    return tuple(str(network) for network in ipaddress.collapse_addresses(networks))

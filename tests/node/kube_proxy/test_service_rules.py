@@ -1,0 +1,275 @@
+"""From Services and EndpointSlices to frontends, elements and text: tables over pure functions."""
+
+import socket
+import struct
+
+import pytest
+
+from kubeshim.node.kube_proxy import conntrack, endpoints, iptables_rules, rules, ruleset, services
+
+NODE = services.Node("n1", ("172.30.0.2",), "10.244.0.0/16", ("10.96.0.0/16",), zone="z1")
+
+
+def service(name="web", **spec):
+    base = {"type": "ClusterIP", "clusterIP": "10.96.0.5", "ports": [{"port": 80, "protocol": "TCP"}]}
+    return {"metadata": {"namespace": "a", "name": name}, "spec": {**base, **spec}}
+
+
+def piece(*entries, port=8080, name="", protocol="TCP", **more):
+    return {
+        "metadata": {"namespace": "a", "name": "s"},
+        "addressType": "IPv4",
+        "ports": [{"name": name, "port": port, "protocol": protocol}],
+        "endpoints": list(entries),
+        **more,
+    }
+
+
+def endpoint(address, ready=True, node="n1", **conditions):
+    hints = conditions.pop("hints", None)
+    entry = {"addresses": [address], "nodeName": node, "conditions": {"ready": ready, **conditions}}
+    return {**entry, "hints": hints} if hints else entry
+
+
+def one(svc, *slices, node=NODE):
+    found = services.frontends(svc, slices, node)
+    assert len(found) == 1, found
+    return found[0]
+
+
+TWO = piece(endpoint("10.244.0.2"), endpoint("10.244.1.3", node="n2"))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"clusterIP": "None"}, {"clusterIP": ""}, {"type": "ExternalName"}],
+)
+def test_services_without_an_address_are_left_alone(spec):
+    assert services.frontends(service(**spec), [TWO], NODE) == []
+
+
+def test_another_proxys_service_is_left_alone():
+    svc = service()
+    svc["metadata"]["labels"] = {services.PROXY_NAME_LABEL: "other"}
+    assert services.frontends(svc, [TWO], NODE) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "cluster", "local"),
+    [
+        ([endpoint("1.1.1.1"), endpoint("1.1.1.2", ready=False)], ["1.1.1.1"], ["1.1.1.1"]),
+        ([endpoint("1.1.1.1", node="n2")], ["1.1.1.1"], []),
+        ([], [], []),
+        (  # nobody is ready: those still serving while they terminate
+            [endpoint("1.1.1.1", ready=False, serving=True, terminating=True), endpoint("1.1.1.2", ready=False)],
+            ["1.1.1.1"],
+            ["1.1.1.1"],
+        ),
+        (
+            [endpoint("1.1.1.1"), endpoint("1.1.1.2", ready=False, serving=True, terminating=True)],
+            ["1.1.1.1"],
+            ["1.1.1.1"],
+        ),
+        (
+            [
+                endpoint("1.1.1.1", hints={"forZones": [{"name": "z1"}]}),
+                endpoint("1.1.1.2", hints={"forZones": [{"name": "z2"}]}),
+            ],
+            ["1.1.1.1"],
+            ["1.1.1.1", "1.1.1.2"],
+        ),
+        (
+            [endpoint("1.1.1.1", hints={"forZones": [{"name": "z1"}]}), endpoint("1.1.1.2")],
+            ["1.1.1.1", "1.1.1.2"],
+            ["1.1.1.1", "1.1.1.2"],
+        ),
+        (
+            [
+                endpoint("1.1.1.1", node="n2", hints={"forNodes": [{"name": "n2"}]}),
+                endpoint("1.1.1.2", hints={"forNodes": [{"name": "n1"}]}),
+            ],
+            ["1.1.1.2"],
+            ["1.1.1.2"],
+        ),
+    ],
+)
+def test_which_endpoints_take_traffic(entries, cluster, local):
+    found = one(service(), piece(*entries))
+    assert [address for address, _ in found.cluster] == cluster
+    assert [address for address, _ in found.local] == local
+
+
+def test_ports_are_joined_by_name_and_protocol():
+    svc = service(ports=[{"name": "http", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}])
+    slices = [
+        piece(endpoint("1.1.1.1"), port=8080, name="http"),
+        piece(endpoint("1.1.1.2"), port=9053, name="dns", protocol="UDP"),
+        piece(endpoint("1.1.1.3"), port=9053, name="dns", protocol="TCP"),
+    ]
+    found = {(each.protocol, each.port): each.cluster for each in services.frontends(svc, slices, NODE)}
+    assert found == {("tcp", 80): (("1.1.1.1", 8080),), ("udp", 53): (("1.1.1.2", 9053),)}
+
+
+def test_all_kinds_of_frontends():
+    svc = service(
+        type="LoadBalancer",
+        clusterIPs=["10.96.0.5", "fd00::5"],
+        externalIPs=["192.0.2.9"],
+        externalTrafficPolicy="Local",
+        sessionAffinity="ClientIP",
+        loadBalancerSourceRanges=["10.0.0.0/8", "10.1.0.0/16"],
+        ports=[{"port": 80, "nodePort": 30080}],
+    )
+    svc["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.10"}, {"ip": "192.0.2.11", "ipMode": "Proxy"}]}}
+    found = services.frontends(svc, [TWO], NODE)
+    assert [(f.kind, f.address, f.port, f.local_only, f.sources) for f in found] == [
+        ("cluster", "10.96.0.5", 80, False, ()),
+        ("external", "192.0.2.9", 80, True, ()),
+        ("external", "192.0.2.10", 80, True, ("10.0.0.0/8",)),
+        ("node-port", "", 30080, True, ()),
+    ]
+    assert {f.affinity for f in found} == {10800}
+
+
+def texts(svc, *slices):
+    return sorted(f"{e.map}: {e.text}" for e in rules.elements(services.frontends(svc, slices, NODE)))
+
+
+def test_elements_of_a_cluster_ip():
+    assert texts(service(), TWO) == [
+        "eps: 10.96.0.5 . tcp . 80 . 0 : 10.244.0.2 . 8080",
+        "eps: 10.96.0.5 . tcp . 80 . 1 : 10.244.1.3 . 8080",
+        "hairpin: 10.244.0.2 . 10.244.0.2",
+        "hairpin: 10.244.1.3 . 10.244.1.3",
+        "svc: 10.96.0.5 . tcp . 80 : goto ip-cluster-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "slices", "verdict"),
+    [
+        ({"internalTrafficPolicy": "Local"}, [TWO], "svc: 10.96.0.5 . tcp . 80 : goto ip-cluster-1"),
+        (
+            {"internalTrafficPolicy": "Local"},
+            [piece(endpoint("1.1.1.1", node="n2"))],
+            "svc: 10.96.0.5 . tcp . 80 : drop",
+        ),
+        ({}, [], "no-endpoints: 10.96.0.5 . tcp . 80"),
+        ({"ports": [{"port": 80, "nodePort": 30080}], "type": "NodePort"}, [], "np-no-endpoints: tcp . 30080"),
+        (
+            {"ports": [{"port": 80, "nodePort": 30080}], "type": "NodePort", "externalTrafficPolicy": "Local"},
+            [TWO],
+            "node-ports: tcp . 30080 : goto np-local-2-1",
+        ),
+        ({"sessionAffinity": "ClientIP"}, [TWO], "svc: 10.96.0.5 . tcp . 80 : goto ip-cluster-2-a10800"),
+    ],
+)
+def test_verdicts(spec, slices, verdict):
+    assert verdict in texts(service(**spec), *slices)
+
+
+def test_a_local_policy_without_local_endpoints_drops_only_strangers():
+    chain = rules.Chain("local", True, 2, 0)
+    assert rules.chain_rules(chain, NODE) == [
+        "ip saddr 10.244.0.0/16 goto np-cluster-2",
+        "fib saddr type local goto np-external-2",
+        "drop",
+    ]
+
+
+def test_affinity_numbers_do_not_depend_on_the_others():
+    def numbers(*addresses):
+        svc = service(sessionAffinity="ClientIP")
+        found = rules.elements(services.frontends(svc, [piece(*map(endpoint, addresses))], NODE))
+        return {e.value: e.key.split()[-1] for e in found if e.map == "eps" and int(e.key.split()[-1]) > 1000}
+
+    few, many = numbers("1.1.1.1", "1.1.1.3"), numbers("1.1.1.1", "1.1.1.2", "1.1.1.3")
+    assert few.items() <= many.items()
+
+
+def test_changes_are_the_difference():
+    state = ruleset.Ruleset(NODE)
+    state.replace("a/web", rules.elements(services.frontends(service(), [TWO], NODE)))
+    first = state.changes()
+    assert "add chain ip kube-proxy ip-cluster-2\n" in first.text
+    state.committed(first)
+    assert state.changes() is None
+    state.replace("a/web", rules.elements(services.frontends(service(), [piece(endpoint("10.244.0.2"))], NODE)))
+    second = state.changes()
+    assert second.text == (
+        "add chain ip kube-proxy ip-cluster-1\n"
+        "flush chain ip kube-proxy ip-cluster-1\n"
+        "add rule ip kube-proxy ip-cluster-1 ip saddr != 10.244.0.0/16 ct mark set 0x4000\n"
+        "add rule ip kube-proxy ip-cluster-1 meta mark set numgen random mod 1\n"
+        "add rule ip kube-proxy ip-cluster-1 "
+        "dnat ip addr . port to ip daddr . meta l4proto . th dport . meta mark map @eps\n"
+        "delete element ip kube-proxy eps { 10.96.0.5 . tcp . 80 . 1 }\n"
+        "delete element ip kube-proxy hairpin { 10.244.1.3 . 10.244.1.3 }\n"
+        "delete element ip kube-proxy svc { 10.96.0.5 . tcp . 80 }\n"
+        "add element ip kube-proxy svc { 10.96.0.5 . tcp . 80 : goto ip-cluster-1 }\n"
+        "flush chain ip kube-proxy ip-cluster-2\n"
+        "delete chain ip kube-proxy ip-cluster-2\n"
+    )  # fmt: skip
+    state.committed(second)
+    state.replace("a/web", frozenset())
+    state.committed(state.changes())
+    assert state.whole().text == ruleset.Ruleset(NODE).whole().text
+
+
+def test_two_services_with_one_external_address_take_turns():
+    state = ruleset.Ruleset(NODE)
+    for name, address in (("x", "10.244.0.2"), ("y", "10.244.0.3")):
+        svc = service(name, clusterIP=f"10.96.0.{ord(name)}", externalIPs=["192.0.2.9"])
+        state.replace(f"a/{name}", rules.elements(services.frontends(svc, [piece(endpoint(address))], NODE)))
+    assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.2 . 8080" in state.whole().text
+    state.committed(state.whole())
+    state.replace("a/x", frozenset())
+    assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.3 . 8080" in state.changes().text
+
+
+def test_iptables_text():
+    svc = service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+    text = iptables_rules.restore(services.frontends(svc, [TWO], NODE), NODE, ["KUBE-SVC-OLD"])
+    lines = text.splitlines()
+    entry = next(line for line in lines if line.startswith("-A KUBE-SERVICES -d 10.96.0.5/32 -p tcp -m tcp --dport 80"))
+    chain = entry.split()[-1]
+    assert f"-A {chain} ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ" in lines
+    assert any(line.startswith(f"-A {chain} -m statistic --mode random --probability 0.5000000000") for line in lines)
+    assert sum("--to-destination 10.244.0.2:8080" in line for line in lines) == 2
+    assert "-A KUBE-REFUSE -d 10.96.0.0/16 -j REJECT" in lines
+    assert "-X KUBE-SVC-OLD" in lines
+
+
+def test_stale_flows_are_those_answered_by_nobody_present():
+    def flow(to, by):
+        return conntrack.Flow(17, to, by, 53, b"")
+
+    svc = service(type="NodePort", ports=[{"port": 53, "nodePort": 30053, "protocol": "UDP"}])
+    wanted = conntrack.targets(
+        services.frontends(svc, [piece(endpoint("1.1.1.1"), port=53, protocol="UDP")], NODE), NODE
+    )
+    flows = [
+        flow(("10.96.0.5", 53), "1.1.1.1"),
+        flow(("10.96.0.5", 53), "1.1.1.9"),
+        flow(("172.30.0.2", 30053), "1.1.1.9"),
+        flow(("9.9.9.9", 53), "9.9.9.9"),
+    ]
+    assert list(conntrack.stale(flows, wanted)) == flows[1:3]
+
+
+def test_a_flow_is_read_from_the_kernels_form():
+    def attribute(kind, data):
+        return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+    def tuple_of(source, destination, sport, dport):
+        addresses = attribute(1, socket.inet_aton(source)) + attribute(2, socket.inet_aton(destination))
+        ports = attribute(1, b"\x11") + attribute(2, sport.to_bytes(2)) + attribute(3, dport.to_bytes(2))
+        return attribute(0x8001, addresses) + attribute(0x8002, ports)
+
+    original = tuple_of("10.1.0.2", "10.96.0.10", 4000, 53)
+    body = attribute(0x8001, original) + attribute(0x8002, tuple_of("10.1.0.9", "10.1.0.2", 10053, 4000))
+    assert conntrack.parse(body) == conntrack.Flow(17, ("10.96.0.10", 53), "10.1.0.9", 10053, original)
+
+
+def test_endpoints_without_a_port_number_are_skipped():
+    assert endpoints.by_port([{"ports": [{"name": "x"}], "endpoints": [endpoint("1.1.1.1")]}], "n1") == {}
