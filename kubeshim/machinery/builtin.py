@@ -74,7 +74,14 @@ def _subresource(group: str, version: str, name: str, entry: dict[str, Any]) -> 
     return resources.Subresource(name, resources.GroupVersionKind(group, version, kind), verbs)
 
 
-def _column(entry: dict[str, Any]) -> resources.Column:
+_NAME = resources.Column("Name", format="name", description="@meta.name")
+_AGE = resources.Column("Age", description="@meta.creationTimestamp")
+
+
+def _column(entry: dict[str, Any] | str) -> resources.Column:
+    """``name`` and ``age`` are the columns nearly every kind has."""
+    if isinstance(entry, str):
+        return {"name": _NAME, "age": _AGE}[entry]
     return resources.Column(**entry)
 
 

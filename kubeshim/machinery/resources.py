@@ -50,8 +50,9 @@ def split_api_version(api_version: str) -> tuple[str, str]:
 class Column:
     """A column of the Table form (``meta.k8s.io/v1 TableColumnDefinition``).
 
-    ``path`` is a JSONPath (``.spec.replicas``) or the name of a function of ``machinery.tables``,
-    written ``=name``. Priority 0 is always shown, more only with ``-o wide``.
+    ``path`` is a JSONPath (``.spec.replicas``); the cells of built-in kinds come from ``machinery.tables``
+    instead, and they have none. ``description`` may refer to a field's: ``@core.v1.PodStatus.podIP``.
+    Priority 0 is always shown, more only with ``-o wide``.
     """
 
     name: str

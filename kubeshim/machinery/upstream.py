@@ -198,3 +198,14 @@ def _add_zero(child: dict[str, Any], shipped: dict[str, Any], source: dict[str, 
         child["allOf"] = [{"$ref": child.pop("$ref")}]
     child["default"] = zero
     return child
+
+
+def descriptions(fields: tuple[str, ...]) -> dict[str, str]:
+    """The texts of some fields, named ``core.v1.PodStatus.podIP`` or ``meta.name``."""
+    source = read()
+    found = {}
+    for field in fields:
+        definition, _, name = field.rpartition(".")
+        full = OBJECT_META if definition == "meta" else f"io.k8s.api.{definition}"
+        found[field] = str(source[full]["properties"][name].get("description", ""))
+    return found
