@@ -1,0 +1,13 @@
+"""``make bench``: every figure of README's performance section.
+
+    python -m tests.benchmarks [api_server|cluster …]
+"""
+
+import importlib
+import sys
+
+ALL = ("api_server", "cluster")
+
+for name in sys.argv[1:] or ALL:
+    print(f"== {name}", flush=True)
+    importlib.import_module(f"tests.benchmarks.{name}").main()
