@@ -90,8 +90,13 @@ class Informer:
                 handler.tell(None, obj)
 
     def add_index(self, name: str, keys: Keys) -> None:
-        """Makes ``by_index(name, …)`` answer. ``keys`` must depend on nothing but its object."""
+        """Makes ``by_index(name, …)`` answer. ``keys`` must depend on nothing but its object.
+
+        Those who share an informer may ask for the same index again.
+        """
         with self._lock:
+            if self._indexers.get(name) is keys:
+                return
             self._indexers[name] = keys
             index: dict[str, dict[str, Object]] = {}
             for key, obj in self._objects.items():

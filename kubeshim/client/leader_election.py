@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 class LeaderElector:
     """A candidate for the Lease ``name``."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         client: rest.Client,
         name: str,

@@ -258,7 +258,7 @@ class Client:
             if wait is None or throttled >= THROTTLED_ATTEMPTS or self._closed.wait(wait):
                 raise failure
 
-    def _send(  # noqa: PLR0917
+    def _send(
         self,
         method: str,
         url: str,

@@ -2,10 +2,10 @@
 
 import threading
 
-import fake_api
 import pytest
 
 from kubeshim.client import informer, kinds
+from tests import fake_api
 
 
 @pytest.fixture

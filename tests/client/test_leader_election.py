@@ -2,10 +2,10 @@
 
 import threading
 
-import fake_api
 import pytest
 
 from kubeshim.client import kinds, leader_election
+from tests import fake_api
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import threading
 
-import fake_api
 import pytest
 
 from kubeshim.client import kinds, rest
 from kubeshim.machinery import errors
+from tests import fake_api
 
 
 @pytest.fixture

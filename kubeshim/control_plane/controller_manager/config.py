@@ -1,0 +1,57 @@
+"""The controller manager's options, named and defaulted as upstream's flags."""
+
+import dataclasses
+import socket
+import uuid
+
+from kubeshim.client import kubeconfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """Durations are seconds."""
+
+    cluster_cidr: str = "10.244.0.0/16"
+    """Where nodes' pod ranges come from; several, separated by commas, for dual stack."""
+    allocate_node_cidrs: bool = True
+    node_cidr_mask_size: int = 24
+    node_cidr_mask_size_ipv6: int = 64
+    service_cidr: str = ""
+    """Kept out of the nodes' ranges where it lies inside ``cluster_cidr``."""
+    node_monitor_grace_period: float = 50.0
+    node_startup_grace_period: float = 60.0
+    node_eviction_rate: float = 0.1
+    secondary_node_eviction_rate: float = 0.01
+    unhealthy_zone_threshold: float = 0.55
+    large_cluster_size_threshold: int = 50
+    terminated_pod_gc_threshold: int = 12500
+    root_ca: bytes = b""
+    """PEM that goes into every namespace's ``kube-root-ca.crt``; by default the CA the client trusts."""
+    cluster_signing_cert: bytes = b""
+    cluster_signing_key: bytes = b""
+    """What approved CertificateSigningRequests are signed with; without it none are signed."""
+    cluster_signing_duration: float = 365 * 86400.0
+    max_endpoints_per_slice: int = 100
+
+
+def default_identity() -> str:
+    """Who we are in the leader election: a name that nobody else has."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    """How the process runs."""
+
+    client: kubeconfig.ClientConfig
+    options: Options = Options()
+    controllers: tuple[str, ...] = ("*",)
+    """``*`` for all that are on by default, ``name`` to add, ``-name`` to leave out."""
+    leader_elect: bool = True
+    identity: str = dataclasses.field(default_factory=default_identity)
+    """Give a stable one where a supervisor never runs two: a restart then need not wait for the old lease."""
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+    health_address: tuple[str, int] | None = None
+    """Where ``/healthz``, ``/livez`` and ``/readyz`` are answered (plain HTTP); None for nowhere."""

@@ -1,0 +1,219 @@
+"""EndpointSlices of every Service with a selector: what kube-proxy and DNS go by.
+
+Unlike Endpoints they keep pods that are on their way out, as ``terminating``, so that a proxy can drain. The
+cache may not show a slice we just wrote; writing on top of that would double it. So the slices we know we
+wrote are remembered by resourceVersion, and a turn waits until the cache has them.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from kubeshim.client import kinds
+from kubeshim.control_plane.controller_manager import controller, endpoints, indexes, pod_control, pods, slices
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.objects import Object
+
+_log = logging.getLogger(__name__)
+
+MANAGER = "endpointslice-controller.k8s.io"
+PATIENCE = 8
+"""Attempts, with doubling delays, before a write that the cache never showed is taken as lost."""
+OWN_LABELS = frozenset({slices.SERVICE_NAME, slices.MANAGED_BY, endpoints.HEADLESS})
+
+
+class EndpointSliceController(controller.Controller):
+    name = "endpointslice"
+    component = "endpoint-slice-controller"
+    workers = 4
+
+    def register(self) -> None:
+        self._services = indexes.by_namespace(self.watch(kinds.SERVICES))
+        self._pods = indexes.by_namespace(self.informer(kinds.PODS))
+        self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
+        self._nodes = self.informer(kinds.NODES)
+        self._nodes.add_handler(updated=self._node_updated)
+        self._slices = self.informer(kinds.ENDPOINT_SLICES)
+        self._slices.add_index("service", _service_of)
+        self._slices.add_handler(
+            added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
+        )
+        self._lock = threading.Lock()
+        self._written: dict[str, dict[str, str | None]] = {}
+        """Service → slice → the resourceVersion we wrote (None: deleted) that the cache has not shown yet."""
+
+    def _pod_changed(self, *versions: Object) -> None:
+        for service in self._services.by_index("namespace", objects.namespace(versions[0])):
+            if any(endpoints.selects(service, pod) for pod in versions):
+                self.enqueue(service)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        if endpoints.matters(old, new):
+            self._pod_changed(old, new)
+
+    def _node_updated(self, old: Object, new: Object) -> None:
+        if _zone(old) == _zone(new):
+            return
+        for service in self._services.list():
+            self.enqueue(service)
+
+    def _slice_changed(self, one: Object) -> None:
+        for key in _service_of(one):
+            with self._lock:
+                awaited = self._written.get(key, {})
+                name = objects.name(one)
+                wanted = awaited.get(name)
+                if wanted is not None and int(objects.resource_version(one)) >= int(wanted):
+                    del awaited[name]
+                    ours = objects.resource_version(one) == wanted
+                else:
+                    ours = False
+            if not ours:
+                self.queue.add(key)
+
+    def _slice_deleted(self, one: Object) -> None:
+        for key in _service_of(one):
+            with self._lock:
+                self._written.get(key, {}).pop(objects.name(one), None)
+            self.queue.add(key)
+
+    def sync(self, key: str) -> float | None:
+        service = self._services.get(key)
+        if service is None:
+            with self._lock:
+                self._written.pop(key, None)
+            return None  # the garbage collector takes the slices
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+            return None
+        with self._lock:
+            behind = bool(self._written.get(key))
+        if behind and self.queue.failures(key) < PATIENCE:
+            raise errors.Conflict("the cache has not shown our own writes yet")
+        candidates = [
+            pod
+            for pod in self._pods.by_index("namespace", objects.namespace(service))
+            if endpoints.selects(service, pod) and endpoints.belongs(pod, terminating=True)
+        ]
+        groups = group(service, candidates, {objects.name(node): _zone(node) for node in self._nodes.list()})
+        existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
+        capacity = self.context.options.max_endpoints_per_slice
+        self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity))
+        return None
+
+    def _carry_out(self, key: str, service: Object, plan: slices.Plan) -> None:
+        try:
+            for one in plan.create:
+                self._remember(key, self.client.create(kinds.ENDPOINT_SLICES, one))
+            for one in plan.update:
+                self._remember(key, self.client.update(kinds.ENDPOINT_SLICES, one))
+            for one in plan.delete:
+                with self._lock:
+                    self._written.setdefault(key, {})[objects.name(one)] = None
+                self._delete(key, one)
+        except errors.Conflict:
+            raise
+        except errors.APIStatusError as error:
+            if pod_control.namespace_is_going(error):
+                return
+            text = f"Error updating Endpoint Slices for Service {key}: {error}"
+            self.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
+            raise
+
+    def _remember(self, key: str, written: Object) -> None:
+        name, version = objects.name(written), objects.resource_version(written)
+        cached = self._slices.get(objects.key(written))
+        with self._lock:
+            if cached is None or int(objects.resource_version(cached)) < int(version):
+                self._written.setdefault(key, {})[name] = version
+
+    def _delete(self, key: str, one: Object) -> None:
+        try:
+            self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
+        except errors.NotFound:
+            with self._lock:
+                self._written.get(key, {}).pop(objects.name(one), None)
+        if self._slices.get(objects.key(one)) is None:
+            with self._lock:
+                self._written.get(key, {}).pop(objects.name(one), None)
+
+
+def _service_of(one: Object) -> tuple[str, ...]:
+    labels = objects.labels(one)
+    if labels.get(slices.MANAGED_BY) != MANAGER or not labels.get(slices.SERVICE_NAME):
+        return ()
+    return (f"{objects.namespace(one)}/{labels[slices.SERVICE_NAME]}",)
+
+
+def _zone(node: Object) -> str:
+    return objects.labels(node).get("topology.kubernetes.io/zone", "")
+
+
+def metadata(service: Object) -> Object:
+    """What all slices of the Service have in common. Pure."""
+    labels = {key: value for key, value in objects.labels(service).items() if key not in OWN_LABELS}
+    labels[slices.SERVICE_NAME] = objects.name(service)
+    labels[slices.MANAGED_BY] = MANAGER
+    if endpoints.is_headless(service):
+        labels[endpoints.HEADLESS] = ""
+    return {
+        "generateName": f"{objects.name(service)}-",
+        "namespace": objects.namespace(service),
+        "labels": labels,
+        "ownerReferences": [objects.owner_reference(service)],
+    }
+
+
+def group(service: Object, candidates: Sequence[Object], zones: dict[str, str]) -> list[slices.Group]:
+    """The pods as endpoints, by address type and ports. With no pods: one empty group a family. Pure."""
+    groups: list[slices.Group] = []
+    for family in endpoints.families(service):
+        found: dict[bytes, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+        for pod in sorted(candidates, key=objects.name):
+            address = endpoints.address_of(pod, family)
+            if address is None:
+                continue
+            ports = _ports(service, pod)
+            entry = found.setdefault(orjson.dumps(ports), (ports, []))
+            entry[1].append(endpoint(service, pod, address, zones))
+        groups += [slices.Group(family, ports, listed) for ports, listed in found.values()]
+        if not found:
+            groups.append(slices.Group(family, [], []))
+    return groups
+
+
+def endpoint(service: Object, pod: Object, address: str, zones: dict[str, str]) -> dict[str, Any]:
+    terminating = objects.is_deleting(pod)
+    serving = pods.is_ready(pod)
+    publish_all = bool(service["spec"].get("publishNotReadyAddresses"))
+    result: dict[str, Any] = {
+        "addresses": [address],
+        "conditions": {
+            "ready": publish_all or (serving and not terminating),
+            "serving": serving,
+            "terminating": terminating,
+        },
+    }
+    if hostname := endpoints.hostname_of(pod, service):
+        result["hostname"] = hostname
+    result["targetRef"] = endpoints.target_of(pod)
+    if node := pod["spec"].get("nodeName"):
+        result["nodeName"] = node
+        if zone := zones.get(node):
+            result["zone"] = zone
+    return result
+
+
+def _ports(service: Object, pod: Object) -> list[dict[str, Any]]:
+    found = []
+    for port in service["spec"].get("ports") or ():
+        number = endpoints.target_port(pod, port)
+        if number is None:
+            continue
+        entry = {"name": port.get("name") or "", "protocol": port.get("protocol") or "TCP", "port": number}
+        if port.get("appProtocol"):
+            entry["appProtocol"] = port["appProtocol"]
+        found.append(entry)
+    return found

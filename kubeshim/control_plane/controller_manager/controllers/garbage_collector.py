@@ -1,0 +1,316 @@
+"""Deletes what has no owner left, and carries out foreground and orphan deletion.
+
+It watches the metadata of every type that can be listed, watched and deleted (sharing the cache of those that
+other controllers watch whole) and keeps the graph of ``ownership``. A watch may lag, and two watches are not in
+step, so nothing is deleted on the graph's word: the object, and every owner that decides its fate, are read
+from the server first, and the deletion carries the uid. Types come and go with custom resource definitions and
+API services; a change of those brings discovery up to date.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from kubeshim.client import discovery, informer
+from kubeshim.control_plane.controller_manager import controller, ownership
+from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery.objects import Object
+from kubeshim.machinery.resources import GroupVersionResource
+
+_log = logging.getLogger(__name__)
+
+IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
+DEFINITIONS = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+SERVICES = GroupVersionResource("apiregistration.k8s.io", "v1", "apiservices")
+REFRESH = "refresh"
+REFRESH_RETRY = 10.0
+
+
+class _NoMapping(Exception):
+    """The owner's type is not known to discovery."""
+
+
+class GarbageCollectorController(controller.Controller):
+    """Queue keys are ``judge/UID``, ``orphan/UID`` and ``refresh``."""
+
+    name = "garbage-collector"
+    component = "garbage-collector-controller"
+    workers = 8
+
+    def register(self) -> None:
+        self._graph = ownership.Graph()
+        self._graph_lock = threading.Lock()
+        self._mapping: dict[tuple[str, str], discovery.Type] = {}
+        self._monitors: dict[GroupVersionResource, informer.Informer] = {}
+        self._absent: dict[str, None] = {}
+        """Owners that were looked for and not found, so that a thousand dependents ask once."""
+        for gvr in (DEFINITIONS, SERVICES):
+            cache = self.informer(gvr)
+            cache.add_handler(
+                added=self._types_changed, updated=lambda _, new: self._types_changed(new), deleted=self._types_changed
+            )
+        self.queue.add(REFRESH)
+
+    def _types_changed(self, _: Object) -> None:
+        # A definition is served a moment after it was written; several come together.
+        self.queue.add_after(REFRESH, 0.2)
+
+    def stop(self) -> None:
+        super().stop()
+        for cache in list(self._monitors.values()):
+            cache.stop()
+
+    def sync(self, key: str) -> float | None:
+        if key == REFRESH:
+            return self._refresh()
+        verb, _, uid = key.partition("/")
+        if not all(cache.synced for cache in list(self._monitors.values())):
+            return 0.1
+        with self._graph_lock:
+            node = self._graph.nodes.get(uid)
+        if node is None:
+            return None
+        if verb == "orphan":
+            self._orphan(node)
+        else:
+            self._judge(node)
+        return None
+
+    # what there is to watch
+
+    def _refresh(self) -> float | None:
+        found = discovery.discover(self.client)
+        self._mapping = {(one.gvr.group_version, one.kind): one for one in reversed(found.types)}
+        wanted = {
+            one.gvr: one
+            for one in found.types
+            if one.preferred
+            and {"list", "watch", "delete"} <= one.verbs
+            and (one.gvr.group, one.gvr.resource) not in IGNORED
+        }
+        for gvr, one in wanted.items():
+            if gvr not in self._monitors:
+                self._monitor(gvr, one)
+        failed_groups = {version.rpartition("/")[0] for version in found.failed}
+        for gvr in [gvr for gvr in self._monitors if gvr not in wanted and gvr.group not in failed_groups]:
+            self._forget_type(gvr)
+        return REFRESH_RETRY if found.failed else None
+
+    def _monitor(self, gvr: GroupVersionResource, one: discovery.Type) -> None:
+        shared = self.context.informers.existing(gvr)
+        cache = shared or informer.Informer(self.client, gvr, metadata_only=True)
+        kind = one.kind
+        self._monitors[gvr] = cache
+        cache.add_handler(
+            added=lambda obj: self._seen(obj, gvr, kind),
+            updated=lambda _, new: self._seen(new, gvr, kind),
+            deleted=self._gone,
+        )
+        if shared is None:
+            cache.start()
+
+    def _forget_type(self, gvr: GroupVersionResource) -> None:
+        cache = self._monitors.pop(gvr)
+        if self.context.informers.existing(gvr) is not cache:
+            cache.stop()
+        for obj in cache.list():
+            self._gone(obj)
+
+    def _seen(self, obj: Object, gvr: GroupVersionResource, kind: str) -> None:
+        with self._graph_lock:
+            self._absent.pop(objects.uid(obj), None)
+            work = self._graph.apply(obj, gvr, gvr.group_version, kind)
+        self._add(work)
+
+    def _gone(self, obj: Object) -> None:
+        self._remove(objects.uid(obj))
+
+    def _remove(self, uid: str) -> None:
+        with self._graph_lock:
+            self._note_absent(uid)
+            work = self._graph.remove(uid)
+        self._add(work)
+
+    def _note_absent(self, uid: str) -> None:
+        self._absent[uid] = None
+        if len(self._absent) > 500:
+            del self._absent[next(iter(self._absent))]
+
+    def _add(self, work: ownership.Work) -> None:
+        for node in work.judge:
+            self.queue.add(f"judge/{node.uid}")
+        for node in work.orphan:
+            self.queue.add(f"orphan/{node.uid}")
+
+    # judging
+
+    def _judge(self, node: ownership.Node) -> None:
+        if node.deleting and not node.deletes_dependents:
+            return
+        try:
+            gvr = node.gvr or self._type_of(node.api_version, node.kind).gvr
+        except _NoMapping:
+            if not node.virtual:
+                raise errors.NotFound(f"no type {node.api_version} {node.kind}") from None
+            self._judge_dependents(node)
+            return
+        live = self._read(gvr, node.namespace, node.name, node.uid)
+        if live is None:
+            if node.virtual:
+                with self._graph_lock:
+                    self._note_absent(node.uid)
+                self._judge_dependents(node)
+            else:
+                self._remove(node.uid)
+            return
+        if node.virtual:
+            return  # it exists: its own watch will bring it in
+        if node.deletes_dependents:
+            self._continue_foreground(node, live)
+            return
+        owners = live["metadata"].get("ownerReferences") or []
+        if owners:
+            self._weigh(node, live, owners)
+
+    def _judge_dependents(self, node: ownership.Node) -> None:
+        with self._graph_lock:
+            work = ownership.Work(judge=list(node.dependents.values()))
+        self._add(work)
+
+    def _weigh(self, node: ownership.Node, live: Object, owners: list[dict[str, Any]]) -> None:
+        solid, dangling, waiting = self._classify(node, owners)
+        if solid:
+            if dangling or waiting:
+                gone = {owner["uid"] for owner in [*dangling, *waiting]}
+                self._drop_owners(node, live, gone)
+            return
+        with self._graph_lock:
+            dependents = list(node.dependents.values())
+        if waiting and dependents:
+            if any(dependent.deletes_dependents for dependent in dependents):
+                # A circle: each would wait for the other. This one stops blocking its owner.
+                self._stop_blocking(node, live)
+            self._delete(node, "Foreground")
+            return
+        finalizers = live["metadata"].get("finalizers") or ()
+        if ownership.ORPHAN in finalizers:
+            policy = "Orphan"
+        elif ownership.FOREGROUND in finalizers:
+            policy = "Foreground"
+        else:
+            policy = "Background"
+        self._delete(node, policy)
+
+    def _classify(
+        self, node: ownership.Node, owners: list[dict[str, Any]]
+    ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        """Owners that exist, that do not, and that wait for their dependents to be deleted."""
+        solid: list[Mapping[str, Any]] = []
+        dangling: list[Mapping[str, Any]] = []
+        waiting: list[Mapping[str, Any]] = []
+        for owner in owners:
+            live = self._owner(node, owner)
+            if live is None:
+                dangling.append(owner)
+            elif objects.is_deleting(live) and ownership.FOREGROUND in (live["metadata"].get("finalizers") or ()):
+                waiting.append(owner)
+            else:
+                solid.append(owner)
+        return solid, dangling, waiting
+
+    def _owner(self, node: ownership.Node, owner: Mapping[str, Any]) -> Object | None:
+        if owner["uid"] in self._absent:
+            return None
+        try:
+            one = self._type_of(owner["apiVersion"], owner["kind"])
+        except _NoMapping:
+            # Unknown is not absent: its type may come back.
+            raise errors.NotFound(f"no type {owner['apiVersion']} {owner['kind']}") from None
+        if one.namespaced and not node.namespace:
+            text = f"cluster-scoped {node.kind} {node.name} names the namespaced owner {owner['kind']} {owner['name']}"
+            _log.warning("%s: it is never collected", text)
+            return {"metadata": {}}
+        namespace = node.namespace if one.namespaced else ""
+        live = self._read(one.gvr, namespace, owner["name"], owner["uid"])
+        if live is None:
+            with self._graph_lock:
+                self._note_absent(owner["uid"])
+        return live
+
+    def _continue_foreground(self, node: ownership.Node, live: Object) -> None:
+        with self._graph_lock:
+            blocking = node.blocking_dependents()
+        if not blocking:
+            self._drop_finalizer(node, live, ownership.FOREGROUND)
+            return
+        for dependent in blocking:
+            if not dependent.deletes_dependents:
+                self.queue.add(f"judge/{dependent.uid}")
+
+    def _orphan(self, node: ownership.Node) -> None:
+        assert node.gvr is not None
+        with self._graph_lock:
+            dependents = list(node.dependents.values())
+        for dependent in dependents:
+            if dependent.gvr is None:
+                continue
+            live = self._read(dependent.gvr, dependent.namespace, dependent.name, dependent.uid)
+            if live is not None:
+                self._drop_owners(dependent, live, {node.uid})
+        live = self._read(node.gvr, node.namespace, node.name, node.uid)
+        if live is not None:
+            self._drop_finalizer(node, live, ownership.ORPHAN)
+
+    # requests
+
+    def _type_of(self, api_version: str, kind: str) -> discovery.Type:
+        one = self._mapping.get((api_version, kind))
+        if one is None:
+            group, version = resources.split_api_version(api_version)
+            _log.debug("type %s/%s %s is unknown, asking discovery", group, version, kind)
+            found = discovery.discover(self.client)
+            self._mapping = {(known.gvr.group_version, known.kind): known for known in reversed(found.types)}
+            one = self._mapping.get((api_version, kind))
+        if one is None:
+            raise _NoMapping
+        return one
+
+    def _read(self, gvr: GroupVersionResource, namespace: str, name: str, uid: str) -> Object | None:
+        """The object with that uid, or None."""
+        try:
+            live = self.client.get(gvr, name, namespace)
+        except errors.NotFound:
+            return None
+        return live if objects.uid(live) == uid else None
+
+    def _patch(self, node: ownership.Node, live: Object, metadata: Object) -> None:
+        assert node.gvr is not None
+        guarded = {"uid": node.uid, "resourceVersion": objects.resource_version(live), **metadata}
+        try:
+            self.client.patch(node.gvr, node.name, {"metadata": guarded}, node.namespace, kind="merge")
+        except errors.NotFound:
+            _log.debug("%s %s is gone already", node.kind, node.name)
+
+    def _drop_owners(self, node: ownership.Node, live: Object, uids: set[str]) -> None:
+        owners = live["metadata"].get("ownerReferences") or []
+        kept = [owner for owner in owners if owner["uid"] not in uids]
+        if len(kept) != len(owners):
+            self._patch(node, live, {"ownerReferences": kept or None})
+
+    def _stop_blocking(self, node: ownership.Node, live: Object) -> None:
+        owners = [{**owner, "blockOwnerDeletion": False} for owner in live["metadata"].get("ownerReferences") or []]
+        self._patch(node, live, {"ownerReferences": owners})
+
+    def _drop_finalizer(self, node: ownership.Node, live: Object, finalizer: str) -> None:
+        finalizers = live["metadata"].get("finalizers") or []
+        if finalizer in finalizers:
+            self._patch(node, live, {"finalizers": [name for name in finalizers if name != finalizer] or None})
+
+    def _delete(self, node: ownership.Node, policy: str) -> None:
+        assert node.gvr is not None
+        options = {"preconditions": {"uid": node.uid}, "propagationPolicy": policy}
+        try:
+            self.client.delete(node.gvr, node.name, node.namespace, options=options)
+        except errors.NotFound:
+            self._remove(node.uid)

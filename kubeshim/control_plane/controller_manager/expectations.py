@@ -1,0 +1,65 @@
+"""What a controller did and its cache has not shown yet.
+
+A controller that made three pods and looks at its cache before the watch told of them would make three more.
+So it notes how many creations and deletions it expects, informer events count them down, and it does not act
+again before all were seen, or five minutes passed and they never will be.
+
+Deletions are expected by key, not by number: a pod that is seen terminating and then gone counts once.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Iterable
+
+from kubeshim import clock
+
+EXPIRES = 300.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Expected:
+    since: float
+    creations: int = 0
+    deletions: set[str] = dataclasses.field(default_factory=set)
+
+
+class Expectations:
+    def __init__(self, time_source: clock.Clock = clock.SYSTEM) -> None:
+        self._clock = time_source
+        self._lock = threading.Lock()
+        self._expected: dict[str, _Expected] = {}
+
+    def satisfied(self, key: str) -> bool:
+        """Whether the cache has caught up for ``key``."""
+        with self._lock:
+            expected = self._expected.get(key)
+            if expected is None or (expected.creations <= 0 and not expected.deletions):
+                return True
+            return self._clock.monotonic() - expected.since > EXPIRES
+
+    def expect_creations(self, key: str, number: int) -> None:
+        with self._lock:
+            self._expected[key] = _Expected(self._clock.monotonic(), creations=number)
+
+    def expect_deletions(self, key: str, of: Iterable[str]) -> None:
+        with self._lock:
+            self._expected[key] = _Expected(self._clock.monotonic(), deletions=set(of))
+
+    def expect(self, key: str, creations: int, deletions: Iterable[str]) -> None:
+        """Both at once, for controllers that do both in one turn."""
+        with self._lock:
+            self._expected[key] = _Expected(self._clock.monotonic(), creations, set(deletions))
+
+    def creation_observed(self, key: str, number: int = 1) -> None:
+        with self._lock:
+            if key in self._expected:
+                self._expected[key].creations -= number
+
+    def deletion_observed(self, key: str, of: str) -> None:
+        with self._lock:
+            if key in self._expected:
+                self._expected[key].deletions.discard(of)
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._expected.pop(key, None)

@@ -1,0 +1,118 @@
+"""The process: which controllers there are, and running them while we lead.
+
+``CONTROLLERS`` is the whole list; a controller is added by a line there. All share one client and one set of
+informers (one watch a type). They start together once we hold the Lease; whoever loses it exits, because no
+controller may act after another manager has begun to.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from kubeshim import clock
+from kubeshim.client import informer, leader_election, recorder, rest
+from kubeshim.control_plane import health
+from kubeshim.control_plane.controller_manager import config as configuration
+from kubeshim.control_plane.controller_manager import controller
+from kubeshim.control_plane.controller_manager.controllers import (
+    deployment,
+    endpoints,
+    endpointslice,
+    garbage_collector,
+    namespace,
+    node_ipam,
+    node_lifecycle,
+    replicaset,
+    replicationcontroller,
+    root_ca,
+    serviceaccount,
+    taint_eviction,
+)
+
+_log = logging.getLogger(__name__)
+
+LEASE = "kube-controller-manager"
+
+CONTROLLERS: tuple[type[controller.Controller], ...] = (
+    # What new namespaces and nodes wait for comes first.
+    serviceaccount.ServiceAccountController,
+    root_ca.RootCAController,
+    node_ipam.NodeIPAMController,
+    node_lifecycle.NodeLifecycleController,
+    taint_eviction.TaintEvictionController,
+    deployment.DeploymentController,
+    replicaset.ReplicaSetController,
+    replicationcontroller.ReplicationControllerController,
+    endpoints.EndpointsController,
+    endpointslice.EndpointSliceController,
+    namespace.NamespaceController,
+    # Last: it shares the informers that the others asked for.
+    garbage_collector.GarbageCollectorController,
+)
+
+
+class UnknownController(ValueError):
+    """``--controllers`` names one that there is not."""
+
+
+def select(wanted: Sequence[str]) -> list[type[controller.Controller]]:
+    """The controllers that ``wanted`` (``*``, ``name``, ``-name``) comes to. Raises ``UnknownController``."""
+    names = {one.name for one in CONTROLLERS}
+    unknown = [text for text in wanted if text != "*" and text.removeprefix("-") not in names]
+    if unknown:
+        raise UnknownController(f"no such controller: {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+    return [one for one in CONTROLLERS if f"-{one.name}" not in wanted and ("*" in wanted or one.name in wanted)]
+
+
+class Manager:
+    """The controllers of one process."""
+
+    def __init__(
+        self, client: rest.Client, config: configuration.Config, time_source: clock.Clock = clock.SYSTEM
+    ) -> None:
+        self._client, self._config, self._clock = client, config, time_source
+        self.informers = informer.Factory(client)
+        self._recorders: dict[str, recorder.Recorder] = {}
+        self._controllers: list[controller.Controller] = []
+
+    def start(self) -> None:
+        """Starts informers and controllers; returns at once."""
+        context = controller.Context(self._client, self.informers, self._config.options, self._recorder, self._clock)
+        for kind in select(self._config.controllers):
+            self._controllers.append(kind(context))
+        self.informers.start()
+        for one in self._controllers:
+            one.start()
+
+    def stop(self) -> None:
+        for one in self._controllers:
+            one.stop()
+        self.informers.stop()
+        for events in self._recorders.values():
+            events.stop()
+
+    def _recorder(self, component: str) -> recorder.Recorder:
+        if component not in self._recorders:
+            self._recorders[component] = recorder.Recorder(self._client, component, time_source=self._clock)
+        return self._recorders[component]
+
+
+def run(config: configuration.Config, stop: threading.Event | None = None) -> bool:
+    """Runs until ``stop`` is set; False if it returned because leadership was lost (then end the process)."""
+    stop = stop or threading.Event()
+    client = rest.Client(config.client, user_agent="kubeshim-controller-manager")
+    manager = Manager(client, config)
+    with health.serve(config.health_address, {"ping": lambda: True}):
+        try:
+            if not config.leader_elect:
+                manager.start()
+                stop.wait()
+                return True
+            elector = leader_election.LeaderElector(
+                client, LEASE, config.identity, config.lease_duration, config.renew_deadline, config.retry_period
+            )
+            elector.run(manager.start, stop)
+            return stop.is_set()
+        finally:
+            manager.stop()
+            client.close()
