@@ -289,7 +289,8 @@ class Docker:
         }
         answer = self._engine.stream("GET", f"/containers/{container_id}/logs", query)
         try:
-            chunks = answer.chunks(lambda: self._closed)
+            stop = options.stop or (lambda: False)
+            chunks = answer.chunks(lambda: self._closed or stop())
             if terminal:
                 yield from engine_streams.terminal(chunks)
             else:

@@ -224,8 +224,10 @@ class Fake:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment % 1 * 1e9):09d}Z "
             yield "stdout", stamp.encode() + line if options.timestamps else line
         if options.follow:
+            stop = options.stop or (lambda: False)
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped(container_id))
+                while not stop() and not self._changed.wait_for(lambda: self._stopped(container_id), 0.2):
+                    pass
 
     def _stopped(self, container_id: str) -> bool:
         container = self._containers.get(container_id)

@@ -187,6 +187,8 @@ class LogOptions:
     timestamps: bool = False
     stdout: bool = True
     stderr: bool = True
+    stop: Callable[[], bool] | None = None
+    """Looked at while a followed log is silent; ends it within seconds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
