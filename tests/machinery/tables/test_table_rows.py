@@ -71,7 +71,7 @@ def row(group, name, version="v1", **fields):
             "apps", "ControllerRevision",
             {
                 "metadata": {
-                    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": True}],
+                    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": 1}],
                 },
                 "revision": 2,
             },
