@@ -1,0 +1,33 @@
+"""What the verbs that run a component share."""
+
+import argparse
+import logging
+import pathlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kubeshim.client import kubeconfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--data-dir`` for a cluster that ``up`` made, ``--kubeconfig`` for any other."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data-dir", type=pathlib.Path, help="the directory of a cluster that kubeshim up made")
+    where.add_argument("--kubeconfig", type=pathlib.Path, metavar="FILE", help="how to reach an API server")
+
+
+def client(options: argparse.Namespace, identity: str) -> "kubeconfig.ClientConfig":
+    """The kubeconfig given, or the component's own one in the cluster's directory."""
+    from kubeshim.client import kubeconfig
+    from kubeshim.cluster import layout
+
+    path = options.kubeconfig or layout.Layout(options.data_dir).pki / f"{identity}.conf"
+    return kubeconfig.load(str(path))
+
+
+def log_to_stderr() -> None:
+    """One line an entry, with time and level."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s"
+    )

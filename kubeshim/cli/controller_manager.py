@@ -1,0 +1,66 @@
+"""Run a controller manager, in the same process with a scheduler if wanted.
+
+  kubeshim controller-manager --data-dir DIR --with-scheduler        as kubeshim up runs it
+  kubeshim controller-manager --kubeconfig FILE --cluster-range 10.244.0.0/16
+                                                                     against any API server, a genuine one too
+"""
+
+import argparse
+import pathlib
+import signal
+import threading
+
+from kubeshim.cli import component
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    component.add_arguments(parser)
+    parser.add_argument("--with-scheduler", action="store_true", help="run the scheduler in this process too")
+    parser.add_argument("--cluster-range", default="10.244.0.0/16", metavar="CIDR", help="where nodes' pod ranges are from")
+    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--controllers", default="*", metavar="LIST", help="* for all, name to add, -name to leave out")
+
+
+def run(options: argparse.Namespace) -> int:
+    component.log_to_stderr()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    config = _configuration(options)
+    from kubeshim.control_plane.controller_manager import manager
+
+    if not options.with_scheduler:
+        return 0 if manager.run(config, stop) else 1
+    from kubeshim.cli import scheduler
+    from kubeshim.control_plane.scheduler import scheduler as scheduling
+
+    outcomes: list[bool] = []
+
+    def schedule() -> None:
+        outcomes.append(scheduling.run(scheduler.configuration_of(options), stop))
+        stop.set()  # neither runs without the other: the supervisor starts both again
+
+    thread = threading.Thread(target=schedule, name="scheduler")
+    thread.start()
+    led = manager.run(config, stop)
+    stop.set()
+    thread.join()
+    return 0 if led and all(outcomes) else 1
+
+
+def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # the record is imported late
+    from kubeshim.control_plane.controller_manager import config as manager_config
+
+    if options.data_dir is None:
+        return manager_config.Config(
+            client=component.client(options, ""),
+            options=manager_config.Options(cluster_cidr=options.cluster_range),
+            controllers=tuple(options.controllers.split(",")),
+            leader_elect=options.leader_elect,
+        )
+    from kubeshim.cluster import configuration, layout, options as component_options
+
+    where = layout.Layout(pathlib.Path(options.data_dir))
+    return component_options.controller_manager(
+        configuration.load(where.configuration), where, component.client(options, "controller-manager")
+    )
