@@ -1,0 +1,110 @@
+"""Mounting, asking what is mounted, and taking directories away without following mounts into others' data."""
+
+import ctypes
+import os
+import shutil
+from collections.abc import Sequence
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 8, 32, 4096, 16384
+MS_PRIVATE, MS_SHARED = 1 << 18, 1 << 20
+_DETACH = 2
+_OPENAT2 = 437
+_RESOLVE_BENEATH, _RESOLVE_NO_MAGICLINKS = 0x08, 0x02
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _How(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """mount(2). Raises ``OSError``."""
+    arguments = source.encode(), target.encode(), kind.encode() or None, ctypes.c_ulong(flags), options.encode() or None
+    if _libc.mount(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
+
+def unmount(target: str) -> None:
+    """Detaches a mount, also where somebody still uses it."""
+    if _libc.umount2(target.encode(), _DETACH) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
+
+def tmpfs(target: str, *, size: int = 0, mode: int = 0o1777) -> None:
+    """Makes ``target`` a file system in memory; nothing to do where it is one."""
+    if is_mount(target):
+        return
+    os.makedirs(target, exist_ok=True)
+    options = f"mode={mode:o}" + (f",size={size}" if size else "")
+    mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def bind(source: str, target: str) -> None:
+    mount(source, target, "", MS_BIND | MS_REC)
+
+
+def is_mount(path: str) -> bool:
+    return os.path.realpath(path) in points()
+
+
+def points(below: str = "") -> list[str]:
+    """Mount points, deepest first; of ``below`` and under it where given."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        found = [_unescape(line.split(" ")[4]) for line in file]
+    if below:
+        root = os.path.realpath(below)
+        found = [point for point in found if point == root or point.startswith(root + "/")]
+    return sorted(found, key=lambda point: point.count("/"), reverse=True)
+
+
+def _unescape(text: str) -> str:
+    for code, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, plain)
+    return text
+
+
+def remove_tree(path: str) -> None:
+    """Unmounts whatever is mounted at or under ``path``, then deletes it.
+
+    Refuses while something is still mounted there: what is mounted may be a user's own directory.
+    """
+    if not os.path.lexists(path):
+        return
+    for point in points(path):
+        unmount(point)
+    left = points(path)
+    if left:
+        raise OSError(16, f"still mounted: {left[0]}", path)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def open_beneath(root: int, path: str, flags: int = 0, mode: int = 0) -> int:
+    """A descriptor of ``path`` under the directory ``root``, whatever symbolic links stand in the way.
+
+    Links may lead anywhere inside; one that leads out raises ``OSError`` (EXDEV).
+    """
+    how = _How(flags | os.O_CLOEXEC, mode, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    text = (path or ".").encode()
+    descriptor = _libc.syscall(_OPENAT2, root, text, ctypes.byref(how), ctypes.sizeof(how))
+    if descriptor < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return int(descriptor)
+
+
+def make_directories_beneath(root: int, parts: Sequence[str], mode: int) -> None:
+    """``mkdir -p`` that cannot be led out of ``root``."""
+    for position in range(len(parts)):
+        parent = open_beneath(root, "/".join(parts[:position]), os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.mkdir(parts[position], mode, dir_fd=parent)
+        except FileExistsError:
+            continue
+        finally:
+            os.close(parent)

@@ -1,0 +1,129 @@
+"""From requests and limits to quality of service, and to what the kernel is told.
+
+Source: Kubernetes documentation, "Pod Quality of Service Classes" and "Resource Management for Pods and Containers".
+"""
+
+from collections.abc import Mapping
+
+from kubeshim.machinery import objects, quantity
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import pod_spec
+
+GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
+_CLASS_RESOURCES = ("cpu", "memory")
+_PERIOD = 100_000
+_MINIMUM_QUOTA = 1000
+_MINIMUM_SHARES, _MAXIMUM_SHARES = 2, 262_144
+
+
+def qos_class(pod: Object) -> str:
+    """``Guaranteed``, ``Burstable`` or ``BestEffort``, by all containers that are not ephemeral."""
+    whole = pod_spec.spec(pod).get("resources")
+    entries = [whole] if whole else []
+    if not entries:
+        found = [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]
+        entries = [container.get("resources") or {} for container in found]
+    asked = any(_positive(entry, kind) for entry in entries for kind in ("requests", "limits"))
+    if not asked:
+        return BEST_EFFORT
+    guaranteed = all(_guaranteed(entry) for entry in entries)
+    return GUARANTEED if guaranteed else BURSTABLE
+
+
+def _positive(entry: Object, kind: str) -> bool:
+    return any(_amount(entry, kind, name) > 0 for name in _CLASS_RESOURCES)
+
+
+def _guaranteed(entry: Object) -> bool:
+    for name in _CLASS_RESOURCES:
+        limit = _amount(entry, "limits", name)
+        requested = objects.dig(entry, "requests", name)
+        if limit <= 0 or (requested is not None and quantity.parse(str(requested)).milli() != limit):
+            return False
+    return True
+
+
+def _amount(entry: Object, kind: str, name: str) -> int:
+    """Thousandths; 0 where it is not given."""
+    text = objects.dig(entry, kind, name)
+    return 0 if text is None else quantity.parse(str(text)).milli()
+
+
+def container_resources(pod: Object, container: Object, memory_capacity: int, pids_limit: int = 0) -> runtime.Resources:
+    """What the kernel is told about one container."""
+    entry = container.get("resources") or {}
+    cpu_request, cpu_limit = _amount(entry, "requests", "cpu"), _amount(entry, "limits", "cpu")
+    shares_from = cpu_request or cpu_limit
+    memory_limit = _amount(entry, "limits", "memory") // 1000
+    return runtime.Resources(
+        cpu_shares=shares(shares_from),
+        cpu_quota=quota(cpu_limit),
+        cpu_period=_PERIOD,
+        memory=memory_limit,
+        pids=pids_limit,
+        oom_score_adj=oom_score(pod, container, memory_capacity),
+    )
+
+
+def shares(milli_cpu: int) -> int:
+    """CPU weight: 1024 for a whole CPU, never below 2."""
+    return min(max(milli_cpu * 1024 // 1000, _MINIMUM_SHARES), _MAXIMUM_SHARES)
+
+
+def quota(milli_cpu: int) -> int:
+    """Microseconds of CPU in each period; 0 means unlimited."""
+    return max(milli_cpu * _PERIOD // 1000, _MINIMUM_QUOTA) if milli_cpu else 0
+
+
+def oom_score(pod: Object, container: Object, memory_capacity: int) -> int:
+    """The less of its memory a burstable container asked for, the sooner it is killed."""
+    if pod_spec.spec(pod).get("priority", 0) >= 2_000_000_000:
+        return -997
+    kind = qos_class(pod)
+    if kind == GUARANTEED:
+        return -997
+    if kind == BEST_EFFORT:
+        return 1000
+    request = _amount(container.get("resources") or {}, "requests", "memory") // 1000
+    score = 1000 - (1000 * request) // max(memory_capacity, 1)
+    return min(max(score, 3), 999)
+
+
+def cgroup_parent(root: str, pod: Object) -> str:
+    """``root/burstable/podUID``, in the runtime's notation."""
+    kind = qos_class(pod)
+    middle = "" if kind == GUARANTEED else f"/{kind.lower()}"
+    return f"{root}{middle}/pod{objects.uid(pod)}"
+
+
+def requested(pod: Object, name: str) -> int:
+    """Thousandths of a resource the pod needs on its node: containers together or the largest init step, overhead."""
+    whole = objects.dig(pod, "spec", "resources", "requests", name)
+    running = sum(_request(container, name) for container in pod_spec.containers(pod))
+    sidecars, largest = 0, 0
+    for container in pod_spec.init_containers(pod):
+        amount = _request(container, name)
+        if pod_spec.is_sidecar(container):
+            sidecars += amount
+            largest = max(largest, sidecars)
+        else:
+            largest = max(largest, sidecars + amount)
+    needed = max(running + sidecars, largest)
+    if whole is not None:
+        needed = quantity.parse(str(whole)).milli()
+    overhead = pod_spec.spec(pod).get("overhead") or {}
+    return needed + (quantity.parse(str(overhead[name])).milli() if name in overhead else 0)
+
+
+def _request(container: Object, name: str) -> int:
+    return _amount(container.get("resources") or {}, "requests", name)
+
+
+def resource_names(pod: Object) -> set[str]:
+    """Every resource some container of the pod asks for."""
+    names: set[str] = set()
+    for container in [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]:
+        requests: Mapping[str, str] = objects.dig(container, "resources", "requests", default={})
+        names.update(requests)
+    return names

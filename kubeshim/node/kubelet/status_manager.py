@@ -1,0 +1,169 @@
+"""Writes pods' statuses to the API: only changes, in order, the newest only, until the server has them.
+
+One thread. A pod whose status changes again while it waits is written once. The patch names what differs from what
+the API is known to have, and the pod's UID, so that a status never lands on a namesake.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kubeshim.client import kinds
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import seams
+
+_log = logging.getLogger(__name__)
+
+_FIRST_DELAY, _LAST_DELAY = 0.1, 5.0
+FIELDS = (
+    "phase", "conditions", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass",
+    "initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses", "resize", "observedGeneration",
+)  # fmt: skip
+"""What the kubelet owns of a pod's status; the rest (nominatedNodeName, resource claims) is others'."""
+
+
+def difference(old: Object, new: Object) -> Object:
+    """The strategic merge patch of ``status`` that turns ``old`` into ``new``; empty where nothing differs.
+
+    Conditions are merged by type and addresses by ip, so only what changed of them is named; all else is replaced.
+    """
+    patch: Object = {}
+    for field in FIELDS:
+        before, after = old.get(field), new.get(field)
+        if before == after:
+            continue
+        if field == "conditions":
+            changed = _conditions(before or [], after or [])
+            if changed:
+                patch[field] = changed
+        elif field in ("podIPs", "hostIPs"):
+            patch[field] = [{"$patch": "replace"}, *(after or [])] if field == "podIPs" else after
+        else:
+            patch[field] = after
+    return patch
+
+
+def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
+    known = {entry["type"]: entry for entry in before}
+    wanted = {entry["type"] for entry in after}
+    changed: list[Object] = []
+    for entry in after:
+        old = known.get(entry["type"])
+        if old == entry:
+            continue
+        gone: dict[str, Any] = {field: None for field in old or {} if field not in entry}
+        changed.append({**gone, **entry})
+    changed += [{"type": kind, "$patch": "delete"} for kind in known if kind not in wanted]
+    return changed
+
+
+class StatusManager:
+    """``on_written`` is called with a pod's UID after its newest status is in the API, in this thread."""
+
+    def __init__(self, api: seams.Api, on_written: Callable[[str], None]) -> None:
+        self._api = api
+        self._on_written = on_written
+        self._changed = threading.Condition()
+        self._wanted: dict[str, Object] = {}
+        """Pods with the status they shall have, by UID, in the order they came."""
+        self._written: dict[str, Object] = {}
+        """The status the API is known to have, by UID."""
+        self._latest: dict[str, Object] = {}
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="kubelet-status", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(5.0)
+
+    def set(self, pod: Object, status: Object) -> None:
+        """Makes ``status`` the pod's, soon."""
+        uid = objects.uid(pod)
+        with self._changed:
+            self._latest[uid] = status
+            self._written.setdefault(uid, pod.get("status") or {})
+            if uid not in self._wanted and not difference(self._written[uid], status):
+                return
+            self._wanted[uid] = {**pod, "status": status}
+            self._changed.notify()
+
+    def observe(self, pod: Object) -> None:
+        """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way."""
+        uid = objects.uid(pod)
+        with self._changed:
+            if uid not in self._wanted:
+                self._written[uid] = pod.get("status") or {}
+
+    def latest(self, uid: str) -> Object | None:
+        """The last status set, whether or not it has been written."""
+        with self._changed:
+            return self._latest.get(uid)
+
+    def settled(self, uid: str) -> bool:
+        """Whether the API has what was last set."""
+        with self._changed:
+            return uid not in self._wanted
+
+    def forget(self, uid: str) -> None:
+        with self._changed:
+            for table in (self._wanted, self._written, self._latest):
+                table.pop(uid, None)
+
+    def _run(self) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            with self._changed:
+                while not self._wanted and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                uid, pod = next(iter(self._wanted.items()))
+            try:
+                self._write(uid, pod)
+                delay = _FIRST_DELAY
+            except (errors.APIStatusError, OSError) as error:
+                _log.info("status of pod %s: %s", objects.key(pod), error)
+                self._later(uid)
+                self._pause(delay)
+                delay = min(delay * 2, _LAST_DELAY)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with self._changed:
+            while not self._stopped and (left := end - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _later(self, uid: str) -> None:
+        """To the end of the line, so that one bad pod does not hold up the others."""
+        with self._changed:
+            if uid in self._wanted:
+                self._wanted[uid] = self._wanted.pop(uid)
+
+    def _write(self, uid: str, pod: Object) -> None:
+        with self._changed:
+            patch = difference(self._written.get(uid, {}), pod["status"])
+        written: Object | None = None
+        if patch:
+            try:
+                body = {"metadata": {"uid": uid}, "status": patch}
+                namespace, name = objects.namespace(pod), objects.name(pod)
+                answer = self._api.patch(kinds.PODS, name, body, namespace, kind="strategic", subresource="status")
+                written = answer.get("status") or {}
+            except (errors.NotFound, errors.Conflict):
+                written = pod["status"]  # that pod is gone, or another one has its name: nobody to tell
+        with self._changed:
+            if written is not None and uid in self._latest:
+                self._written[uid] = written
+            if self._wanted.get(uid) is pod:
+                del self._wanted[uid]
+        self._on_written(uid)

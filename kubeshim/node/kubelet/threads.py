@@ -1,0 +1,124 @@
+"""Threads for the kubelet's work: a pool that grows with the work and shrinks when idle, and one thread of timers.
+
+Work may block (an image pull, a container's grace), so nothing may wait behind it; idle threads cost memory, so
+they end after a while. Timers only hand work to the pool: one thread keeps all of the kubelet's appointments.
+"""
+
+import heapq
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 10.0
+
+Work = Callable[[], None]
+
+
+class Pool:
+    """Runs each piece of work in a thread; threads are reused and end when idle."""
+
+    def __init__(self, name: str, maximum: int = 256) -> None:
+        self._name = name
+        self._maximum = maximum
+        self._lock = threading.Lock()
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._idle = 0
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    def submit(self, work: Work) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            needed = self._idle <= self._work.qsize() and self._threads < self._maximum
+            self._work.put(work)
+            if not needed:
+                return
+            self._threads += 1
+        threading.Thread(target=self._run, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
+
+    def close(self) -> None:
+        """Lets threads end after what they are doing; what waits is dropped."""
+        with self._lock:
+            self._closed = True
+            for _ in range(self._threads):
+                self._work.put(None)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            try:
+                work = self._work.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                work = None
+            with self._lock:
+                self._idle -= 1
+                if work is None and (self._closed or self._work.empty()):
+                    self._threads -= 1
+                    return
+            if work is not None and not self._closed:
+                try:
+                    work()
+                except Exception:
+                    _log.exception("%s: unexpected failure", self._name)
+
+
+class Timers:
+    """Calls back at a time. Callbacks run in the timer thread and must only hand over."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._numbers = itertools.count()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="kubelet-timers", daemon=True)
+        self._thread.start()
+
+    def after(self, seconds: float, call: Work) -> "Timer":
+        timer = Timer(call)
+        with self._changed:
+            entry = (time.monotonic() + max(0.0, seconds), next(self._numbers), timer)
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:
+                self._changed.notify()
+        return timer
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._heap or self._heap[0][0] > time.monotonic()):
+                    self._changed.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
+                if self._closed:
+                    return
+                timer = heapq.heappop(self._heap)[2]
+            if timer.cancelled:
+                continue
+            try:
+                timer.call()
+            except Exception:
+                _log.exception("a timer's callback failed")
+
+
+class Timer:
+    """An appointment; ``cancel`` makes it not happen."""
+
+    __slots__ = ("call", "cancelled")
+
+    def __init__(self, call: Work) -> None:
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True

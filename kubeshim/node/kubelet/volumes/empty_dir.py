@@ -1,0 +1,26 @@
+"""``emptyDir``: a directory that lives as long as its pod, on disk or in memory."""
+
+import os
+
+from kubeshim.machinery import quantity
+from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import mounts
+from kubeshim.node.kubelet.volumes import ownership, volume
+
+
+def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made:
+    source = spec["emptyDir"] or {}
+    medium = source.get("medium") or ""
+    if medium == "Memory":
+        limit = source.get("sizeLimit")
+        mounts.tmpfs(directory, size=quantity.parse(str(limit)).value() if limit is not None else 0, mode=0o777)
+    elif medium:
+        raise volume.VolumeProblem(f"unknown storage medium {medium!r}")
+    mark = directory + ".ready"
+    if not os.path.exists(mark):
+        os.makedirs(directory, exist_ok=True)
+        os.chmod(directory, 0o777)
+        ownership.give(directory, context.fs_group)
+        with open(mark, "w", encoding="ascii"):
+            pass  # containers may change its permissions from now on; a restarted kubelet must not reset them
+    return volume.Made(directory)

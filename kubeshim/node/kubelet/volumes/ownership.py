@@ -1,0 +1,26 @@
+"""Giving a volume to a pod's ``fsGroup``: the group may read and write, and owns what is made later."""
+
+import os
+import stat
+
+
+def give(path: str, group: int | None, *, read_only: bool = False) -> None:
+    """Everything under ``path``, symbolic links aside. Nothing to do without a group."""
+    if group is None:
+        return
+    for folder, _, names in os.walk(path):
+        _give_one(folder, group, read_only=read_only)
+        for name in names:
+            _give_one(os.path.join(folder, name), group, read_only=read_only)
+
+
+def _give_one(path: str, group: int, *, read_only: bool) -> None:
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        os.lchown(path, -1, group)
+        return
+    os.chown(path, -1, group)
+    mask = 0o440 if read_only else 0o660
+    if stat.S_ISDIR(found.st_mode):
+        mask |= stat.S_ISGID | 0o110
+    os.chmod(path, stat.S_IMODE(found.st_mode) | mask)

@@ -1,0 +1,64 @@
+"""What a volume type is told, and what goes wrong with volumes."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import field_paths, pod_spec
+
+
+class VolumeProblem(Exception):
+    """A volume that cannot be made (yet); the message is what the FailedMount event says after its prefix."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Token:
+    """A service account's token, and when (seconds since the epoch) it should be replaced."""
+
+    text: str
+    refresh_at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Context:
+    """One pod, as its volumes see it."""
+
+    pod: Object
+    lookup: Callable[[str, str], Object | None]
+    """``(kind, name)`` in the pod's namespace; ``PersistentVolume`` has none. None where it is not there."""
+    token: Callable[[Object, str, int], Token]
+    """``(pod, audience, seconds)`` → a token of the pod's service account. Raises ``VolumeProblem``."""
+    node: field_paths.NodeFacts
+
+    @property
+    def namespace(self) -> str:
+        return objects.namespace(self.pod)
+
+    @property
+    def fs_group(self) -> int | None:
+        group = objects.dig(self.pod, "spec", "securityContext", "fsGroup")
+        return None if group is None else int(group)
+
+    @property
+    def fs_user(self) -> int | None:
+        """The user all containers run as, where that is one and the same."""
+        outer = objects.dig(self.pod, "spec", "securityContext", "runAsUser")
+        users = {objects.dig(each, "securityContext", "runAsUser", default=outer) for each in pod_spec.every(self.pod)}
+        return int(users.pop()) if len(users) == 1 and None not in users else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """A volume that stands. ``path`` is on this machine."""
+
+    path: str
+    read_only: bool = False
+    refresh_at: float = 0.0
+    """When its contents must be looked at again; 0 means when told of a change."""
+    watched: Sequence[tuple[str, str]] = ()
+    """``(kind, name)`` whose change calls for a refresh."""
+
+
+SetUp = Callable[[Object, str, Context], Made]
+"""``(volume, directory, context)``: makes or refreshes it; idempotent. Raises ``VolumeProblem`` or ``OSError``."""
