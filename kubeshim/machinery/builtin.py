@@ -43,6 +43,9 @@ def _resource(group: str, version: str, entry: dict[str, Any]) -> resources.Reso
     }  # fmt: skip
     if unknown := set(entry) - known:
         raise ValueError(f"{group}/{version} {kind}: unknown {sorted(unknown)}")
+    for name in entry.get("short_names", ()):
+        if not isinstance(name, str):
+            raise ValueError(f"{group}/{version} {kind}: {name!r} is no text; YAML reads no, on and yes as booleans")
     return resources.Resource(
         group=group,
         version=version,

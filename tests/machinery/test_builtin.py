@@ -18,10 +18,15 @@ def test_loading_is_quick():
     assert time.perf_counter() - start < 0.5  # about 0.01 on an idle machine
 
 
-def test_unknown_keys_are_refused():
-    entry = {"kind": "Widget", "plural": "widgets", "namespaced": True, "shortnames": ["w"]}
-    with pytest.raises(ValueError, match="shortnames"):
+@pytest.mark.parametrize(("key", "value"), [("shortnames", ["w"]), ("short_names", [False])])
+def test_mistakes_in_a_file_are_refused(key, value):
+    entry = {"kind": "Widget", "plural": "widgets", "namespaced": True, key: value}
+    with pytest.raises(ValueError, match="Widget"):
         builtin.parse({"group": "example.com", "version": "v1", "resources": [entry]})
+
+
+def test_the_short_name_of_nodes_is_a_text():
+    assert [resource.short_names for resource in builtin.load() if resource.kind == "Node"] == [("no",)]
 
 
 def test_views_of_one_store():
