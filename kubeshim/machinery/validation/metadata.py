@@ -1,0 +1,210 @@
+"""Object metadata: names by kind, labels, annotations, owners, finalizers, and what an update may not touch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubeshim.machinery import objects, resources
+from kubeshim.machinery.errors import FieldError
+from kubeshim.machinery.validation import content, fields
+
+ANNOTATIONS_LIMIT = 256 * 1024
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+_NAMES: dict[str, content.Check] = {
+    "services": content.dns_1035_label,
+    "namespaces": content.dns_label,
+    "roles.rbac.authorization.k8s.io": content.path_segment,
+    "clusterroles.rbac.authorization.k8s.io": content.path_segment,
+    "rolebindings.rbac.authorization.k8s.io": content.path_segment,
+    "clusterrolebindings.rbac.authorization.k8s.io": content.path_segment,
+    "ipaddresses.networking.k8s.io": content.ip,
+}
+"""Kinds whose names are not DNS subdomains; custom resources' are."""
+
+_PATH_NAMES = frozenset(name for name, check in _NAMES.items() if check is content.path_segment)
+
+
+def name_check(resource: resources.Resource) -> content.Check:
+    return _NAMES.get(resource.group_resource, content.dns_subdomain)
+
+
+def validate(resource: resources.Resource, obj: objects.Object) -> list[FieldError]:
+    """What is wrong with a new object's metadata, its name already generated."""
+    metadata = obj.get("metadata") or {}
+    check = name_check(resource)
+    wrong: list[FieldError] = []
+    prefix = metadata.get("generateName")
+    if prefix:
+        judged = prefix if resource.group_resource in _PATH_NAMES else content.mask_trailing_dash(prefix)
+        wrong += fields.all_invalid("metadata.generateName", prefix, check(judged))
+    name = metadata.get("name")
+    if not name:
+        wrong.append(fields.required("metadata.name", "name or generateName is required"))
+    else:
+        wrong += fields.all_invalid("metadata.name", name, check(name))
+    wrong += _namespace(resource.namespaced, metadata.get("namespace") or "")
+    wrong += fields.non_negative("metadata.generation", metadata.get("generation"))
+    wrong += common(metadata, "metadata")
+    return wrong
+
+
+def _namespace(namespaced: bool, namespace: str) -> list[FieldError]:
+    if not namespaced:
+        return [fields.forbidden("metadata.namespace", "not allowed on this type")] if namespace else []
+    if not namespace:
+        return [fields.required("metadata.namespace")]
+    return fields.all_invalid("metadata.namespace", namespace, content.dns_label(namespace))
+
+
+def common(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Labels, annotations, ownerReferences and finalizers, wherever metadata stands."""
+    wrong: list[FieldError] = []
+    if found := metadata.get("labels"):
+        wrong += labels(found, path + ".labels")
+    if found := metadata.get("annotations"):
+        wrong += annotations(found, path + ".annotations")
+    if found := metadata.get("ownerReferences"):
+        wrong += owner_references(found, path + ".ownerReferences")
+    if found := metadata.get("finalizers"):
+        wrong += finalizers(found, path + ".finalizers")
+    return wrong
+
+
+def labels(found: Mapping[str, str], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    for key, value in found.items():
+        if complaints := content.qualified_name(key):
+            wrong += fields.all_invalid(path, key, complaints)
+        if complaints := content.label_value(value):
+            wrong += fields.all_invalid(path, value, complaints)
+    return wrong
+
+
+def annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    size = 0
+    for key, value in found.items():
+        if complaints := content.qualified_name(key.lower()):
+            wrong += fields.all_invalid(path, key, complaints)
+        size += len(key) + len(value)
+    # characters first: encoding megabytes only to count them is for the few that are near the limit
+    if size * 4 > ANNOTATIONS_LIMIT:
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in found.items())
+        if size > ANNOTATIONS_LIMIT:
+            wrong.append(fields.too_long(path, ANNOTATIONS_LIMIT))
+    return wrong
+
+
+def owner_references(found: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    controller = ""
+    for reference in found:
+        api_version, kind = reference.get("apiVersion") or "", reference.get("kind") or ""
+        if not resources.split_api_version(api_version)[1]:
+            wrong.append(fields.invalid(path + ".apiVersion", api_version, "version must not be empty"))
+        for field in ("kind", "name", "uid"):
+            if not reference.get(field):
+                wrong.append(
+                    fields.invalid(f"{path}.{field}", reference.get(field) or "", f"{field} must not be empty")
+                )
+        if (api_version, kind) == ("v1", "Event"):
+            wrong.append(fields.invalid(path, reference, f"/v1, Kind={kind} is disallowed from being an owner"))
+        if reference.get("controller"):
+            if controller:
+                text = (
+                    'Only one reference can have Controller set to true. Found "true" in references for '
+                    f"{controller} and {reference.get('name') or ''}"
+                )
+                wrong.append(fields.invalid(path, list(found), text))
+            else:
+                controller = reference.get("name") or ""
+    return wrong
+
+
+def finalizers(found: Sequence[str], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    for finalizer in found:
+        wrong += finalizer_name(finalizer, path)
+    if "orphan" in found and "foregroundDeletion" in found:
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        wrong.append(fields.invalid(path, list(found), text))
+    return wrong
+
+
+def finalizer_name(finalizer: str, path: str) -> list[FieldError]:
+    wrong = fields.all_invalid(path, finalizer, content.qualified_name(finalizer))
+    if not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        text = "name is neither a standard finalizer name nor is it fully qualified"
+        wrong.append(fields.invalid(path, finalizer, text))
+    return wrong
+
+
+_INHERITED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def inherit(obj: objects.Object, old: objects.Object) -> None:
+    """Puts back what an update may leave out but not change; call before ``validate_update``."""
+    metadata, before = obj.setdefault("metadata", {}), old.get("metadata") or {}
+    for field in _INHERITED:
+        if metadata.get(field) is None or metadata[field] == "":
+            if before.get(field) is not None:
+                metadata[field] = before[field]
+            else:
+                metadata.pop(field, None)
+
+
+def validate_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    """What is wrong with a change of metadata; ``validate`` judges the new metadata by itself."""
+    metadata, before = obj.get("metadata") or {}, old.get("metadata") or {}
+    wrong: list[FieldError] = []
+    for field in ("deletionGracePeriodSeconds", "deletionTimestamp"):
+        if metadata.get(field) is not None and metadata[field] != before.get(field):
+            text = "field is immutable; may only be changed via deletion"
+            wrong.append(fields.invalid(f"metadata.{field}", metadata[field], text))
+    if before.get("deletionTimestamp"):
+        new = sorted(set(metadata.get("finalizers") or ()) - set(before.get("finalizers") or ()))
+        if new:
+            listed = "[]string{" + ", ".join(fields.quote(name) for name in new) + "}"
+            text = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
+            wrong.append(fields.forbidden("metadata.finalizers", text))
+    if not metadata.get("resourceVersion"):
+        wrong.append(fields.invalid("metadata.resourceVersion", "", "must be specified for an update"))
+    if (metadata.get("generation") or 0) < (before.get("generation") or 0):
+        wrong.append(fields.invalid("metadata.generation", metadata.get("generation") or 0, "must not be decremented"))
+    for field in ("name", "namespace", "uid", "creationTimestamp"):
+        if metadata.get(field) != before.get(field):
+            wrong.append(fields.invalid(f"metadata.{field}", metadata.get(field), fields.IMMUTABLE))
+    return wrong
+
+
+_SELECTOR_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+
+
+def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:
+    """A ``metav1.LabelSelector``."""
+    if not selector:
+        return []
+    wrong: list[FieldError] = []
+    if found := selector.get("matchLabels"):
+        wrong += labels(found, path + ".matchLabels")
+    for index, term in enumerate(selector.get("matchExpressions") or ()):
+        wrong += _expression(term, f"{path}.matchExpressions[{index}]")
+    return wrong
+
+
+def _expression(term: Mapping[str, Any], path: str) -> list[FieldError]:
+    operator, listed = term.get("operator") or "", term.get("values") or []
+    wrong: list[FieldError] = []
+    if operator in ("In", "NotIn"):
+        if not listed:
+            wrong.append(fields.required(path + ".values", "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif operator in ("Exists", "DoesNotExist"):
+        if listed:
+            text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            wrong.append(fields.forbidden(path + ".values", text))
+    else:
+        wrong.append(fields.invalid(path + ".operator", operator, "not a valid selector operator"))
+    wrong += fields.all_invalid(path + ".key", term.get("key") or "", content.qualified_name(term.get("key") or ""))
+    for index, value in enumerate(listed):
+        wrong += fields.all_invalid(f"{path}.values[{index}]", value, content.label_value(value))
+    return wrong

@@ -1,0 +1,98 @@
+import copy
+
+import pytest
+
+from kubeshim.machinery import resources
+from kubeshim.machinery.validation import content, metadata
+
+CONFIG_MAPS = resources.Resource("", "v1", "configmaps", "ConfigMap", True, ())
+SERVICES = resources.Resource("", "v1", "services", "Service", True, ())
+ROLES = resources.Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False, ())
+
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+
+
+@pytest.mark.parametrize(
+    ("resource", "found", "expected"),
+    [
+        (CONFIG_MAPS, {"name": "a.b", "namespace": "n"}, []),
+        (CONFIG_MAPS, {"namespace": "n"}, ["metadata.name: Required value: name or generateName is required"]),
+        (CONFIG_MAPS, {"name": "A", "namespace": "n"}, [f'metadata.name: Invalid value: "A": {SUBDOMAIN}']),
+        (CONFIG_MAPS, {"name": "a"}, ["metadata.namespace: Required value"]),
+        (CONFIG_MAPS, {"name": "a-x", "generateName": "a-", "namespace": "n"}, []),
+        (
+            SERVICES,
+            {"name": "1a", "namespace": "n"},
+            [f'metadata.name: Invalid value: "1a": {content.dns_1035_label("1a")[0]}'],
+        ),
+        (ROLES, {"name": "system:admin"}, []),
+        (ROLES, {"name": "a/b"}, ["metadata.name: Invalid value: \"a/b\": may not contain '/'"]),
+        (ROLES, {"name": "a", "namespace": "n"}, ["metadata.namespace: Forbidden: not allowed on this type"]),
+        (
+            CONFIG_MAPS,
+            {"name": "a", "namespace": "n", "annotations": {"k": "x" * (1 << 18)}},
+            ["metadata.annotations: Too long: may not be more than 262144 bytes"],
+        ),
+        (
+            CONFIG_MAPS,
+            {"name": "a", "namespace": "n", "finalizers": ["mine"]},
+            [
+                'metadata.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully '
+                "qualified"
+            ],
+        ),
+        (
+            CONFIG_MAPS,
+            {"name": "a", "namespace": "n", "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p"}]},
+            ['metadata.ownerReferences.uid: Invalid value: "": uid must not be empty'],
+        ),
+    ],
+)
+def test_validate(resource, found, expected):
+    assert [str(problem) for problem in metadata.validate(resource, {"metadata": found})] == expected
+
+
+def test_updates():
+    old = {
+        "metadata": {
+            "name": "a",
+            "namespace": "n",
+            "uid": "u",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "resourceVersion": "1",
+        }
+    }
+    new = {"metadata": {"name": "a", "namespace": "n", "resourceVersion": "1"}}
+    metadata.inherit(new, old)
+    assert metadata.validate_update(new, old) == []
+
+    changed = copy.deepcopy(new)
+    changed["metadata"].update(uid="other", resourceVersion="", deletionTimestamp="2026-01-01T00:00:00Z")
+    assert [str(problem) for problem in metadata.validate_update(changed, old)] == [
+        'metadata.deletionTimestamp: Invalid value: "2026-01-01T00:00:00Z": field is immutable; may only be changed '
+        "via deletion",
+        'metadata.resourceVersion: Invalid value: "": must be specified for an update',
+        'metadata.uid: Invalid value: "other": field is immutable',
+    ]
+
+
+def test_no_finalizer_is_added_to_what_is_being_deleted():
+    old = {"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/a"]}}
+    new = {"metadata": {**old["metadata"], "resourceVersion": "1", "finalizers": ["x/a", "x/b"]}}
+    assert [str(problem) for problem in metadata.validate_update(new, old)] == [
+        "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
+        'finalizers []string{"x/b"}'
+    ]
+
+
+def test_label_selectors():
+    selector = {"matchLabels": {"a b": "c"}, "matchExpressions": [{"key": "k", "operator": "In"}]}
+    found = [str(problem) for problem in metadata.label_selector(selector, "spec.selector")]
+    assert found[0].startswith('spec.selector.matchLabels: Invalid value: "a b": name part must consist of')
+    assert found[1] == (
+        "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
+    )
