@@ -119,7 +119,8 @@ class FakeApi:
                     new["status"] = old["status"]
                 if json.dumps(new.get("spec"), sort_keys=True) != json.dumps(old.get("spec"), sort_keys=True):
                     new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
-            if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
+            held = new["metadata"].get("finalizers") or (new.get("spec") or {}).get("finalizers")
+            if new["metadata"].get("deletionTimestamp") and not held:
                 return self.put(where, "DELETED", new)
             if new == old:
                 return old
@@ -246,8 +247,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.command == "POST":
             self.send(201, api.create(where, namespace, body))
         elif self.command == "PUT":
-            if sub == "finalize":
-                body["metadata"]["finalizers"] = body["spec"].get("finalizers", [])
             self.send(200, api.update(where, namespace, name, sub, body))
         elif self.command == "PATCH":
             with api.lock:

@@ -72,7 +72,7 @@ class Client:
         context = _tls_context(config) if config.server.startswith("https") else None
         self._pool = _pool(config, context, 32)
         # A watch keeps its connection for minutes; it must never take one from the requests.
-        self._watch_pool = _pool(config, context, 4)
+        self._watch_pool = _pool(config, context, 128)
 
     def close(self) -> None:
         """Drops idle connections and ends waiting retries."""

@@ -6,6 +6,8 @@ delay that doubles per key; a Conflict is no failure, only a cache that is behin
 worker and adds others, up to ``workers``, while keys are waiting: most are idle most of the time.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import logging
 import threading
