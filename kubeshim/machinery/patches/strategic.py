@@ -52,7 +52,7 @@ def _merge_map(original: _Map, patch: _Map, schema: Schema | None) -> _Map:
         if value is None:
             original.pop(name, None)
             continue
-        current = original.get(name)
+        current: Any = original.get(name)
         if name not in original or current.__class__ is not value.__class__:
             if not from_list:
                 original[name] = _without_directives(merge.without_nulls(value))

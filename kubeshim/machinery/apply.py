@@ -1,0 +1,333 @@
+"""Field ownership: what each write makes of ``metadata.managedFields``, and server-side apply.
+
+Two entrances. ``track_update`` is for create, update and the other patches: the writer owns what it changed, and
+whoever owned that before does not any more. ``apply`` merges a configuration into the live object: fields that
+others own with another value are conflicts unless forced, and what this manager applied before, does not apply
+now and nobody else owns, is taken out.
+
+Why these are safe:
+- Both take the object as it came in (decoded, defaulted) before admission and strategies change it, as upstream
+  does; what the server sets itself is owned by nobody.
+- Identity, versions and the record itself (``STRIPPED``) are never owned. ``status`` is not on the main endpoint
+  of a built-in kind, nothing but ``status`` on its status endpoint (``reset``).
+- Sets are shared and never changed, so entries of stored objects can be passed on as they are.
+
+Upstream: apimachinery ``util/managedfields``, structured-merge-diff ``merge``.
+"""
+
+import datetime
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+
+from kubeshim.machinery import errors, field_changes, field_values, fieldsets, managed_fields
+from kubeshim.machinery.objects import Object
+from kubeshim.machinery.schemas import Schema
+
+Fields = fieldsets.Fields
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_MAX_ANNOTATIONS = 256 * 1024
+_METADATA = (
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+    "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds",
+)  # fmt: skip
+STRIPPED = frozenset("f:" + name for name in _METADATA)
+"""Members of metadata that nobody owns."""
+
+
+def track_update(
+    old: Object | None, new: Object, *, schema: Schema, manager: str, api_version: str, subresource: str,
+    now: datetime.datetime, reset: Collection[str] | None = None,
+) -> None:  # fmt: skip
+    """Writes ``new["metadata"]["managedFields"]`` for a create (``old`` is None), update or patch.
+
+    ``reset`` names the top-level fields that this endpoint does not write; None means the usual rule.
+    """
+    metadata: dict[str, Any] = new.setdefault("metadata", {})
+    entries = managed_fields.current(old, new)
+    if old is not None and not entries:
+        # An object without a record stays without one until something is applied to it.
+        metadata.pop("managedFields", None)
+        return
+    base = old if old is not None else field_changes.template(schema)
+    changed, removed = field_changes.changes(base, new, schema)
+    changed = _owned(changed, schema, subresource, reset)
+    if not changed and not removed:
+        _write(metadata, entries)
+        return
+    if old is None and not entries:
+        entry = managed_fields.new_entry(
+            manager, managed_fields.UPDATE, api_version, subresource, changed, managed_fields.timestamp(now)
+        )
+        _write(metadata, [entry] if changed else [])
+        return
+    writer = (manager, managed_fields.UPDATE, api_version, subresource)
+    updated = _after_update(entries, writer, changed, removed, now)
+    metadata["managedFields"] = managed_fields.arranged(managed_fields.capped(updated))
+    if not updated:
+        del metadata["managedFields"]
+
+
+def _write(metadata: dict[str, Any], entries: list[managed_fields.Entry]) -> None:
+    if entries:
+        metadata["managedFields"] = entries
+    else:
+        metadata.pop("managedFields", None)
+
+
+def _after_update(
+    entries: list[managed_fields.Entry], writer: managed_fields.Identity, changed: Fields, removed: Fields,
+    now: datetime.datetime,
+) -> list[managed_fields.Entry]:  # fmt: skip
+    """Everybody loses what was changed or removed, then the writer gets what was changed."""
+    result: list[managed_fields.Entry] = []
+    own: managed_fields.Entry | None = None
+    for entry in entries:
+        fields = entry["fieldsV1"]
+        if managed_fields.identity(entry) == writer:
+            own = entry
+            continue
+        remaining = fieldsets.difference(fieldsets.difference(fields, changed), removed)
+        if remaining is fields:
+            result.append(entry)
+        elif remaining:
+            result.append({**entry, "fieldsV1": remaining})
+    kept = fieldsets.difference(own["fieldsV1"], removed) if own is not None else fieldsets.LEAF
+    fields = fieldsets.union(kept, changed)
+    if fields:
+        time = managed_fields.timestamp(now) if changed or own is None else own.get("time") or ""
+        manager, operation, version, subresource = writer
+        result.append(managed_fields.new_entry(manager, operation, version, subresource, fields, time))
+    return result
+
+
+def _owned(fields: Fields, schema: Schema, subresource: str, reset: Collection[str] | None) -> Fields:
+    """The set without what nobody, or nobody on this endpoint, can own."""
+    dropped = _unowned(fields, schema, subresource, reset)
+    return _stripped({key: below for key, below in fields.items() if key not in dropped})
+
+
+def _unowned(fields: Fields, schema: Schema, subresource: str, reset: Collection[str] | None) -> set[str]:
+    """The top-level members that an endpoint does not write."""
+    if reset is not None:
+        return {"f:" + name for name in reset}
+    if subresource == "status":
+        return {key for key in fields if key not in ("f:status", "f:metadata", "f:apiVersion", "f:kind")}
+    return {"f:status"} if not subresource and schema.definition and "status" in schema.properties else set()
+
+
+def _stripped(fields: Fields) -> Fields:
+    """The set without what nobody can own."""
+    result = {key: below for key, below in fields.items() if key not in ("f:apiVersion", "f:kind", "f:metadata")}
+    metadata = fields.get("f:metadata")
+    if metadata is not None:
+        kept = {key: below for key, below in metadata.items() if key not in STRIPPED and key != fieldsets.SELF}
+        if kept:
+            result["f:metadata"] = kept
+    return result
+
+
+def apply(
+    live: Object | None, applied: Object, *, schema: Schema, manager: str, api_version: str, subresource: str,
+    force: bool, now: datetime.datetime, reset: Collection[str] | None = None,
+) -> Object:  # fmt: skip
+    """The object that server-side apply of ``applied`` makes, with its managedFields; ``live`` is left alone.
+
+    Raises ``errors.Conflict`` (causes FieldManagerConflict), ``errors.BadRequest``, or a plain 500 where the
+    configuration does not fit the schema, as upstream does.
+    """
+    _check(applied, api_version)
+    try:
+        wanted = field_values.field_set(applied, schema)
+    except field_values.NotTyped as problem:
+        raise errors.APIStatusError(
+            f"failed to create typed patch object ({_named(applied)}): {problem}", code=500, reason=""
+        ) from None
+    # What this endpoint cannot write is not asked for; identity is, so that pruning leaves it alone.
+    wanted = {key: below for key, below in wanted.items() if key not in _unowned(wanted, schema, subresource, reset)}
+    run = _Apply(live, applied, schema, (manager, managed_fields.APPLY, "", subresource), api_version, now)
+    result = run.result(wanted, force)
+    if manager == "kubectl" and LAST_APPLIED in _annotations(result):
+        _sync_last_applied(result, applied)
+    return result
+
+
+def _check(applied: Object, api_version: str) -> None:
+    said = applied.get("apiVersion")
+    if said != api_version:
+        raise errors.BadRequest(
+            f"Incorrect version specified in apply patch. "
+            f"Specified patch version: {said or ''}, expected: {api_version}"
+        )
+    metadata = applied.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") is not None:
+        raise errors.BadRequest("metadata.managedFields must be nil")
+
+
+def _named(obj: Object) -> str:
+    """``default/web; apps/v1, Kind=Deployment``."""
+    metadata = obj.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return (
+        f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {obj['apiVersion']}, Kind={obj.get('kind', '')}"
+    )
+
+
+def _annotations(obj: Object) -> dict[str, str]:
+    return obj.get("metadata", {}).get("annotations") or {}
+
+
+class _Apply:
+    """One application: the parts that its steps share."""
+
+    def __init__(
+        self, live: Object | None, applied: Object, schema: Schema, me: managed_fields.Identity, api_version: str,
+        now: datetime.datetime,
+    ) -> None:  # fmt: skip
+        self.schema = schema
+        self.me = me
+        self.api_version = api_version
+        self.now = now
+        self.exists = live is not None
+        self.live = _copied(live or {"apiVersion": applied["apiVersion"], "kind": applied.get("kind", "")})
+        self.live.get("metadata", {}).pop("managedFields", None)
+        self.applied = _copied(applied)
+        self.entries = managed_fields.live_entries(live)
+        if live is not None and not self.entries:
+            self.entries = self._before_first_apply()
+
+    def _before_first_apply(self) -> list[managed_fields.Entry]:
+        """An object without a record: all it has belongs to whoever was there before."""
+        fields, _ = field_changes.changes(field_changes.template(self.schema), self.live, self.schema)
+        fields = _owned(fields, self.schema, "", ())
+        if not fields:
+            return []
+        time = managed_fields.timestamp(self.now)
+        name = managed_fields.BEFORE_FIRST_APPLY
+        return [managed_fields.new_entry(name, managed_fields.UPDATE, self.api_version, "", fields, time)]
+
+    def result(self, wanted: Fields, force: bool) -> Object:
+        own = next((entry for entry in self.entries if managed_fields.identity(entry) == self.me), None)
+        last = own["fieldsV1"] if own is not None else fieldsets.LEAF
+        others = [entry for entry in self.entries if entry is not own]
+        merged: Object = field_values.merge(self.live, self.applied, self.schema)
+        merged = self._pruned(merged, wanted, last, others)
+        changed, removed = field_changes.changes(self.live, merged, self.schema)
+        if not force:
+            self._check_conflicts(others, changed)
+        entries = self._without(others, changed, removed)
+        owned = _stripped(wanted)
+        if owned:
+            same = own is not None and not changed and not removed and own.get("time")
+            time = own["time"] if own is not None and same else managed_fields.timestamp(self.now)
+            entries.append(
+                managed_fields.new_entry(self.me[0], managed_fields.APPLY, self.api_version, self.me[3], owned, time)
+            )
+        _write(merged.setdefault("metadata", {}), managed_fields.arranged(entries))
+        return merged
+
+    @staticmethod
+    def _without(entries: list[managed_fields.Entry], *taken: Fields) -> list[managed_fields.Entry]:
+        result = []
+        for entry in entries:
+            fields = entry["fieldsV1"]
+            for gone in taken:
+                fields = fieldsets.difference(fields, gone)
+            if fields:
+                result.append(entry if fields is entry["fieldsV1"] else {**entry, "fieldsV1": fields})
+        return result
+
+    def _pruned(self, merged: Object, wanted: Fields, last: Fields, others: list[managed_fields.Entry]) -> Object:
+        """``merged`` without what this manager applied last time and nobody, itself included, owns now."""
+        if not last:
+            return merged
+        schema = self.schema
+
+        def named(fields: Fields) -> Fields:
+            return field_values.with_named_fields(fields, schema)
+
+        def fields_of(obj: Object) -> Fields:
+            return named(field_values.lenient_field_set(obj, schema))
+
+        everything, last = fields_of(merged), named(last)
+        pruned = field_values.remove(merged, last, schema) or {}
+        owned = wanted
+        for entry in others:
+            owned = fieldsets.union(owned, entry["fieldsV1"])
+        kept = fieldsets.union(fields_of(pruned), named(owned))
+        pruned = field_values.remove(merged, fieldsets.difference(everything, kept), schema) or {}
+        gone = fieldsets.intersection(fieldsets.difference(everything, fields_of(pruned)), last)
+        result: Object = field_values.remove(merged, gone, schema) or {}
+        return result
+
+    def _check_conflicts(self, others: list[managed_fields.Entry], changed: Fields) -> None:
+        allowed = self._allowed() if self.me[0] == "kubectl" else fieldsets.LEAF
+        found: list[tuple[managed_fields.Entry, tuple[str, ...]]] = []
+        for entry in others:
+            conflicting = fieldsets.difference(fieldsets.intersection(entry["fieldsV1"], changed), allowed)
+            found.extend((entry, path) for path in fieldsets.paths(conflicting))
+        if found:
+            raise conflict_error(found)
+
+    def _allowed(self) -> Fields:
+        """What client-side apply put there and nobody changed since: kubectl may take it over without force."""
+        text = _annotations(self.live).get(LAST_APPLIED)
+        try:
+            last = orjson.loads(text) if text else None
+        except orjson.JSONDecodeError:
+            last = None
+        if not isinstance(last, dict):
+            return fieldsets.LEAF
+        fields = field_values.lenient_field_set(last, self.schema)
+        changed, removed = field_changes.changes(last, self.live, self.schema)
+        return fieldsets.difference(fieldsets.difference(fields, changed), removed)
+
+
+def conflict_error(found: list[tuple[managed_fields.Entry, tuple[str, ...]]]) -> errors.Conflict:
+    """409 with one cause a field."""
+    named = sorted((_manager_text(entry), fieldsets.path_text(path)) for entry, path in found)
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field} for who, field in named
+    ]
+    if len(named) == 1:
+        who, field = named[0]
+        return errors.Conflict(
+            f"Apply failed with 1 conflict: conflict with {who}: {field}", details={"causes": causes}
+        )
+    lines: list[str] = []
+    for who in dict.fromkeys(who for who, _ in named):
+        lines.append(f"conflicts with {who}:")
+        lines.extend(f"- {field}" for other, field in named if other == who)
+    joined = "\n".join(lines)
+    return errors.Conflict(f"Apply failed with {len(named)} conflicts: {joined}", details={"causes": causes})
+
+
+def _manager_text(entry: managed_fields.Entry) -> str:
+    """``"kubectl-client-side-apply" using apps/v1``."""
+    text = f'"{entry.get("manager") or ""}"'
+    if entry.get("subresource"):
+        text += f' with subresource "{entry["subresource"]}"'
+    return f"{text} using {entry.get('apiVersion') or ''}" if entry["operation"] == managed_fields.UPDATE else text
+
+
+def _sync_last_applied(result: Object, applied: Object) -> None:
+    """Keeps client-side apply's annotation in step, so that users can go back to it."""
+    plain = _copied(applied)
+    metadata = plain.get("metadata") or {}
+    metadata.pop("managedFields", None)
+    annotations = metadata.get("annotations") or {}
+    annotations.pop(LAST_APPLIED, None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    target = result["metadata"]["annotations"] = dict(_annotations(result))
+    target[LAST_APPLIED] = text
+    if sum(len(key) + len(value) for key, value in target.items()) > _MAX_ANNOTATIONS:
+        del target[LAST_APPLIED]
+
+
+def _copied(obj: Object) -> Object:
+    result: Object = orjson.loads(orjson.dumps(obj))
+    return result

@@ -1,0 +1,131 @@
+"""``metadata.managedFields``: who owns which fields, as a list of entries.
+
+An entry's manager is its name, operation, subresource and (for updates only) API version: an applier has one
+entry whatever version it speaks. Entries are kept as they are on the wire and are never changed in place.
+"""
+
+import datetime
+from typing import Any
+
+from kubeshim import clock
+from kubeshim.machinery import fieldsets
+
+Entry = dict[str, Any]
+Identity = tuple[str, str, str, str]
+"""``(manager, operation, API version or "" for appliers, subresource)``."""
+
+APPLY, UPDATE = "Apply", "Update"
+MAX_UPDATE_MANAGERS = 10
+OLD_UPDATES = "ancient-changes"
+BEFORE_FIRST_APPLY = "before-first-apply"
+MAX_MANAGER_LENGTH = 128
+
+
+def manager_name(field_manager: str, user_agent: str) -> str:
+    """Who is writing: the ``fieldManager`` parameter, else the User-Agent up to its first slash."""
+    if field_manager:
+        return field_manager
+    prefix = user_agent.partition("/")[0]
+    printable = prefix if prefix.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in prefix)
+    return printable.encode()[:MAX_MANAGER_LENGTH].decode("utf-8", "ignore")
+
+
+def identity(entry: Entry) -> Identity:
+    operation = entry.get("operation") or ""
+    version = "" if operation == APPLY else entry.get("apiVersion") or ""
+    return entry.get("manager") or "", operation, version, entry.get("subresource") or ""
+
+
+def new_entry(
+    manager: str, operation: str, api_version: str, subresource: str, fields: fieldsets.Fields, time: str
+) -> Entry:
+    entry: Entry = {"manager": manager, "operation": operation, "apiVersion": api_version}
+    if time:
+        entry["time"] = time
+    entry["fieldsType"] = "FieldsV1"
+    entry["fieldsV1"] = fields
+    if subresource:
+        entry["subresource"] = subresource
+    return entry
+
+
+def timestamp(now: datetime.datetime) -> str:
+    return clock.rfc3339(now)
+
+
+def current(old: dict[str, Any] | None, new: dict[str, Any]) -> list[Entry]:
+    """The entries a write starts from.
+
+    The request's own where it has valid ones, so that clients may edit them; else the live object's, so that
+    clients who know nothing of the field do not delete it. A single empty entry resets everything.
+    """
+    live = _valid((old or {}).get("metadata", {}).get("managedFields"))
+    given = new.get("metadata", {}).get("managedFields")
+    if given is None or given is live or given == live:
+        return live
+    if given == [{}]:
+        return []
+    return _valid(given) or live
+
+
+def live_entries(old: dict[str, Any] | None) -> list[Entry]:
+    return _valid((old or {}).get("metadata", {}).get("managedFields"))
+
+
+def _valid(entries: Any) -> list[Entry]:
+    """The entries if all are sound, else none."""
+    if not isinstance(entries, list):
+        return []
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("operation") not in (APPLY, UPDATE):
+            return []
+        if entry.get("fieldsType") != "FieldsV1" or not isinstance(entry.get("fieldsV1"), dict):
+            return []
+    return entries
+
+
+def are_sound(entries: list[Entry]) -> bool:
+    """Whether every entry's set can be read; the server's own always can."""
+    return all(fieldsets.is_valid(entry["fieldsV1"]) for entry in entries)
+
+
+def arranged(entries: list[Entry]) -> list[Entry]:
+    """Appliers first, then by time, then by name: the order in which entries are published."""
+    return sorted(
+        entries,
+        key=lambda entry: (
+            entry["operation"],
+            entry.get("time") or "",
+            entry.get("manager") or "",
+            entry.get("apiVersion") or "",
+            entry.get("subresource") or "",
+        ),
+    )
+
+
+def capped(entries: list[Entry]) -> list[Entry]:
+    """At most so many updaters: the oldest of a version are folded into one entry."""
+    updaters = [entry for entry in entries if entry["operation"] == UPDATE]
+    surplus = len(updaters) - MAX_UPDATE_MANAGERS
+    if surplus <= 0:
+        return entries
+    updaters.sort(key=lambda entry: (entry.get("time") or "", identity(entry)))
+    gone: set[int] = set()
+    buckets: dict[str, Entry] = {}
+    first: dict[str, Entry] = {}
+    for entry in updaters:
+        if surplus <= 0:
+            break
+        version = entry.get("apiVersion") or ""
+        if version not in first:
+            first[version] = entry
+            continue
+        oldest = buckets.get(version)
+        if oldest is None:
+            oldest = first[version]
+            gone.add(id(oldest))
+        fields = fieldsets.union(entry["fieldsV1"], oldest["fieldsV1"])
+        buckets[version] = new_entry(OLD_UPDATES, UPDATE, version, "", fields, entry.get("time") or "")
+        gone.add(id(entry))
+        surplus -= 1
+    return [entry for entry in entries if id(entry) not in gone] + list(buckets.values())
