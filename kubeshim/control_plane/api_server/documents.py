@@ -1,0 +1,188 @@
+"""The paths that are no resources: discovery, OpenAPI, version, health, metrics, and what others add.
+
+Discovery and OpenAPI are computed from the registry, encoded once and kept under its generation, with an ETag each.
+OpenAPI documents are large: they are built in a native thread, when first asked for.
+"""
+
+import hashlib
+import platform
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server.subresources import table as subresources
+from kubeshim.machinery import discovery, errors, openapi
+from kubeshim.machinery.codecs import json, negotiation
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+VERSION = {
+    "major": "1", "minor": "37", "emulationMajor": "1", "emulationMinor": "37",
+    "minCompatibilityMajor": "1", "minCompatibilityMinor": "36", "gitVersion": "v1.37.0+kubeshim",
+    "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-08-01T00:00:00Z",
+    "goVersion": "none", "compiler": platform.python_implementation(), "platform": "linux/amd64",
+}  # fmt: skip
+_AGGREGATED = ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList")
+_DISCOVERY = negotiation.Offers((negotiation.JSON,), tables=False, partial=False, converts=(_AGGREGATED,))
+_AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_OPENAPI_V2 = (negotiation.JSON, openapi.PROTOBUF)
+_HEALTH = frozenset(("healthz", "livez", "readyz"))
+
+
+class Documents:
+    """The encoded documents of a server."""
+
+    def __init__(self, server: "servers.Server") -> None:
+        self._server = server
+        self._generation = -1
+        self._kept: dict[tuple[str, ...], tuple[bytes, str] | None] = {}
+
+    def handle(self, asked: request.Request) -> request.Response:
+        """Raises 404 (as plain text), 405 and 406."""
+        special = subresources.PATHS.get(asked.path)
+        if special is not None:
+            answer: request.Response = special.handle(asked, self._server)
+            return answer
+        if asked.method not in ("GET", "HEAD"):
+            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        found = self._find(asked, [part for part in asked.path.split("/") if part])
+        return page_not_found() if found is None else found
+
+    def _find(self, asked: request.Request, parts: list[str]) -> request.Response | None:
+        server = self._server
+        if not parts:
+            return self._plain(("paths",), lambda: {"paths": self._paths()}, asked)
+        match parts:
+            case ["api" | "apis"]:
+                return self._root(asked, core=parts[0] == "api")
+            case ["apis", group]:
+                return self._plain(("group", group), lambda: discovery.api_group(server.registry, group), asked)
+            case ["api", version]:
+                return self._resources(asked, "", version)
+            case ["apis", group, version]:
+                return self._resources(asked, group, version)
+            case ["openapi", "v2"]:
+                return self._openapi_v2(asked)
+            case ["openapi", "v3", *rest]:
+                return self._openapi_v3(asked, "/".join(rest))
+            case ["version"]:
+                return self._plain(("version",), lambda: VERSION, asked, pretty=True)
+            case [name, *_] if name in _HEALTH:
+                return server.health.handle(asked)
+            case ["metrics"]:
+                return self._metrics()
+        return None
+
+    def _root(self, asked: request.Request, *, core: bool) -> request.Response | None:
+        media = negotiation.negotiate(asked.header("accept"), _DISCOVERY)
+        registry, config = self._server.registry, self._server.config
+        if media.kind:
+            return self._plain(
+                ("aggregated", str(core)), lambda: discovery.aggregated(registry, core), asked, _AGGREGATED_TYPE
+            )
+        if core:
+            address = f"{config.advertise_address}:{config.advertise_port}"
+            return self._plain(("api",), lambda: discovery.api_versions(registry, address), asked)
+        return self._plain(("apis",), lambda: discovery.api_group_list(registry), asked)
+
+    def _resources(self, asked: request.Request, group: str, version: str) -> request.Response | None:
+        def make() -> dict[str, Any] | None:
+            return discovery.api_resource_list(self._server.registry, group, version)
+
+        return self._plain(("resources", group, version), make, asked)
+
+    def _openapi_v2(self, asked: request.Request) -> request.Response | None:
+        registry, custom = self._server.registry, self._server.custom_schemas
+        accept = asked.header("accept")
+        wants_protobuf = openapi.PROTOBUF in accept and negotiation.JSON not in accept
+        if wants_protobuf:
+            return self._document(
+                ("v2", "protobuf"), lambda: openapi.v2_protobuf(openapi.v2(registry, custom)), asked,
+                "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", in_thread=True,
+            )  # fmt: skip
+        negotiation.negotiate(accept, negotiation.Offers(_OPENAPI_V2, tables=False, partial=False))
+        return self._document(
+            ("v2",), lambda: json.encode(openapi.v2(registry, custom)), asked, negotiation.JSON, in_thread=True
+        )
+
+    def _openapi_v3(self, asked: request.Request, path: str) -> request.Response | None:
+        registry, custom = self._server.registry, self._server.custom_schemas
+
+        def index() -> bytes:
+            return json.encode(openapi.v3_index(registry, openapi.v3_hashes(registry, custom)))
+
+        def document() -> bytes | None:
+            found = openapi.v3_document(registry, path, custom)
+            return None if found is None else json.encode(found)
+
+        return self._document(("v3", path), document if path else index, asked, negotiation.JSON, in_thread=True)
+
+    def _paths(self) -> list[str]:
+        """What ``/`` lists."""
+        served = {resource.gvr.prefix for resource in self._server.registry}
+        groups = {prefix.rpartition("/")[0] for prefix in served if prefix.startswith("/apis/")}
+        health = self._server.health
+        checks = {f"/livez/{name}" for name in health.live} | {
+            f"/readyz/{name}" for name in {**health.live, **health.ready}
+        }
+        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
+        return sorted(served | groups | checks | fixed | set(subresources.PATHS))
+
+    def _metrics(self) -> request.Response:
+        storage = self._server.storage
+        gauges = {"apiserver_longrunning_requests": float(self._server.metrics.long_running)}
+        gauges["apiserver_storage_revision"] = float(storage.revision)
+        text = self._server.metrics.text(gauges)
+        return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
+
+    # --- encoded documents ------------------------------------------------------------------------------------------
+
+    def _plain(
+        self, key: tuple[str, ...], make: Callable[[], dict[str, Any] | None], asked: request.Request,
+        content_type: str = negotiation.JSON, *, pretty: bool = False,
+    ) -> request.Response | None:  # fmt: skip
+        def encode() -> bytes | None:
+            made = make()
+            if made is None:
+                return None
+            return json.encode_pretty(made) if pretty else json.encode(made) + b"\n"
+
+        return self._document(key, encode, asked, content_type)
+
+    def _document(
+        self, key: tuple[str, ...], make: Callable[[], bytes | None], asked: request.Request, content_type: str, *,
+        in_thread: bool = False,
+    ) -> request.Response | None:  # fmt: skip
+        """An encoded document with its ETag, or 304 for a client that has it."""
+        generation = self._server.registry.generation
+        if generation != self._generation:
+            self._kept.clear()
+            self._generation = generation
+        if key not in self._kept:
+            body = self._server.in_thread(make) if in_thread else make()
+            found = None if body is None else (body, f'"{hashlib.sha256(body).hexdigest().upper()}"')
+            # The registry may have changed while a thread built this.
+            if self._server.registry.generation == generation and found is not None:
+                self._kept[key] = found
+        else:
+            found = self._kept[key]
+        if found is None:
+            return None
+        body, etag = found
+        headers = [("Content-Type", content_type), ("ETag", etag), ("Vary", "Accept"), ("Cache-Control", "public")]
+        if asked.header("if-none-match") == etag:
+            return request.Response(304, headers[1:])
+        answer = request.Response(200, headers, body)
+        response.gzip(asked, answer)
+        return answer
+
+
+def handle(asked: request.Request, server: "servers.Server") -> request.Response:
+    return server.documents.handle(asked)
+
+
+def page_not_found() -> request.Response:
+    """What upstream's innermost handler says to a path nobody knows."""
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+    return request.Response(404, headers, b"404 page not found\n")

@@ -1,0 +1,178 @@
+"""What every request passes before it is dispatched, in the order of ``FILTERS``.
+
+Each filter gets the request, the server and what comes next; it answers itself, or passes on. The outermost comes
+first: whatever goes wrong further in becomes a ``Status`` in ``recover``, at one place.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gevent
+
+from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server.authentication import impersonation
+from kubeshim.control_plane.api_server.authorization import attributes
+from kubeshim.machinery import errors
+from kubeshim.wire import http_connection
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+_log = logging.getLogger(__name__)
+
+Next = Callable[[request.Request, "servers.Server"], request.Response]
+Filter = Callable[[request.Request, "servers.Server", Next], request.Response]
+
+_MUTATING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+_LONG_RUNNING_SUBRESOURCES = frozenset(("attach", "exec", "proxy", "log", "portforward"))
+_BUSY = "the server has received too many requests and has asked us to try again later"
+
+
+def recover(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Refusals become a Status, mistakes of ours a 500."""
+    began = time.monotonic()
+    try:
+        answer = following(asked, server)
+    except errors.APIStatusError as refusal:
+        answer = response.of_error(asked, refusal)
+    except http_connection.BodyTooLarge as problem:
+        answer = response.of_error(
+            asked, errors.RequestEntityTooLarge(f"Request entity too large: limit is {problem.limit}")
+        )
+        answer.headers = [*answer.headers, ("Connection", "close")]
+    except (http_connection.ClientGone, ConnectionError):
+        raise
+    except Exception:
+        _log.exception("%s %s", asked.method, asked.path)
+        answer = response.of_error(
+            asked,
+            errors.InternalError(
+                "This request caused apiserver to panic. Look in the logs for details.", reason="InternalError"
+            ),
+        )
+    server.metrics.observe(asked, answer.status, time.monotonic() - began)
+    return answer
+
+
+def audit_id(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Every request has an id, the client's own if it sent one; warnings become headers."""
+    asked.audit_id = asked.header("audit-id") or _random_id()
+    answer = following(asked, server)
+    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
+    return answer
+
+
+def warnings(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Warnings go out with refusals as well."""
+    try:
+        answer = following(asked, server)
+    except errors.APIStatusError as refusal:
+        if not asked.warnings:
+            raise
+        answer = response.of_error(asked, refusal)
+    if asked.warnings:
+        texts = dict.fromkeys(asked.warnings)
+        answer.headers = [*answer.headers, *(("Warning", f"299 - {_quoted(text)}") for text in texts)]
+    return answer
+
+
+def authentication(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    user = server.authenticators.authenticate(asked)
+    if user is None:
+        raise errors.Unauthorized("Unauthorized")
+    asked.user = user
+    return following(asked, server)
+
+
+def impersonate(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    impersonation.apply(asked, server.authorizer)
+    return following(asked, server)
+
+
+def in_flight(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """A bound on requests being answered at once; watches and streams do not count."""
+    if is_long_running(asked.info):
+        return following(asked, server)
+    assert asked.user is not None
+    config, running = server.config, server.metrics.in_flight
+    mutating = asked.method in _MUTATING
+    kind = "mutating" if mutating else "readOnly"
+    bound = config.max_mutating_requests_in_flight if mutating else config.max_requests_in_flight
+    if running[kind] >= bound and "system:masters" not in asked.user.groups:
+        raise errors.TooManyRequests(_BUSY, details={"retryAfterSeconds": 1})
+    running[kind] += 1
+    try:
+        return following(asked, server)
+    finally:
+        running[kind] -= 1
+
+
+def time_limit(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Requests that wait are ended; those that only read the cache cannot wait."""
+    info = asked.info
+    if is_long_running(info) or (asked.method == "GET" and "resourceVersion" not in asked.query):
+        return following(asked, server)
+    seconds = min(_seconds(asked.param("timeout")) or server.config.request_timeout, server.config.request_timeout)
+    with gevent.Timeout(seconds, False):
+        return following(asked, server)
+    raise errors.Timeout("Timeout: request did not complete within the allotted timeout")
+
+
+def authorization(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    assert asked.user is not None
+    question = attributes.of(asked, asked.user)
+    decision = server.authorizer.authorize(question)
+    if not decision.allowed:
+        raise attributes.forbidden(question, decision.reason)
+    return following(asked, server)
+
+
+FILTERS: tuple[Filter, ...] = (
+    recover, audit_id, warnings, authentication, impersonate, in_flight, time_limit, authorization,
+)  # fmt: skip
+
+
+def chain(last: Next, filters: tuple[Filter, ...] = FILTERS) -> Next:
+    """All filters before ``last``."""
+    for step in reversed(filters):
+        last = _link(step, last)
+    return last
+
+
+def _link(step: Filter, following: Next) -> Next:
+    return lambda asked, server: step(asked, server, following)
+
+
+def is_long_running(info: request.RequestInfo) -> bool:
+    return info.is_resource and (info.verb in ("watch", "proxy") or info.subresource in _LONG_RUNNING_SUBRESOURCES)
+
+
+def _random_id() -> str:
+    number = f"{random.getrandbits(128):032x}"
+    return f"{number[:8]}-{number[8:12]}-4{number[13:16]}-a{number[17:20]}-{number[20:]}"
+
+
+def _quoted(text: str) -> str:
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    safe = clean.encode("latin-1", "replace").decode("latin-1")
+    return '"' + safe.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(text: str) -> float:
+    """A simple Go duration (``32s``), or a bare number of seconds; 0 where it is neither."""
+    for unit, factor in _UNITS.items():
+        if text.endswith(unit):
+            try:
+                return float(text.removesuffix(unit)) * factor
+            except ValueError:
+                continue
+    try:
+        return float(text) if text else 0.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,144 @@
+"""One object as the cache holds it: its bytes first, everything else made from them when asked.
+
+The store keeps an object's JSON without its resourceVersion, which is only known once the write is committed; ``kind``,
+``apiVersion`` and ``metadata`` come first, so the resourceVersion is put in at a known offset without encoding again.
+GET answers with these bytes and LIST joins them. The parsed form is kept for the objects used last only
+(``_PARSED_LIMIT``): a cluster of thousands of pods would be several times as large as dictionaries.
+
+A ``Stored`` never changes. Its parsed form is shared: who wants to change it takes ``copy``.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from kubeshim.machinery import objects, resources
+
+_METADATA = b'"metadata":{'
+_VERSION = b'"resourceVersion":"'
+_PARSED_LIMIT = 1024
+_parsed: deque["Stored"] = deque()
+
+Convert = Callable[[resources.Resource, objects.Object], objects.Object]
+"""From an object as stored to the same as ``resource`` serves it."""
+
+
+class Stored:
+    """An object at a revision."""
+
+    __slots__ = ("_fields", "_labels", "_obj", "_offset", "_views", "bytes", "created", "key", "revision")
+
+    def __init__(self, key: str, value: bytes, revision: int, created: int, obj: objects.Object | None = None) -> None:
+        self.key = key
+        """``namespace/name``, or the name alone in cluster scope."""
+        self.revision = revision
+        self.created = created
+        offset = value.index(_METADATA) + len(_METADATA)
+        self._offset = offset
+        self.bytes = b'%b%b%d",%b' % (value[:offset], _VERSION, revision, value[offset:]) if revision else value
+        """The object as JSON, its resourceVersion included, in the version it is stored in.
+
+        What is not in the store yet (a dry run's creation) has revision 0 and no resourceVersion.
+        """
+        self._labels: Mapping[str, str] | None = None
+        self._fields: dict[str, str] | None = None
+        self._views: dict[bytes, Stored] | None = None
+        self._obj = obj
+        if obj is not None:
+            metadata = obj["metadata"]
+            metadata["resourceVersion"] = str(revision)
+            self._labels = metadata.get("labels") or {}
+            _remember(self)
+
+    @property
+    def head(self) -> bytes:
+        """What stands before the metadata: kind and apiVersion."""
+        return self.bytes[: self._offset]
+
+    @property
+    def obj(self) -> objects.Object:
+        """The parsed object, shared: not to be changed."""
+        obj = self._obj
+        if obj is None:
+            obj = self._obj = orjson.loads(self.bytes)
+            _remember(self)
+        return obj
+
+    def copy(self) -> objects.Object:
+        """The parsed object, the caller's own."""
+        return orjson.loads(self.bytes)  # type: ignore[no-any-return]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        if self._labels is None:
+            self._labels = objects.labels(self.obj)
+        return self._labels
+
+    @property
+    def namespace(self) -> str:
+        return self.key.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    def fields(self, extract: Callable[[objects.Object], dict[str, str]]) -> dict[str, str]:
+        """What field selectors look at, extracted once."""
+        if self._fields is None:
+            self._fields = extract(self.obj)
+        return self._fields
+
+    def value(self) -> bytes:
+        """The object as it stands in the store: without its resourceVersion."""
+        start = self._offset
+        return self.bytes[:start] + self.bytes[start + len(_VERSION) + len(str(self.revision)) + 2 :]
+
+    def at(self, revision: int) -> "Stored":
+        """The same content under another resourceVersion: what an event of a deletion shows."""
+        return Stored(self.key, self.value(), revision, self.created)
+
+    def view(self, resource: resources.Resource, convert: Convert) -> "Stored":
+        """This object as ``resource`` serves it: itself, unless it is stored as another version."""
+        head = head_of(resource.kind, resource.api_version)
+        if self.bytes.startswith(head):
+            return self
+        if self._views is None:
+            self._views = {}
+        view = self._views.get(head)
+        if view is None:
+            value = encode(
+                {**convert(resource, self.copy()), "kind": resource.kind, "apiVersion": resource.api_version}
+            )
+            view = self._views[head] = Stored(self.key, value, self.revision, self.created)
+        return view
+
+
+def encode(obj: objects.Object) -> bytes:
+    """An object as the store keeps it."""
+    metadata = obj["metadata"]
+    if "resourceVersion" in metadata:
+        metadata = {key: value for key, value in metadata.items() if key != "resourceVersion"}
+    ordered: dict[str, Any] = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
+    for key, value in obj.items():
+        if key not in ordered:
+            ordered[key] = value
+    return orjson.dumps(ordered)
+
+
+_heads: dict[tuple[str, str], bytes] = {}
+
+
+def head_of(kind: str, api_version: str) -> bytes:
+    """The first bytes of every encoded object of that type."""
+    head = _heads.get((kind, api_version))
+    if head is None:
+        head = _heads[kind, api_version] = f'{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{'.encode()
+    return head
+
+
+def _remember(stored: Stored) -> None:
+    _parsed.append(stored)
+    if len(_parsed) > _PARSED_LIMIT:
+        _parsed.popleft()._obj = None

@@ -1,0 +1,27 @@
+"""What every object must be before it is written: metadata, then what its kind's strategy says."""
+
+from kubeshim.control_plane.api_server.verbs import operation
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.validation import metadata
+
+
+def new(op: operation.Operation, obj: objects.Object) -> None:
+    """Raises ``errors.Invalid`` for what is wrong with an object to be created."""
+    strategy = op.strategy
+    problems = metadata.validate(op.resource, obj) + strategy.validate(op.resource, obj)
+    if problems:
+        raise errors.invalid(op.resource.group, op.resource.kind, objects.name(obj), problems)
+    op.warnings += strategy.warnings(op.resource, obj, None)
+
+
+def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    """Raises ``errors.Invalid`` for what is wrong with a changed object, or with the change."""
+    strategy, resource = op.strategy, op.resource
+    problems = metadata.validate(resource, obj) + metadata.validate_update(obj, old)
+    if op.subresource == "status":
+        problems += strategy.validate_status_update(resource, obj, old)
+    else:
+        problems += strategy.validate(resource, obj) + strategy.validate_update(resource, obj, old)
+    if problems:
+        raise errors.invalid(resource.group, resource.kind, objects.name(obj), problems)
+    op.warnings += strategy.warnings(resource, obj, old)

@@ -1,0 +1,105 @@
+"""POST: a new object.
+
+Fields are attributed to their manager before admission, as upstream does: what admission plugins add belongs to nobody.
+"""
+
+import random
+
+from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server.verbs import checks, decoding, operation
+from kubeshim.machinery import apply, errors, objects
+
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+_GENERATED_LIMIT = 58
+"""Characters of ``generateName`` that are used: with five more the name still is a label value."""
+_ATTEMPTS = 8
+
+
+def create(op: operation.Operation, obj: objects.Object) -> stored.Stored:
+    """Writes ``obj`` (decoded and defaulted; the verb's from here on). Raises ``errors.APIStatusError``."""
+    prepare(op, obj)
+    strategy, resource = op.strategy, op.resource
+    if strategy.has_status and "status" in resource.subresources:
+        obj.pop("status", None)
+    attribute(op, None, obj)
+    return finish(op, obj)
+
+
+def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
+    """From admission on; ``managedFields`` are done."""
+    server, resource = op.server, op.resource
+    metadata = obj["metadata"]
+    attributes = op.attributes("CREATE", obj, None, objects.name(obj))
+    server.admission.mutate(attributes)
+    fill_system_fields(op, metadata)
+    op.strategy.prepare_for_create(resource, obj)
+    generated = not metadata.get("name") and bool(metadata.get("generateName"))
+    for attempt in range(_ATTEMPTS):
+        if generated:
+            metadata["name"] = metadata["generateName"][:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
+        if attempt == 0:
+            checks.new(op, obj)
+            attributes.name = objects.name(obj)
+            server.admission.validate(attributes)
+        try:
+            with op.allocated(obj, None):
+                return _write(op, obj)
+        except errors.AlreadyExists:
+            if not generated or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _write(op: operation.Operation, obj: objects.Object) -> stored.Stored:
+    storage, resource = op.server.storage, op.resource
+    if not op.dry_run:
+        return storage.create(resource, obj)
+    if storage.get(resource, objects.namespace(obj), objects.name(obj)) is not None:
+        raise errors.already_exists(resource.group, resource.plural, objects.name(obj))
+    return stored.Stored(objects.key(obj), stored.encode(obj), 0, 0)
+
+
+def prepare(op: operation.Operation, obj: objects.Object) -> None:
+    """Checks where the object goes. Raises ``errors.BadRequest``."""
+    metadata = obj.setdefault("metadata", {})
+    if op.resource.namespaced:
+        space = metadata.setdefault("namespace", op.namespace) or op.namespace
+        if space != op.namespace:
+            raise errors.BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        metadata["namespace"] = space
+    elif metadata.get("namespace"):
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    if op.resource.group_resource == "namespaces":
+        op.namespace = objects.name(obj)
+    if metadata.pop("resourceVersion", ""):
+        # Upstream's storage refuses this without a reason of the API's own.
+        raise errors.InternalError("resourceVersion should not be set on objects to be created", reason="")
+
+
+def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.Object) -> None:
+    """Notes in ``managedFields`` who set what."""
+    apply.track_update(
+        old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
+        subresource=op.subresource, now=op.now(),
+    )  # fmt: skip
+
+
+def fill_system_fields(op: operation.Operation, metadata: dict[str, object]) -> None:
+    """What only the server sets."""
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        metadata.pop(field, None)
+    metadata["uid"] = objects.new_uid()
+    metadata["creationTimestamp"] = op.now()
+    if op.resource.generation:
+        metadata["generation"] = 1
+    else:
+        metadata.pop("generation", None)
+
+
+def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    response.form(asked, op.resource)
+    obj = decoding.read(op, asked)
+    item = create(op, obj)
+    return response.of_stored(asked, op.server, op.resource, item, 201)

@@ -1,0 +1,31 @@
+"""From a request's body to an object: media type, kind, strictness, types, defaults."""
+
+from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server.verbs import operation
+from kubeshim.machinery import defaults, objects, resources
+from kubeshim.machinery.codecs import bodies, negotiation
+from kubeshim.machinery.validation import decoding
+
+
+def read(
+    op: operation.Operation, asked: request.Request, gvk: resources.GroupVersionKind | None = None
+) -> objects.Object:
+    """The body as an object of ``gvk`` (by default the resource's), defaults filled in. Raises 400 and 415."""
+    expected = gvk or op.resource.gvk
+    custom = not response.has_protobuf(expected)
+    accepted = negotiation.CUSTOM_OBJECTS if custom else negotiation.OBJECTS
+    media_type = negotiation.content_type(asked.header("content-type"), accepted.media_types)
+    strictly = op.field_validation != "Ignore"
+    obj, duplicates = bodies.read(asked.body, media_type, expected, strictly=strictly)
+    complete(op, obj, expected, duplicates)
+    return obj
+
+
+def complete(
+    op: operation.Operation, obj: objects.Object, gvk: resources.GroupVersionKind, duplicates: list[str]
+) -> None:
+    """Holds a parsed object against its type, in place, and fills in defaults."""
+    schema = op.server.schema(gvk)
+    decoding.decode(obj, schema, gvk)
+    bodies.check(obj, schema, duplicates, op.field_validation, op.warnings.append, gvk)  # type: ignore[arg-type]
+    defaults.apply(gvk, obj)

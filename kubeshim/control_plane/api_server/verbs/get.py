@@ -1,0 +1,19 @@
+"""GET of one object, from the cache's bytes."""
+
+from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server.verbs import operation, versions
+from kubeshim.machinery import errors
+
+
+def get(op: operation.Operation) -> stored.Stored:
+    """Raises ``errors.NotFound``."""
+    found = op.server.storage.get(op.resource, op.namespace, op.name)
+    if found is None:
+        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
+    return found
+
+
+def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    if "resourceVersion" in asked.query:
+        versions.wait_for(op, versions.parse(asked.param("resourceVersion")))
+    return response.of_stored(asked, op.server, op.resource, get(op))

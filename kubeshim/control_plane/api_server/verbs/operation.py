@@ -1,0 +1,66 @@
+"""One operation on one resource: what the verbs are told, from HTTP or from inside the server."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kubeshim import clock
+from kubeshim.control_plane.api_server import request
+from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.control_plane.api_server.strategies import strategy as strategies
+from kubeshim.machinery import objects, resources, schemas
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+
+@dataclasses.dataclass(slots=True)
+class Operation:
+    """``options`` is the ``CreateOptions`` (``UpdateOptions`` …) object as admission sees it."""
+
+    server: "servers.Server"
+    resource: resources.Resource
+    user: request.UserInfo
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    dry_run: bool = False
+    manager: str = "unknown"
+    field_validation: str = "Warn"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def strategy(self) -> strategies.Strategy:
+        return self.server.strategy(self.resource)
+
+    @property
+    def schema(self) -> schemas.Schema:
+        return self.server.schema(self.resource.gvk)
+
+    def now(self) -> str:
+        return clock.rfc3339(self.server.clock.now())
+
+    def attributes(
+        self, verb: str, obj: objects.Object | None, old: objects.Object | None, name: str = ""
+    ) -> plugin.Attributes:
+        """What admission plugins see."""
+        return plugin.Attributes(
+            user=self.user, operation=verb, resource=self.resource, subresource=self.subresource,
+            namespace=self.namespace, name=name or self.name, object=obj, old_object=old, options=self.options,
+            dry_run=self.dry_run, warnings=self.warnings,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:
+        """What the strategy takes for the object is given back if the write does not happen."""
+        undo = self.strategy.allocate(self.resource, obj, old, self.server.storage.reader, self.dry_run)
+        try:
+            yield
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        if undo is not None and self.dry_run:
+            undo()

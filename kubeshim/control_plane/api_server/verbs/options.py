@@ -1,0 +1,91 @@
+"""Query parameters and options bodies, checked as upstream checks them."""
+
+from typing import Any
+
+from kubeshim.control_plane.api_server import request, request_info
+from kubeshim.machinery import errors
+from kubeshim.machinery.validation import fields
+
+_MANAGER_LIMIT = 128
+_PROPAGATION = ("Foreground", "Background", "Orphan")
+
+
+def write_options(asked: request.Request, kind: str) -> dict[str, Any]:
+    """``CreateOptions``, ``UpdateOptions`` or ``PatchOptions`` from the query. Raises ``errors.Invalid``."""
+    options: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+    query = asked.query
+    if "dryRun" in query:
+        options["dryRun"] = [value for value in query["dryRun"] if value]
+        if not options["dryRun"]:
+            del options["dryRun"]
+    for name in ("fieldManager", "fieldValidation"):
+        if asked.param(name):
+            options[name] = asked.param(name)
+    if kind == "PatchOptions" and "force" in query:
+        options["force"] = boolean(asked, "force")
+    problems = dry_run_problems(options.get("dryRun")) + _manager_problems(options.get("fieldManager", ""))
+    validation = options.get("fieldValidation", "")
+    if validation not in ("", "Ignore", "Warn", "Strict"):
+        problems.append(fields.not_supported("fieldValidation", validation, ("Ignore", "Strict", "Warn")))
+    if problems:
+        raise errors.invalid("meta.k8s.io", kind, "", problems)
+    return options
+
+
+def dry_run_problems(values: Any) -> list[errors.FieldError]:
+    wrong = [value for value in values or () if value != "All"]
+    return [fields.not_supported("dryRun", wrong, ("All",))] if wrong else []
+
+
+def _manager_problems(manager: str) -> list[errors.FieldError]:
+    if len(manager) > _MANAGER_LIMIT:
+        return [fields.too_long("fieldManager", _MANAGER_LIMIT)]
+    if not manager.isprintable():
+        return [fields.invalid("fieldManager", manager, "should only contain printable characters")]
+    return []
+
+
+def delete_problems(options: dict[str, Any]) -> list[errors.FieldError]:
+    """What is wrong with ``DeleteOptions``."""
+    problems = dry_run_problems(options.get("dryRun"))
+    policy = options.get("propagationPolicy")
+    if policy is not None and options.get("orphanDependents") is not None:
+        problems.append(
+            fields.invalid(
+                "propagationPolicy", policy,
+                "orphanDependents and deletionPropagation cannot be both set",
+            )
+        )  # fmt: skip
+    if policy is not None and policy not in _PROPAGATION:
+        problems.append(fields.not_supported("propagationPolicy", policy, (*_PROPAGATION, "nil")))
+    return problems
+
+
+def manager(asked: request.Request) -> str:
+    """Who is said to own the fields: ``fieldManager``, or the user agent up to its first slash."""
+    return manager_of(asked.param("fieldManager"), asked.header("user-agent"))
+
+
+def manager_of(said: str, user_agent: str) -> str:
+    if said:
+        return said
+    prefix = "".join(char for char in user_agent.partition("/")[0] if char.isprintable())
+    return prefix[:_MANAGER_LIMIT] or "unknown"
+
+
+def boolean(asked: request.Request, name: str) -> bool:
+    values = asked.query.get(name)
+    return bool(values) and request_info.is_true(values[0])
+
+
+def integer(asked: request.Request, name: str) -> int | None:
+    """A number parameter; None where it is not given. Raises ``errors.BadRequest``."""
+    text = asked.param(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise errors.BadRequest(
+            f'converting (url.Values) to (v1.ListOptions): strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from None

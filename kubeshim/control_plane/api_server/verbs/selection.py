@@ -1,0 +1,105 @@
+"""Label and field selectors of a request, as a test of stored objects."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from kubeshim.control_plane.api_server import request, stored, watch_cache
+from kubeshim.control_plane.api_server.verbs import operation
+from kubeshim.machinery import errors, objects, resources, schemas, selectors
+
+_META = ("metadata.name", "metadata.namespace")
+_NOT_TEXT = {"boolean": "false", "integer": "0"}
+"""What a field that is not set reads as, where its type is not a string."""
+
+
+class Selection:
+    """Both selectors of a list, watch or deletecollection."""
+
+    def __init__(self, op: operation.Operation, labels: str, fields: str) -> None:
+        try:
+            self.labels = selectors.parse_labels(labels) if labels else None
+            self.fields = selectors.parse_fields(fields) if fields else None
+        except selectors.SelectorError as problem:
+            raise problem.as_bad_request() from problem
+        if self.labels is not None and self.labels.empty:
+            self.labels = None
+        if self.fields is not None and self.fields.empty:
+            self.fields = None
+        if self.fields is not None:
+            _check_known(op.resource, self.fields)
+        self._extract = extractor(op.server.schema, op.resource) if self.fields is not None else None
+
+    @property
+    def name(self) -> str | None:
+        """The one name asked for, if there is one."""
+        return self.fields.exact("metadata.name") if self.fields is not None else None
+
+    def matches(self) -> watch_cache.Matches | None:
+        """None where everything matches."""
+        labels, fields, extract = self.labels, self.fields, self._extract
+        if fields is None:
+            return None if labels is None else lambda item: labels.matches(item.labels)
+        assert extract is not None
+
+        def match(item: stored.Stored) -> bool:
+            if labels is not None and not labels.matches(item.labels):
+                return False
+            return fields.matches(item.fields(extract))
+
+        return match
+
+
+def of(op: operation.Operation, asked: request.Request) -> Selection:
+    """From the query; a name in a watch's path counts as a field selector."""
+    selection = Selection(op, asked.param("labelSelector"), asked.param("fieldSelector"))
+    if op.name and selection.name is None and not asked.param("fieldSelector"):
+        return Selection(op, asked.param("labelSelector"), f"metadata.name={selectors.escape_field(op.name)}")
+    if op.name and selection.name not in (None, op.name):
+        raise errors.BadRequest("both a name and a field selector of another name were given")
+    return selection
+
+
+def _check_known(resource: resources.Resource, selector: selectors.FieldSelector) -> None:
+    for term in selector.requirements:
+        if term.field in _META or term.field in resource.selectable_fields:
+            continue
+        if resource.selectable_fields:
+            raise errors.BadRequest(f"field label not supported: {term.field}")
+        raise errors.BadRequest(
+            f'"{term.field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def extractor(
+    schema_of: Callable[[resources.GroupVersionKind], schemas.Schema], resource: resources.Resource
+) -> Callable[[objects.Object], dict[str, str]]:
+    """What reads the selectable fields of an object as texts."""
+    paths = [(field, _path(field), _unset(schema_of(resource.gvk), field)) for field in resource.selectable_fields]
+
+    def extract(obj: objects.Object) -> dict[str, str]:
+        found = {"metadata.name": objects.name(obj), "metadata.namespace": objects.namespace(obj)}
+        for field, path, unset in paths:
+            value = objects.dig(obj, *path)
+            if field == "source" and not value:
+                value = obj.get("reportingComponent")
+            found[field] = unset if value is None else _text(value)
+        return found
+
+    return extract
+
+
+def _path(field: str) -> tuple[str, ...]:
+    return ("source", "component") if field == "source" else tuple(field.split("."))
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _unset(schema: schemas.Schema, field: str) -> str:
+    place: schemas.Schema | None = schema
+    for step in field.split("."):
+        place = place.properties.get(step) if place is not None else None
+    return _NOT_TEXT.get(place.kind, "") if place is not None else ""

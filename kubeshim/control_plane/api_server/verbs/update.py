@@ -1,0 +1,209 @@
+"""PUT, and the read-modify-write that every change of an existing object goes through.
+
+Changes of one object are made one after another (``locks``), so that many clients patching the same object queue
+up instead of failing each other's writes over and over; the store's own precondition still decides, for other servers
+may write as well.
+"""
+
+from collections.abc import Callable
+
+from kubeshim.control_plane.api_server import request, response, storage, stored
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.codecs import json
+from kubeshim.machinery.validation import fields
+
+_ATTEMPTS = 5
+
+Build = Callable[[objects.Object], objects.Object]
+"""From the old object (the callee's own) to the new one, decoded and defaulted."""
+
+
+def modify(op: operation.Operation, build: Build, *, attributed: bool = False, raw: bool = False) -> stored.Stored:
+    """Replaces the object by what ``build`` makes of it; tries again when somebody else was faster.
+
+    If what is built carries a resourceVersion, it must be the current one (409). ``attributed`` says that ``build``
+    has seen to managedFields (server-side apply). ``raw`` leaves out the strategy's preparation and validation: for
+    subresources that do their own. Raises ``errors.APIStatusError``.
+    """
+    resource = op.resource
+    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+        for _ in range(_ATTEMPTS):
+            item = op.server.storage.get(resource, op.namespace, op.name)
+            if item is None:
+                raise errors.not_found(resource.group, resource.plural, op.name)
+            old = item.copy()
+            obj = build(item.copy())
+            conditional = _check_identity(op, obj, old)
+            try:
+                return _write(op, item, obj, old, attributed=attributed, raw=raw)
+            except storage.Stale as stale:
+                if conditional:
+                    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED) from stale
+    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
+
+
+def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.Object) -> bool:
+    """Whether the new object names the revision it replaces. Raises 409, 422 and 400."""
+    resource, metadata = op.resource, obj.setdefault("metadata", {})
+    uid, kept = metadata.get("uid"), old["metadata"]["uid"]
+    if uid and uid != kept:
+        raise errors.conflict(
+            resource.group, resource.plural, op.name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {kept}",
+        )  # fmt: skip
+    version = str(metadata.get("resourceVersion") or "")
+    if version in ("", "0"):
+        if op.strategy.allow_unconditional_update:
+            return False
+        problem = fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise errors.invalid(resource.group, resource.kind, op.name, [problem])
+    if not version.isdecimal():
+        problem = fields.invalid(
+            "metadata.resourceVersion", version, f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        )
+        raise errors.invalid(resource.group, resource.kind, op.name, [problem])
+    if version != old["metadata"]["resourceVersion"]:
+        raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
+    return True
+
+
+def _write(
+    op: operation.Operation, item: stored.Stored, obj: objects.Object, old: objects.Object, *, attributed: bool,
+    raw: bool,
+) -> stored.Stored:  # fmt: skip
+    server, resource, strategy = op.server, op.resource, op.strategy
+    _restore_system_fields(obj["metadata"], old["metadata"])
+    if not attributed:
+        if not raw:
+            _restore_other_endpoints_part(op, obj, old)
+        create.attribute(op, old, obj)
+    attributes = op.attributes("UPDATE", obj, old)
+    server.admission.mutate(attributes)
+    if not raw:
+        if op.subresource == "status":
+            strategy.prepare_for_status_update(resource, obj, old)
+        elif not op.subresource:
+            strategy.prepare_for_update(resource, obj, old)
+    _count_generation(op, obj, old)
+    if not raw:
+        checks.changed(op, obj, old)
+    server.admission.validate(attributes)
+    if is_finished(obj):
+        return _remove(op, item, obj)
+    obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    if unchanged(obj, old):
+        return item
+    with op.allocated(obj, old):
+        if op.dry_run:
+            return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
+        return server.storage.update(resource, obj, item.revision)
+
+
+def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> None:
+    """What no update may change, whatever it says."""
+    for field in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "name",
+                  "namespace", "generateName"):  # fmt: skip
+        if field in old:
+            metadata[field] = old[field]
+        else:
+            metadata.pop(field, None)
+    metadata.pop("selfLink", None)
+
+
+def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    """The main endpoint does not own ``status``, the status endpoint nothing else."""
+    if op.subresource == "status":
+        op.strategy.prepare_for_status_update(op.resource, obj, old)
+    elif not op.subresource and op.strategy.has_status and "status" in op.resource.subresources:
+        obj.pop("status", None)
+        if "status" in old:
+            obj["status"] = old["status"]
+
+
+def _count_generation(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    if op.subresource == "status" or not op.resource.generation:
+        return
+    for field in obj.keys() | old.keys():
+        if field not in ("metadata", "status", "kind", "apiVersion") and obj.get(field) != old.get(field):
+            obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+            return
+
+
+def unchanged(obj: objects.Object, old: objects.Object) -> bool:
+    """Whether a write would change nothing but the times of managedFields; then it is not made."""
+    if obj == old:
+        return True
+    if obj.keys() != old.keys() or any(obj[field] != old[field] for field in obj if field != "metadata"):
+        return False
+    new_metadata, old_metadata = dict(obj["metadata"]), dict(old["metadata"])
+    new_managed = new_metadata.pop("managedFields", None) or []
+    old_managed = old_metadata.pop("managedFields", None) or []
+    return new_metadata == old_metadata and [_timeless(entry) for entry in new_managed] == [
+        _timeless(entry) for entry in old_managed
+    ]
+
+
+def _timeless(entry: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in entry.items() if key != "time"}
+
+
+def is_finished(obj: objects.Object) -> bool:
+    """Whether the object was to be deleted and nothing keeps it any more."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if obj["kind"] == "Namespace" and obj["apiVersion"] == "v1":
+        return not objects.dig(obj, "spec", "finalizers")
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
+    if op.dry_run:
+        return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
+    gone = op.server.storage.delete(op.resource, item)
+    return stored.Stored(item.key, stored.encode(obj), gone.revision, item.created)
+
+
+def replace(op: operation.Operation, obj: objects.Object) -> tuple[stored.Stored, bool]:
+    """PUT: the object as ``obj`` says, created where the strategy allows it; and whether it was."""
+    metadata = obj.setdefault("metadata", {})
+    _check_place(op, metadata)
+    if op.server.storage.get(op.resource, op.namespace, op.name) is None:
+        if not op.strategy.allow_create_on_update or op.subresource:
+            raise errors.not_found(op.resource.group, op.resource.plural, op.name)
+        if metadata.get("uid"):
+            raise errors.conflict(
+                op.resource.group, op.resource.plural, op.name,
+                f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: ",
+            )  # fmt: skip
+        metadata.pop("resourceVersion", None)
+        return create.create(op, obj), True
+    return modify(op, lambda old: _fresh(obj)), False
+
+
+def _fresh(obj: objects.Object) -> objects.Object:
+    """A copy for each attempt: an attempt changes what it is given."""
+    fresh: objects.Object = json.decode(json.encode(obj), strict=False)[0]
+    return fresh
+
+
+def _check_place(op: operation.Operation, metadata: objects.Object) -> None:
+    name = metadata.setdefault("name", op.name) or op.name
+    if name != op.name:
+        raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({op.name})")
+    metadata["name"] = name
+    space = metadata.get("namespace") or op.namespace
+    if op.resource.namespaced and space != op.namespace:
+        raise errors.BadRequest(
+            f"the namespace of the object ({space}) does not match the namespace on the URL ({op.namespace})"
+        )
+    if op.resource.namespaced:
+        metadata["namespace"] = space
+
+
+def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    response.form(asked, op.resource)
+    obj = decoding.read(op, asked)
+    item, created = replace(op, obj)
+    return response.of_stored(asked, op.server, op.resource, item, 201 if created else 200)

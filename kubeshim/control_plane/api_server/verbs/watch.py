@@ -1,0 +1,178 @@
+"""WATCH: events as they happen, from a resourceVersion or from the state now.
+
+    resourceVersion   without sendInitialEvents        with sendInitialEvents
+    unset, "0"        ADDED for what there is,         ADDED for what there is, a bookmark that says so, then events
+                      then events
+    N                 events after N; 410 if too old   as above, once the cache is at N
+
+A stream is one generator in its connection's greenlet. It sleeps on the watcher's buffer; the client's leaving, the
+time limit, the server's stopping and a full buffer all end it. An event is encoded once for each representation and kept
+in the event itself for the other watchers.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+
+from kubeshim.control_plane.api_server import request, response, stored, watch_cache
+from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions
+from kubeshim.control_plane.cluster_store import store
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.codecs import frames, json, negotiation, protobuf
+
+_BOOKMARK_INTERVAL = 60.0
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+_CHUNK = 256 << 10
+
+
+class _Encoder:
+    """One representation of events."""
+
+    def __init__(self, op: operation.Operation, asked: request.Request, media: negotiation.MediaType) -> None:
+        self._op, self._asked, self._media = op, asked, media
+        self._plain = media.essence == negotiation.JSON and not media.kind
+        self._protobuf = media.essence == negotiation.PROTOBUF
+        include = asked.param("includeObject") if media.kind == "Table" else ""
+        self.key = (op.resource.gvk, media.essence, media.kind, media.version, include)
+
+    def frame(self, seen: watch_cache.Seen) -> bytes:
+        """The bytes of one event, made once."""
+        kind, item, event = seen
+        key = (kind, self.key)
+        frame = event.frames.get(key)
+        if frame is None:
+            frame = event.frames[key] = self.of(kind, self._op.server.storage.view(self._op.resource, item))
+        return frame
+
+    def of(self, kind: str, item: stored.Stored) -> bytes:
+        if self._plain:
+            return frames.json_frame(kind, item.bytes)
+        return self.of_object(kind, item.obj)
+
+    def of_object(self, kind: str, obj: objects.Object) -> bytes:
+        if self._media.kind and kind != "ERROR":
+            obj = response.convert_event(self._asked, self._op.server, self._op.resource, self._media, obj)
+        if self._protobuf:
+            return frames.protobuf_frame(kind, protobuf.encode(obj))
+        return frames.json_frame(kind, json.encode(obj))
+
+    def bookmark(self, revision: int, *, initial: bool = False) -> bytes:
+        metadata: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if initial:
+            metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
+        resource = self._op.resource
+        obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if self._media.kind or self._protobuf:
+            del metadata["creationTimestamp"]
+        return self.of_object("BOOKMARK", obj)
+
+
+class Stream:
+    """A watch being served."""
+
+    def __init__(
+        self, op: operation.Operation, chosen: selection.Selection, encoder: _Encoder, *, revision: int,
+        initial: bool, initial_bookmark: bool, bookmarks: bool, seconds: float,
+    ) -> None:  # fmt: skip
+        self._op, self._encoder, self._bookmarks, self._seconds = op, encoder, bookmarks, seconds
+        self._initial_bookmark = initial_bookmark
+        space = op.namespace if op.resource.namespaced else ""
+        matches = chosen.matches()
+        storage = op.server.storage
+        self._start: list[stored.Stored] = []
+        if initial:
+            # No greenlet runs between these two, unless selectors look at a great many objects: so watch first.
+            self.watcher = storage.watch(op.resource, space, matches=matches)
+            found = storage.list(op.resource, space)
+            self._revision = found.revision
+            self._start = found.items if matches is None else [item for item in found.items if matches(item)]
+        else:
+            self._revision = revision
+            self.watcher = storage.watch(op.resource, space, after=revision, matches=matches)
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._initial()
+            yield from self._live()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._op.server.storage.unwatch(self._op.resource, self.watcher)
+
+    def _initial(self) -> Iterator[bytes]:
+        yield b""
+        pieces: list[bytes] = []
+        size = 0
+        for item in self._start:
+            piece = self._encoder.of("ADDED", item)
+            pieces.append(piece)
+            size += len(piece)
+            if size >= _CHUNK:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        self._start = []
+        if self._initial_bookmark:
+            pieces.append(self._encoder.bookmark(self._revision, initial=True))
+        if pieces:
+            yield b"".join(pieces)
+
+    def _live(self) -> Iterator[bytes]:
+        watcher, encoder, storage = self.watcher, self._encoder, self._op.server.storage
+        end = time.monotonic() + self._seconds
+        bookmark = time.monotonic() + _BOOKMARK_INTERVAL * random.uniform(0.8, 1.2)
+        while True:
+            now = time.monotonic()
+            if now >= end:
+                break
+            woken = watcher.wait(min(end, bookmark) - now if self._bookmarks else end - now)
+            if watcher.buffer:
+                pieces, size = [], 0
+                while watcher.buffer and size < _CHUNK:
+                    piece = encoder.frame(watcher.buffer.popleft())
+                    pieces.append(piece)
+                    size += len(piece)
+                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            elif watcher.stopped:
+                break
+            elif not woken and self._bookmarks and time.monotonic() >= bookmark:
+                # The buffer is empty, so everything up to the storage's revision has been told.
+                yield encoder.bookmark(storage.revision)
+                bookmark = time.monotonic() + _BOOKMARK_INTERVAL * random.uniform(0.8, 1.2)
+
+
+def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    offers = response.offers_of(op.resource, watch=True)
+    media = response.negotiate(asked.header("accept"), offers)
+    chosen = selection.of(op, asked)
+    stream = open_stream(op, asked, media, chosen)
+    connection = asked.environ.get("wire.connection")
+    if connection is not None:
+        connection.on_gone(stream.watcher.stop)
+    content_type = media.header(stream=True)
+    return request.Response(200, [("Cache-Control", "no-cache, private"), ("Content-Type", content_type)], stream)
+
+
+def open_stream(
+    op: operation.Operation, asked: request.Request, media: negotiation.MediaType, chosen: selection.Selection
+) -> Stream:
+    """Raises 400, 410, 422 and 504."""
+    versions.validate(asked, watching=True)
+    revision = versions.parse(asked.param("resourceVersion"))
+    asks_initial = options.boolean(asked, "sendInitialEvents")
+    bookmarks = options.boolean(asked, "allowWatchBookmarks")
+    initial = asks_initial or ("sendInitialEvents" not in asked.query and not revision)
+    if asks_initial:
+        versions.wait_for(op, revision)
+    seconds = options.integer(asked, "timeoutSeconds")
+    limit = op.server.config.min_watch_timeout * (1 + random.random())
+    try:
+        return Stream(
+            op, chosen, _Encoder(op, asked, media), revision=revision or op.server.storage.revision, initial=initial,
+            initial_bookmark=asks_initial and bookmarks, bookmarks=bookmarks,
+            seconds=float(seconds) if seconds and seconds > 0 else limit,
+        )  # fmt: skip
+    except store.Compacted as problem:
+        raise versions.too_old(revision, problem.oldest) from problem
+    except store.Unavailable as problem:
+        raise errors.InternalError(f"Internal error occurred: {problem}") from problem
