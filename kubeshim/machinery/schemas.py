@@ -97,12 +97,18 @@ class Definitions:
                 self._names[gvk] = name
 
     def name(self, gvk: resources.GroupVersionKind) -> str | None:
-        """``("apps", "v1", "Deployment")`` → ``io.k8s.api.apps.v1.Deployment``."""
+        """``("apps", "v1", "Deployment")`` → ``io.k8s.api.apps.v1.Deployment``.
+
+        ``meta.k8s.io/v1`` is another name for the ``v1`` of DeleteOptions, Status and their like.
+        """
+        if gvk.group == "meta.k8s.io":
+            found = self._names.get(gvk._replace(group=""))
+            return found if found and found.startswith(_META) else None
         return self._names.get(gvk)
 
     def schema(self, gvk: resources.GroupVersionKind) -> Schema | None:
         """The shape of a kind (lists, DeleteOptions, Scale … included), or None where upstream has none."""
-        name = self._names.get(gvk)
+        name = self.name(gvk)
         return self.schema_of(name) if name else None
 
     def schema_of(self, definition_name: str) -> Schema:

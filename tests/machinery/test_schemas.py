@@ -69,6 +69,12 @@ def test_every_built_in_kind_and_its_list_has_a_shape():
                 assert schemas.definitions().schema(subresource.kind) is not None, subresource
 
 
+def test_kinds_that_belong_to_no_group():
+    options = schema("", "v1", "DeleteOptions")
+    assert options is schema("apps", "v1", "DeleteOptions") is schema("meta.k8s.io", "v1", "DeleteOptions")
+    assert schemas.definitions().schema(resources.GroupVersionKind("meta.k8s.io", "v1", "Pod")) is None
+
+
 def test_unknown_kind():
     assert schemas.definitions().schema(resources.GroupVersionKind("", "v1", "Nothing")) is None
 

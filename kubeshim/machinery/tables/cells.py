@@ -4,7 +4,6 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kubeshim import clock
 from kubeshim.machinery import objects
 from kubeshim.machinery.tables import durations
 
@@ -18,11 +17,11 @@ def name(obj: objects.Object) -> str:
     return objects.name(obj)
 
 
-def since(moment: str | None, now: datetime.datetime) -> str:
+def since(time: str | None, now: datetime.datetime) -> str:
     """How long ago a ``Time`` or ``MicroTime`` was."""
-    if not moment:
+    if not time:
         return UNKNOWN
-    return durations.human(now - clock.parse_rfc3339(moment))
+    return durations.human(now - durations.moment(time))
 
 
 def age(obj: objects.Object, now: datetime.datetime) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from kubeshim import clock
 from kubeshim.machinery import jsonpath, objects, resources
 from kubeshim.machinery.tables import cells, durations
 
@@ -50,6 +49,6 @@ def _date(value: Any, now: datetime.datetime) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        return durations.human(now - clock.parse_rfc3339(value))
+        return durations.human(now - durations.moment(value))
     except ValueError:
         return "<invalid>"

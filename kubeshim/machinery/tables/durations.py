@@ -5,6 +5,14 @@ import datetime
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+def moment(text: str) -> datetime.datetime:
+    """Reads a ``Time`` or ``MicroTime``; raises ``ValueError`` where it is neither."""
+    read = datetime.datetime.fromisoformat(text)
+    if read.tzinfo is None:
+        raise ValueError(f"time {text!r} has no zone")
+    return read
+
+
 def human(span: datetime.timedelta) -> str:
     """A duration in at most two units; clock skew of up to a second backwards is ``0s``, more ``<invalid>``."""
     exact = span.total_seconds()

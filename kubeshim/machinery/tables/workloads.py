@@ -2,7 +2,6 @@
 
 import datetime
 
-from kubeshim import clock
 from kubeshim.machinery import objects, resources
 from kubeshim.machinery.tables import cells, durations
 
@@ -95,8 +94,8 @@ def _job_duration(obj: objects.Object, now: datetime.datetime) -> str:
     status = cells.status(obj)
     if not status.get("startTime"):
         return ""
-    start = clock.parse_rfc3339(status["startTime"])
-    end = clock.parse_rfc3339(status["completionTime"]) if status.get("completionTime") else now
+    start = durations.moment(status["startTime"])
+    end = durations.moment(status["completionTime"]) if status.get("completionTime") else now
     return durations.human(end - start)
 
 
