@@ -88,16 +88,36 @@ _GROUPS = {
     "": "api.core",
     "apiextensions.k8s.io": "apiextensions_apiserver.pkg.apis.apiextensions",
     "apiregistration.k8s.io": "kube_aggregator.pkg.apis.apiregistration",
+    "flowcontrol.apiserver.k8s.io": "api.flowcontrol",
     "internal.apiserver.k8s.io": "api.apiserverinternal",
     "meta.k8s.io": "apimachinery.pkg.apis.meta",
-}
+    "rbac.authorization.k8s.io": "api.rbac",
+    **{group: f"api.{group}" for group in ("apps", "autoscaling", "batch", "extensions", "policy")},
+    **{
+        f"{name}.k8s.io": f"api.{name}"
+        for name in (
+            "admission", "admissionregistration", "apidiscovery", "authentication", "authorization", "certificates",
+            "coordination", "discovery", "events", "imagepolicy", "lifecycle", "networking", "node", "resource",
+            "scheduling", "storage", "storagemigration",
+        )
+    },
+}  # fmt: skip
+"""API group → package. Any other group is a custom resource's, whatever its first label is."""
 META = "k8s.io.apimachinery.pkg.apis.meta.v1"
+_COMMON = frozenset((
+    "APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "CreateOptions", "DeleteOptions", "GetOptions",
+    "List", "ListOptions", "PartialObjectMetadata", "PartialObjectMetadataList", "PatchOptions", "Status",
+    "UpdateOptions", "WatchEvent",
+))  # fmt: skip
 
 
 def message_for_kind(group: str, version: str, kind: str) -> Message | None:
-    """The message of an API kind. Every group has the common ones (``DeleteOptions``, ``Status``) of meta/v1."""
-    package = _GROUPS.get(group) or "api." + group.partition(".")[0]
-    return messages().get(f"k8s.io.{package}.{version}.{kind}") or messages().get(f"{META}.{kind}")
+    """The message of an API kind. Every built-in group has the common ones of meta/v1 (``DeleteOptions`` …)."""
+    package = _GROUPS.get(group)
+    if package is None:
+        return None
+    found = messages().get(f"k8s.io.{package}.{version}.{kind}")
+    return messages().get(f"{META}.{kind}") if found is None and kind in _COMMON else found
 
 
 def message_of(definition: str) -> Message | None:

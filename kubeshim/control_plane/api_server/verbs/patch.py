@@ -9,7 +9,7 @@ from typing import Any
 from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, update
 from kubeshim.machinery import apply, defaults, errors, objects
-from kubeshim.machinery.codecs import bodies, json, negotiation, yaml
+from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, strategic
 from kubeshim.machinery.validation import decoding as types
 from kubeshim.machinery.validation import fields
@@ -91,7 +91,7 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
     def build(old: objects.Object) -> objects.Object:
         merged = apply.apply(
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
-            subresource=op.subresource, force=force, now=op.now(),
+            subresource=op.subresource, force=force, now=op.server.clock.now(),
         )  # fmt: skip
         defaults.apply(op.resource.gvk, merged)
         return merged
@@ -102,15 +102,25 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
 def _create_applied(op: operation.Operation, applied: objects.Object, force: bool) -> stored.Stored:
     obj = apply.apply(
         None, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
-        subresource=op.subresource, force=force, now=op.now(),
+        subresource=op.subresource, force=force, now=op.server.clock.now(),
     )  # fmt: skip
     create.prepare(op, obj)
-    defaults.apply(op.resource.gvk, obj)
+    _complete_applied(op, obj)
     return create.finish(op, obj)
 
 
+def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
+    """Types and defaults, once it is settled who owns what."""
+    types.decode(obj, op.schema, op.resource.gvk)
+    strict.prune(obj, op.schema)
+    defaults.apply(op.resource.gvk, obj)
+
+
 def _applied(op: operation.Operation, content: Any, duplicates: list[str]) -> objects.Object:
-    """The applied configuration, held against its type; without defaults, which the client does not own."""
+    """The applied configuration as the client wrote it: all that is in it, and nothing else, will be its own.
+
+    ``apply`` holds it against the schema.
+    """
     resource = op.resource
     if not isinstance(content, dict):
         raise errors.BadRequest("error decoding YAML: the patch is not an object")
@@ -119,8 +129,9 @@ def _applied(op: operation.Operation, content: Any, duplicates: list[str]) -> ob
             f"the API version or kind in the patch ({content.get('apiVersion')}, {content.get('kind')}) does not match "
             f"the resource ({resource.api_version}, {resource.kind})"
         )
-    types.decode(content, op.schema, resource.gvk)
-    bodies.check(content, op.schema, duplicates, op.field_validation, op.warnings.append, resource.gvk)  # type: ignore[arg-type]
+    if duplicates and op.field_validation == "Strict":
+        raise errors.BadRequest(f"error strict decoding YAML: {', '.join(duplicates)}")
+    op.warnings.extend(strict.warnings(duplicates))
     metadata = content.setdefault("metadata", {})
     if metadata.pop("managedFields", None):
         raise errors.BadRequest("metadata.managedFields must be nil")
