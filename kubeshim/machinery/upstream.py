@@ -6,7 +6,8 @@ The package altered them for JSON Schema validators. Undone here:
 * the ``enum`` that pins ``apiVersion`` and ``kind`` of top-level kinds is gone;
 * Quantity, which had become string-or-number, and IntOrString, which had lost its ``int-or-string`` format,
   have the form of their OpenAPI version;
-* references point to ``#/definitions/`` (v2) or ``#/components/schemas/`` (v3).
+* references point to ``#/definitions/`` (v2) or ``#/components/schemas/`` (v3);
+* the values of enumerations, which servers publish but upstream's files do not hold, are put in (``facts/enums.yaml``).
 
 The versions differ: v2 has no ``default`` anywhere and puts ``description`` next to ``$ref``; v3 wraps a
 reference that has company in ``allOf`` and carries defaults. The generator upstream gives each value that Go
@@ -16,11 +17,14 @@ that are known get it: items, map values, required fields, and metadata, spec an
 The package is read as data and never imported: importing it costs more than parsing the file.
 """
 
+import functools
+import importlib.resources
 import importlib.util
 import pathlib
 from typing import Any
 
 import orjson
+import yaml
 
 _FILE = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 _REFERENCE = "#/$defs/"
@@ -109,7 +113,7 @@ def _definition_v2(name: str, node: dict[str, Any]) -> dict[str, Any]:
         return {"description": _QUANTITY_TEXT, "type": "string"}
     if name == INT_OR_STRING:
         return {"description": _INT_OR_STRING_TEXT, "format": "int-or-string", "type": "string"}
-    return _node_v2(_unpinned(node))
+    return _with_enumerations(name, _node_v2(_unpinned(node)))
 
 
 def _definition_v3(name: str, node: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +128,30 @@ def _definition_v3(name: str, node: dict[str, Any], source: dict[str, Any]) -> d
             child["default"] = EXPLICIT_DEFAULTS[name, field]
         elif field in node.get("required", ()) or _is_part_of_kind(node, field):
             _add_zero(child, node["properties"][field], source)
+    return _with_enumerations(name, restored)
+
+
+def _with_enumerations(name: str, restored: dict[str, Any]) -> dict[str, Any]:
+    """Adds ``enum`` to the fields that have one, and to their description the sentence servers add."""
+    for field, values in _enumerations().get(name, {}).items():
+        child = restored["properties"][field.removesuffix("[]")]
+        told = "\n".join(f' - `"{value}"`' for value in values)
+        child["description"] = f"{child.get('description', '')}\n\nPossible enum values:\n{told}"
+        (child["items"] if field.endswith("[]") else child)["enum"] = values
     return restored
+
+
+@functools.cache
+def _enumerations() -> dict[str, dict[str, list[str]]]:
+    """Values by definition and field; ``[]`` after the field means its items."""
+    file = importlib.resources.files("kubeshim.schemas") / "facts" / "enums.yaml"
+    groups = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    found: dict[str, dict[str, list[str]]] = {}
+    for group, fields in groups.items():
+        for path, values in fields.items():
+            definition, field = path.split(".")
+            found.setdefault(f"io.k8s.api.{group}.{definition}", {})[field] = values
+    return found
 
 
 def _is_part_of_kind(node: dict[str, Any], field: str) -> bool:

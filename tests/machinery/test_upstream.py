@@ -80,3 +80,17 @@ def test_restoring_leaves_what_was_read_alone(shipped):
 def test_every_declared_default_is_of_a_field_that_exists(shipped):
     for definition, field in upstream.EXPLICIT_DEFAULTS:
         assert field in shipped[definition]["properties"]
+
+
+@pytest.mark.parametrize("restore", [upstream.v2, upstream.v3])
+def test_enumerations_are_told(shipped, restore):
+    restored = restore(shipped)
+    policy = restored["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"]
+    assert policy["enum"] == ["Always", "Never", "OnFailure"]
+    assert policy["description"].endswith('Possible enum values:\n - `"Always"`\n - `"Never"`\n - `"OnFailure"`')
+    modes = restored["io.k8s.api.core.v1.PersistentVolumeSpec"]["properties"]["accessModes"]
+    assert "ReadWriteOnce" in modes["items"]["enum"]
+    for definition in restored.values():
+        for node in nodes(definition):
+            if isinstance(node.get("enum"), list):
+                assert all(isinstance(value, str) for value in node["enum"])
