@@ -7,7 +7,7 @@ Server-side apply decides by field ownership and creates the object where it is 
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, stored
-from kubeshim.control_plane.api_server.verbs import create, decoding, operation, update
+from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
 from kubeshim.machinery import apply, defaults, errors, objects
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, strategic
@@ -56,20 +56,11 @@ def _patched(op: operation.Operation, media_type: str, old: objects.Object, cont
 
 
 def _check_place(op: operation.Operation, obj: objects.Object) -> None:
-    metadata = obj.setdefault("metadata", {})
-    if obj.get("kind") != op.resource.kind or obj.get("apiVersion") != op.resource.api_version:
-        problem = fields.invalid("kind" if obj.get("kind") != op.resource.kind else "apiVersion",
-                                 obj.get("kind") if obj.get("kind") != op.resource.kind else obj.get("apiVersion"),
-                                 f"must be {op.resource.kind if obj.get('kind') != op.resource.kind else op.resource.api_version}")  # fmt: skip
-        raise errors.invalid(op.resource.group, op.resource.kind, op.name, [problem])
-    if metadata.get("name") != op.name:
-        raise errors.BadRequest(
-            f"the name of the object ({metadata.get('name')}) does not match the name on the URL ({op.name})"
-        )
-    if op.resource.namespaced and metadata.get("namespace") != op.namespace:
-        raise errors.BadRequest(
-            f"the namespace of the object ({metadata.get('namespace')}) does not match the namespace on the URL ({op.namespace})"
-        )
+    for field, expected in (("kind", op.resource.kind), ("apiVersion", op.resource.api_version)):
+        if obj.get(field) != expected:
+            problem = fields.invalid(field, obj.get(field), f"must be {expected}")
+            raise errors.invalid(op.resource.group, op.resource.kind, op.name, [problem])
+    place.check(op, obj.setdefault("metadata", {}))
 
 
 def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: bool) -> tuple[stored.Stored, bool]:
@@ -81,7 +72,8 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
         if applied["metadata"].get("uid"):
             raise errors.conflict(
                 op.resource.group, op.resource.plural, op.name,
-                f"uid mismatch: the provided object specified uid {applied['metadata']['uid']}, and no existing object was found",
+                f"uid mismatch: the provided object specified uid {applied['metadata']['uid']}, "
+                "and no existing object was found",
             )  # fmt: skip
         try:
             return _create_applied(op, applied, force), True
@@ -93,7 +85,7 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(),
         )  # fmt: skip
-        defaults.apply(op.resource.gvk, merged)
+        _complete_applied(op, merged)
         return merged
 
     return update.modify(op, build, attributed=True), False
@@ -135,13 +127,7 @@ def _applied(op: operation.Operation, content: Any, duplicates: list[str]) -> ob
     metadata = content.setdefault("metadata", {})
     if metadata.pop("managedFields", None):
         raise errors.BadRequest("metadata.managedFields must be nil")
-    name = metadata.setdefault("name", op.name)
-    if name != op.name:
-        raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({op.name})")
-    if resource.namespaced and metadata.setdefault("namespace", op.namespace) != op.namespace:
-        raise errors.BadRequest(
-            f"the namespace of the object ({metadata['namespace']}) does not match the namespace on the URL ({op.namespace})"
-        )
+    place.check(op, metadata)
     return content
 
 
