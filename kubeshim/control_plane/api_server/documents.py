@@ -93,7 +93,7 @@ class Documents:
         return self._plain(("resources", group, version), make, asked)
 
     def _openapi_v2(self, asked: request.Request) -> request.Response | None:
-        registry, custom = self._server.registry, self._server.custom_schemas
+        registry, custom = self._server.registry, self._server.custom_openapi
         accept = asked.header("accept")
         wants_protobuf = openapi.PROTOBUF in accept and negotiation.JSON not in accept
         if wants_protobuf:
@@ -107,7 +107,7 @@ class Documents:
         )
 
     def _openapi_v3(self, asked: request.Request, path: str) -> request.Response | None:
-        registry, custom = self._server.registry, self._server.custom_schemas
+        registry, custom = self._server.registry, self._server.custom_openapi
 
         def index() -> bytes:
             return json.encode(openapi.v3_index(registry, openapi.v3_hashes(registry, custom)))

@@ -50,8 +50,8 @@ class Metrics:
         for key, series in self._durations.items():
             labels = _labels(*key)
             total = 0.0
-            for bound, count in zip(_BUCKETS, series, strict=False):
-                total += count
+            for bound, within in zip(_BUCKETS, series, strict=False):
+                total += within
                 lines.append(f'apiserver_request_duration_seconds_bucket{{{labels},le="{bound:g}"}} {total:g}')
             lines.append(f'apiserver_request_duration_seconds_bucket{{{labels},le="+Inf"}} {series[-2]:g}')
             lines.append(f"apiserver_request_duration_seconds_sum{{{labels}}} {series[-1]:.6f}")
@@ -60,8 +60,8 @@ class Metrics:
             "# HELP apiserver_current_inflight_requests Requests being answered.",
             "# TYPE apiserver_current_inflight_requests gauge",
         ]
-        for kind, count in self.in_flight.items():
-            lines.append(f'apiserver_current_inflight_requests{{request_kind="{kind}"}} {count}')
+        for kind, running in self.in_flight.items():
+            lines.append(f'apiserver_current_inflight_requests{{request_kind="{kind}"}} {running}')
         for name, value in gauges.items():
             lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
         return "\n".join(lines) + "\n"

@@ -49,6 +49,8 @@ class Server:
         self.registry = resources.Registry(builtin.load())
         self.custom_schemas: dict[resources.GroupVersionKind, schemas.Schema] = {}
         """Schemas of custom resources; whoever adds a type to the registry adds its schema first."""
+        self.custom_openapi: dict[resources.GroupVersionKind, dict[str, Any]] = {}
+        """The same as they are published."""
         self._strategies: dict[str, strategies.Strategy] = {}
         self._schemas: dict[resources.GroupVersionKind, schemas.Schema] = {}
         self.registry.on_change(self._schemas.clear)

@@ -37,6 +37,8 @@ State = tuple[list[str], dict[str, kept.Stored]]
 _LOAD_PAGE = 5000
 _YIELD_EVERY = 500
 _FRESH_TIMEOUT = 3.0
+_ROOT = "/registry/"
+_FIRST_KEY = "/kubeshim/created"
 
 
 class Stale(Exception):
@@ -100,11 +102,14 @@ class Storage:
         for resource in self.registry:
             self._caches.setdefault(resource.storage_prefix, watch_cache.Cache(resource.storage_prefix))
         at = self.store.subscribe(self._on_events)
+        if not at:
+            # A list of an empty store must not carry the resourceVersion 0, which means something else.
+            self._commit(stores.Create(_FIRST_KEY, b"{}"), None)
         found: dict[str, list[Stored]] = {prefix: [] for prefix in self._caches}
         after = ""
         while at:
             page = self._in_thread(
-                functools.partial(self.store.range, "/registry/", revision=at, limit=_LOAD_PAGE, after=after)
+                functools.partial(self.store.range, _ROOT, revision=at, limit=_LOAD_PAGE, after=after)
             )
             for record in page.records:
                 prefix = self._prefix(record.key)
@@ -339,7 +344,9 @@ class Storage:
 
     def _prefix(self, key: str) -> str:
         """The cache a key belongs to: ``/registry/pods/`` or ``/registry/apps/deployments/``; empty if none."""
-        _, _, first, rest = key.split("/", 3)
+        if not key.startswith(_ROOT):
+            return ""
+        first, _, rest = key[len(_ROOT) :].partition("/")
         prefix = f"/registry/{first}/"
         if prefix in self._caches:
             return prefix

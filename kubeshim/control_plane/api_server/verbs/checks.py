@@ -20,6 +20,8 @@ def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -
     problems = metadata.validate(resource, obj) + metadata.validate_update(obj, old)
     if op.subresource == "status":
         problems += strategy.validate_status_update(resource, obj, old)
+    elif op.restrict is not None:
+        problems += strategy.validate(resource, obj)  # the change itself ``restrict`` has judged
     else:
         problems += strategy.validate(resource, obj) + strategy.validate_update(resource, obj, old)
     if problems:

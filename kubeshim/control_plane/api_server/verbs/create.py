@@ -82,7 +82,7 @@ def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.
     """Notes in ``managedFields`` who set what."""
     apply.track_update(
         old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
-        subresource=op.subresource, now=op.now(),
+        subresource=op.subresource, now=op.server.clock.now(),
     )  # fmt: skip
 
 

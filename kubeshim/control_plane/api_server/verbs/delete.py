@@ -18,9 +18,16 @@ _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
 _ATTEMPTS = 10
 _OPTIONS = resources.GroupVersionKind("", "v1", "DeleteOptions")
 _RETURNED = frozenset(
-    ("persistentvolumes", "persistentvolumeclaims", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services",
-     "podsecuritypolicies")
-)  # fmt: skip
+    (
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    )
+)
 """Core types whose deletion answers with the object that was; others answer with a ``Status``."""
 
 

@@ -2,14 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
-from kubeshim.machinery import objects, resources, schemas
+from kubeshim.machinery import errors, objects, resources, schemas
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -30,6 +30,9 @@ class Operation:
     field_validation: str = "Warn"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    restrict: Callable[[objects.Object, objects.Object], list[errors.FieldError]] | None = None
+    """For a subresource that owns a part of the object: puts everything else of the new object back to what the old
+    one has, and says what is wrong with the change."""
 
     @property
     def strategy(self) -> strategies.Strategy:

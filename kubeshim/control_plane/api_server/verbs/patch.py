@@ -138,16 +138,16 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
     strictly = op.field_validation != "Ignore"
     if media_type == negotiation.APPLY_PATCH:
         if not asked.param("fieldManager"):
-            problem = fields.required("fieldManager", "is required for apply patch")
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [problem])
+            missing = fields.required("fieldManager", "is required for apply patch")
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [missing])
         try:
             content, duplicates = yaml.decode(asked.body, strict=strictly)
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {problem.message}") from problem
         return media_type, content, duplicates
     if "force" in asked.query:
-        problem = fields.forbidden("force", "may not be specified for non-apply patch")
-        raise errors.invalid("meta.k8s.io", "PatchOptions", "", [problem])
+        meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", [meaningless])
     content, duplicates = json.decode(asked.body, strict=strictly)
     if media_type == negotiation.JSON_PATCH:
         content = json_patch.check(content)

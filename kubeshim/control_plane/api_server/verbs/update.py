@@ -8,7 +8,7 @@ may write as well.
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, place
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
@@ -113,7 +113,11 @@ def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> Non
 
 def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     """The main endpoint does not own ``status``, the status endpoint nothing else."""
-    if op.subresource == "status":
+    if op.restrict is not None:
+        problems = op.restrict(obj, old)
+        if problems:
+            raise errors.invalid(op.resource.group, op.resource.kind, op.name, problems)
+    elif op.subresource == "status":
         op.strategy.prepare_for_status_update(op.resource, obj, old)
     elif not op.subresource and op.strategy.has_status and "status" in op.resource.subresources:
         obj.pop("status", None)
@@ -168,7 +172,7 @@ def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -
 def replace(op: operation.Operation, obj: objects.Object) -> tuple[stored.Stored, bool]:
     """PUT: the object as ``obj`` says, created where the strategy allows it; and whether it was."""
     metadata = obj.setdefault("metadata", {})
-    _check_place(op, metadata)
+    place.check(op, metadata)
     if op.server.storage.get(op.resource, op.namespace, op.name) is None:
         if not op.strategy.allow_create_on_update or op.subresource:
             raise errors.not_found(op.resource.group, op.resource.plural, op.name)
@@ -186,20 +190,6 @@ def _fresh(obj: objects.Object) -> objects.Object:
     """A copy for each attempt: an attempt changes what it is given."""
     fresh: objects.Object = json.decode(json.encode(obj), strict=False)[0]
     return fresh
-
-
-def _check_place(op: operation.Operation, metadata: objects.Object) -> None:
-    name = metadata.setdefault("name", op.name) or op.name
-    if name != op.name:
-        raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({op.name})")
-    metadata["name"] = name
-    space = metadata.get("namespace") or op.namespace
-    if op.resource.namespaced and space != op.namespace:
-        raise errors.BadRequest(
-            f"the namespace of the object ({space}) does not match the namespace on the URL ({op.namespace})"
-        )
-    if op.resource.namespaced:
-        metadata["namespace"] = space
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:

@@ -6,8 +6,8 @@
     N                 events after N; 410 if too old   as above, once the cache is at N
 
 A stream is one generator in its connection's greenlet. It sleeps on the watcher's buffer; the client's leaving, the
-time limit, the server's stopping and a full buffer all end it. An event is encoded once for each representation and kept
-in the event itself for the other watchers.
+time limit, the server's stopping and a full buffer all end it. An event is encoded once for each representation and
+kept in the event itself for the other watchers.
 """
 
 import random
