@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from kubeshim.node.container_runtime import dialect, engine_http, machine, pause, runtime
+from kubeshim.node.container_runtime import dialect, docker, engine_http, pause, runtime
 
 SOCKET = "/var/run/docker.sock"
 
@@ -30,7 +30,7 @@ def answers(engine: engine_http.Engine) -> bool:
 
 def agree(engine: engine_http.Engine) -> dialect.Dialect:
     """Settles the API version to speak. Raises ``dialect.Unsupported`` for engines that cannot carry a node."""
-    found = dialect.of(engine.call("GET", "/info"), engine.call("GET", "/version"), machine.this())
+    found = dialect.of(engine.call("GET", "/info"), engine.call("GET", "/version"), docker.this_machine())
     engine.prefix = f"/v{found.api_version}"
     return found
 
