@@ -2,7 +2,7 @@ import datetime
 
 import pytest
 
-from kubeshim.machinery import builtin, resources, tables
+from kubeshim.machinery import builtin, resources, schemas, tables
 from kubeshim.machinery.tables import rows
 
 NOW = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.UTC)
@@ -257,3 +257,20 @@ def test_every_kind_has_as_many_cells_as_columns():
         assert all(not column["description"].startswith("@") for column in made["columnDefinitions"])
         if resource.columns:
             assert (resource.group, resource.kind) in rows.ROWS
+
+
+def hollow(schema, depth):
+    """An object in which everything that may be missing is null, ``depth`` levels down."""
+    if depth and schema.kind == "object" and schema.properties:
+        return {field: hollow(child, depth - 1) for field, child in schema.properties.items()}
+    if depth and schema.kind == "array":
+        return []
+    return None
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_null_is_as_good_as_missing(depth):
+    for resource in REGISTRY:
+        obj = hollow(schemas.definitions().schema(resource.gvk), depth)
+        obj["metadata"] = {"name": "x", "labels": None, "annotations": None, "creationTimestamp": None}
+        assert tables.table(resource, [obj], now=NOW)["rows"], resource.plural
