@@ -153,10 +153,16 @@ def inherit(obj: objects.Object, old: objects.Object) -> None:
                 metadata.pop(field, None)
 
 
-def validate_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    """What is wrong with a change of metadata; ``validate`` judges the new metadata by itself."""
+def validate_update(resource: resources.Resource, obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    """What is wrong with changed metadata and with the change.
+
+    That a resourceVersion must be given, where a kind wants it, is the verb's to say: it fills in the current one
+    everywhere else.
+    """
     metadata, before = obj.get("metadata") or {}, old.get("metadata") or {}
-    wrong: list[FieldError] = []
+    wrong = common(metadata, "metadata") if metadata != before else []
+    if not resource.namespaced and metadata.get("namespace"):
+        wrong += _namespace(False, metadata["namespace"])
     for field in ("deletionGracePeriodSeconds", "deletionTimestamp"):
         if metadata.get(field) is not None and metadata[field] != before.get(field):
             text = "field is immutable; may only be changed via deletion"
@@ -167,8 +173,6 @@ def validate_update(obj: objects.Object, old: objects.Object) -> list[FieldError
             listed = "[]string{" + ", ".join(fields.quote(name) for name in new) + "}"
             text = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
             wrong.append(fields.forbidden("metadata.finalizers", text))
-    if not metadata.get("resourceVersion"):
-        wrong.append(fields.invalid("metadata.resourceVersion", "", "must be specified for an update"))
     if (metadata.get("generation") or 0) < (before.get("generation") or 0):
         wrong.append(fields.invalid("metadata.generation", metadata.get("generation") or 0, "must not be decremented"))
     for field in ("name", "namespace", "uid", "creationTimestamp"):

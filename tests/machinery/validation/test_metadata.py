@@ -68,14 +68,13 @@ def test_updates():
     }
     new = {"metadata": {"name": "a", "namespace": "n", "resourceVersion": "1"}}
     metadata.inherit(new, old)
-    assert metadata.validate_update(new, old) == []
+    assert metadata.validate_update(CONFIG_MAPS, new, old) == []
 
     changed = copy.deepcopy(new)
-    changed["metadata"].update(uid="other", resourceVersion="", deletionTimestamp="2026-01-01T00:00:00Z")
-    assert [str(problem) for problem in metadata.validate_update(changed, old)] == [
+    changed["metadata"].update(uid="other", deletionTimestamp="2026-01-01T00:00:00Z")
+    assert [str(problem) for problem in metadata.validate_update(CONFIG_MAPS, changed, old)] == [
         'metadata.deletionTimestamp: Invalid value: "2026-01-01T00:00:00Z": field is immutable; may only be changed '
         "via deletion",
-        'metadata.resourceVersion: Invalid value: "": must be specified for an update',
         'metadata.uid: Invalid value: "other": field is immutable',
     ]
 
@@ -83,7 +82,7 @@ def test_updates():
 def test_no_finalizer_is_added_to_what_is_being_deleted():
     old = {"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/a"]}}
     new = {"metadata": {**old["metadata"], "resourceVersion": "1", "finalizers": ["x/a", "x/b"]}}
-    assert [str(problem) for problem in metadata.validate_update(new, old)] == [
+    assert [str(problem) for problem in metadata.validate_update(CONFIG_MAPS, new, old)] == [
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
         'finalizers []string{"x/b"}'
     ]
