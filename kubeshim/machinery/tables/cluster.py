@@ -144,4 +144,4 @@ def api_service(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
 
 def storage_version_migration(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
     target = cells.spec(obj).get("resource") or {}
-    return [cells.name(obj), ".".join(target.get(part) or "" for part in ("resource", "version", "group"))]
+    return [cells.name(obj), ".".join(target[part] for part in ("resource", "group") if target.get(part))]
