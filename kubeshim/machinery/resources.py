@@ -90,7 +90,7 @@ class Resource:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     list_kind: str = ""
-    subresources: Mapping[str, Subresource] = dataclasses.field(default_factory=dict)
+    subresources: Mapping[str, Subresource] = dataclasses.field(default_factory=dict, hash=False)
     columns: tuple[Column, ...] = ()
     selectable_fields: tuple[str, ...] = ()
     """Field selectors beyond ``metadata.name`` and ``metadata.namespace``, as dotted paths (``spec.nodeName``)."""

@@ -38,3 +38,8 @@ def test_views_of_one_store():
         ("", "v1", "events", "/registry/events/"),
     ]:
         assert registry.get(group, version, plural).storage_prefix == prefix
+
+
+def test_types_can_be_keys():
+    """What is derived from a type is cached under it."""
+    assert len({resource: resource.plural for resource in builtin.load() + builtin.load()}) == 72
