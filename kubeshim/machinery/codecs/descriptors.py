@@ -54,7 +54,9 @@ def messages() -> dict[str, Message]:
         fields = found.setdefault(name, [])
         if field == "-":
             continue
-        json_name, presence = presences.get((name, field), (field, "value"))
+        json_name, presence = presences.get(
+            (name, field), (field, "pointer" if "." in kind or kind[0].isupper() else "value")
+        )
         fields.append(Field(int(number), json_name, label, _qualified(kind, package), presence))
     return {
         name: Message(name, tuple(sorted(fields, key=lambda field: field.number))) for name, fields in found.items()

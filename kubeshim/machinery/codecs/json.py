@@ -32,6 +32,8 @@ def decode(body: bytes, *, strict: bool) -> tuple[Any, list[str]]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = _second_opinion(body)
+    if body.count(b"{") + body.count(b"[") > json_scanner.MAX_DEPTH and _too_deep(value):
+        raise Malformed("exceeded max depth")
     if strict and _may_have_duplicates(body, value):
         return value, [f'duplicate field "{path}"' for path in json_scanner.scan(body)]
     return value, []
@@ -65,6 +67,21 @@ def _repair(value: Any) -> Any:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"invalid character {constant[0]!r} looking for beginning of value")
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(json_scanner.MAX_DEPTH + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _may_have_duplicates(body: bytes, value: Any) -> bool:

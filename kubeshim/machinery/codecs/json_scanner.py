@@ -3,10 +3,11 @@
 It accepts what Go's ``encoding/json`` accepts, to the depth that our parsers can take.
 """
 
+import json
 import re
 
-MAX_DEPTH = 1000
-"""Nesting; orjson stops at 1024. No API object comes near."""
+MAX_DEPTH = 256
+"""Nesting of a body. Go bears 10,000, but everything that walks objects here is recursive; no API object comes near."""
 MAX_REPORTED = 100
 """Upstream keeps this many strictness errors and drops the rest."""
 
@@ -135,7 +136,8 @@ class _Scanner:
         self.at += 1
         if not escaped:
             return raw
-        return re.sub(rb"\\u[0-9a-fA-F]{4}|\\.", _unescape, raw)
+        text: str = json.loads('"' + raw.decode("utf-8", "replace") + '"')
+        return text.encode("utf-8", "surrogatepass")
 
     def escape(self) -> None:
         byte = self.peek()
@@ -176,13 +178,6 @@ class _Scanner:
         if end == self.at:
             raise self.problem(where)
         self.at = end
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    text = match.group()
-    if text[1] == 0x75:
-        return chr(int(text[2:], 16)).encode("utf-8", "surrogatepass")
-    return {0x62: b"\b", 0x66: b"\f", 0x6E: b"\n", 0x72: b"\r", 0x74: b"\t"}.get(text[1], text[1:])
 
 
 def _quoted(byte: int) -> str:

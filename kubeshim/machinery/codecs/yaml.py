@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from kubeshim.machinery.codecs import json
+from kubeshim.machinery.codecs import json, json_scanner
 
-MAX_DEPTH = 1000
 _ALIAS_LOW, _ALIAS_HIGH = 400_000, 4_000_000
 
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
@@ -89,7 +88,7 @@ class _Reader:
         identity = id(node)
         if identity in self._open:
             raise json.Malformed(f"yaml: anchor '{_anchor(node)}' value contains itself")
-        if depth > MAX_DEPTH:
+        if depth > json_scanner.MAX_DEPTH:
             raise json.Malformed("yaml: exceeded max depth of 10000")
         again = identity in self._seen
         self._seen.add(identity)
