@@ -152,38 +152,42 @@ class ChannelForwarder:
         self._connect = connect
         self._pod = pod
         self._connections: dict[int, socket.socket] = {}
+        self._ended: set[int] = set()
 
     def run(self) -> None:
+        threads: list[threading.Thread] = []
         try:
-            threads = [
-                thread for place, port in enumerate(self._ports) if (thread := self._begin(2 * place, port)) is not None
-            ]
+            for place, port in enumerate(self._ports):
+                self._begin(2 * place, port)
+            for channel, connection in self._connections.items():
+                threads.append(
+                    threading.Thread(target=self._back, args=(channel, connection), name="port-forward", daemon=True)
+                )
+            for thread in threads:
+                thread.start()
             for message in self._socket.messages():
                 self._take(message)
+        except OSError as trouble:
+            log.debug("port-forward client is gone: %s", trouble)
+        finally:
             for connection in self._connections.values():
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join()
-        except OSError as trouble:
-            log.debug("port-forward client is gone: %s", trouble)
-        finally:
             for connection in self._connections.values():
                 connection.close()
             self._socket.abort()
 
-    def _begin(self, channel: int, port: int) -> threading.Thread | None:
+    def _begin(self, channel: int, port: int) -> None:
         for number in (channel, channel + 1):
             self._send(number, port.to_bytes(2, "little"))
         try:
             connection = self._connect(port)
         except OSError as trouble:
             self._send(channel + 1, f"error forwarding port {port} to pod {self._pod}: {trouble}".encode())
-            return None
+            return
         self._connections[channel] = connection
-        thread = threading.Thread(target=self._back, args=(channel, connection), name="port-forward", daemon=True)
-        thread.start()
-        return thread
 
     def _back(self, channel: int, connection: socket.socket) -> None:
         try:
@@ -192,8 +196,8 @@ class ChannelForwarder:
         except OSError as trouble:
             log.debug("forwarded connection ended: %s", trouble)
         # The protocol cannot close one channel: the whole connection ends with its last one.
-        self._connections.pop(channel, None)
-        if not self._connections:
+        self._ended.add(channel)
+        if len(self._ended) == len(self._connections):
             self._socket.close()
 
     def _take(self, message: websocket.Message) -> None:

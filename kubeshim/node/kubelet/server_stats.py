@@ -1,0 +1,195 @@
+"""What pods and node use, as ``/stats/summary`` and ``/metrics/resource`` tell it.
+
+Containers' figures come from the runtime (cgroup files), the node's from ``/proc``. CPU rates need two samples:
+the first request after a start has none for a container, later ones take the time between requests.
+"""
+
+import dataclasses
+import datetime
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kubeshim import clock as clocks
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Usage:
+    """One container of one pod, running now."""
+
+    pod: Object
+    container: str
+    started_at: str
+    stats: runtime.Stats
+
+
+class Collector:
+    """``lookup`` gives the runtime's id of a running container, or raises ``LookupError``."""
+
+    def __init__(
+        self,
+        node_name: str,
+        pods: Callable[[], list[Object]],
+        lookup: Callable[[str, str, str], str],
+        stats: Callable[[str], runtime.Stats | None],
+    ) -> None:
+        self._node_name = node_name
+        self._pods = pods
+        self._lookup = lookup
+        self._stats = stats
+        self._before: dict[str, runtime.Stats] = {}
+        self._rates: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._started = clocks.rfc3339(clocks.SYSTEM.now())
+
+    def usages(self) -> list[Usage]:
+        found = []
+        for pod in self._pods():
+            for status in objects.dig(pod, "status", "containerStatuses", default=()):
+                running = objects.dig(status, "state", "running")
+                if running is None:
+                    continue
+                try:
+                    identity = self._lookup(objects.namespace(pod), objects.name(pod), status["name"])
+                    stats = self._stats(identity)
+                except (LookupError, runtime.RuntimeFailure):
+                    continue  # ended since the status was written
+                if stats is not None:
+                    found.append(Usage(pod, status["name"], running.get("startedAt") or "", stats))
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        usages = self.usages()
+        pods: dict[str, dict[str, Any]] = {}
+        for usage in usages:
+            pod = pods.setdefault(objects.uid(usage.pod), _pod(usage.pod))
+            pod["containers"].append(
+                {"name": usage.container, "startTime": usage.started_at, **self._figures(_key(usage), usage.stats)}
+            )
+        for pod in pods.values():
+            _total(pod)
+        self._forget({_key(usage) for usage in usages} | {""})
+        node = {"nodeName": self._node_name, "startTime": self._started, **self._figures("", node_stats())}
+        return {"node": node, "pods": list(pods.values())}
+
+    def resource_metrics(self) -> str:
+        """Prometheus text, as metrics-server reads it."""
+        lines: list[str] = []
+        usages = self.usages()
+        node = node_stats()
+        _family(lines, "node_cpu_usage_seconds_total", "counter", [("", node.cpu_nanoseconds / 1e9)])
+        _family(lines, "node_memory_working_set_bytes", "gauge", [("", node.memory_working_set)])
+        labelled = [(_labels(usage), usage.stats) for usage in usages]
+        _family(
+            lines,
+            "container_cpu_usage_seconds_total",
+            "counter",
+            [(labels, stats.cpu_nanoseconds / 1e9) for labels, stats in labelled],
+        )
+        _family(
+            lines,
+            "container_memory_working_set_bytes",
+            "gauge",
+            [(labels, stats.memory_working_set) for labels, stats in labelled],
+        )
+        _family(
+            lines,
+            "container_start_time_seconds",
+            "gauge",
+            [
+                (_labels(usage), clocks.parse_rfc3339(usage.started_at).timestamp())
+                for usage in usages
+                if usage.started_at
+            ],
+        )
+        _family(lines, "resource_scrape_error", "gauge", [("", 0)])
+        return "\n".join(lines) + "\n"
+
+    def _figures(self, key: str, stats: runtime.Stats) -> dict[str, Any]:
+        moment = _rfc3339(stats.time)
+        cpu: dict[str, Any] = {"time": moment, "usageCoreNanoSeconds": stats.cpu_nanoseconds}
+        rate = self._rate(key, stats)
+        if rate is not None:
+            cpu["usageNanoCores"] = rate
+        memory = {
+            "time": moment,
+            "usageBytes": stats.memory_usage,
+            "workingSetBytes": stats.memory_working_set,
+            "rssBytes": stats.memory_rss,
+        }
+        return {"cpu": cpu, "memory": memory}
+
+    def _rate(self, key: str, stats: runtime.Stats) -> int | None:
+        with self._lock:
+            before = self._before.get(key)
+            if before is None:
+                self._before[key] = stats
+            elif stats.time - before.time >= 1.0:
+                grown = max(stats.cpu_nanoseconds - before.cpu_nanoseconds, 0)
+                self._rates[key] = int(grown / (stats.time - before.time))
+                self._before[key] = stats
+            return self._rates.get(key)
+
+    def _forget(self, present: set[str]) -> None:
+        with self._lock:
+            self._before = {key: stats for key, stats in self._before.items() if key in present}
+            self._rates = {key: rate for key, rate in self._rates.items() if key in present}
+
+
+def node_stats() -> runtime.Stats:
+    """The machine's own use: all CPU time but idle, and memory that is not available."""
+    fields = pathlib.Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    ticks = [int(field) for field in fields]
+    busy = sum(ticks[:8]) - ticks[3] - ticks[4]
+    memory = {}
+    for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, _, rest = line.partition(":")
+        memory[name] = int(rest.split()[0]) * 1024
+    used = memory["MemTotal"] - memory["MemFree"]
+    return runtime.Stats(
+        cpu_nanoseconds=busy * 1_000_000_000 // os.sysconf("SC_CLK_TCK"),
+        memory_usage=used,
+        memory_working_set=memory["MemTotal"] - memory["MemAvailable"],
+        memory_rss=memory.get("AnonPages", 0),
+        time=time.time(),
+    )
+
+
+def _pod(pod: Object) -> dict[str, Any]:
+    return {
+        "podRef": {"name": objects.name(pod), "namespace": objects.namespace(pod), "uid": objects.uid(pod)},
+        "startTime": objects.dig(pod, "status", "startTime", default=""),
+        "containers": [],
+    }
+
+
+def _total(pod: dict[str, Any]) -> None:
+    """A pod's own figures: the sums of its containers'."""
+    for part in ("cpu", "memory"):
+        parts = [container[part] for container in pod["containers"]]
+        names = {name for figures in parts for name in figures if name != "time"}
+        sums = {name: sum(figures.get(name, 0) for figures in parts) for name in sorted(names)}
+        pod[part] = {"time": max(figures["time"] for figures in parts), **sums}
+
+
+def _key(usage: Usage) -> str:
+    return f"{objects.uid(usage.pod)}/{usage.container}/{usage.started_at}"
+
+
+def _labels(usage: Usage) -> str:
+    return f'container="{usage.container}",namespace="{objects.namespace(usage.pod)}",pod="{objects.name(usage.pod)}"'
+
+
+def _family(lines: list[str], name: str, kind: str, values: Iterable[tuple[str, float]]) -> None:
+    lines.append(f"# TYPE {name} {kind}")
+    lines += [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in values]
+
+
+def _rfc3339(moment: float) -> str:
+    return clocks.rfc3339(datetime.datetime.fromtimestamp(moment, datetime.UTC))
