@@ -1,0 +1,16 @@
+"""All background work. Each entry is called with the server; one that returns is done."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kubeshim.control_plane.api_server.background import compaction, event_expiry, kubernetes_service, start_up
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+WORK: tuple[Callable[["servers.Server"], None], ...] = (
+    start_up.run,
+    kubernetes_service.run,
+    event_expiry.run,
+    compaction.run,
+)

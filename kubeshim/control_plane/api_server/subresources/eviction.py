@@ -1,0 +1,185 @@
+"""pods/eviction: a deletion that asks the pod's disruption budget first.
+
+The budget is taken down by one before the pod is deleted, in an update that fails if somebody else was faster, so
+that two evictions cannot both use the last disruption allowed.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from kubeshim import clock
+from kubeshim.control_plane.api_server import request, storage
+from kubeshim.control_plane.api_server.subresources import call, pods
+from kubeshim.control_plane.api_server.verbs import delete, operation
+from kubeshim.machinery import errors, objects, resources, selectors
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+_EVICTION = resources.GroupVersionKind("policy", "v1", "Eviction")
+BUDGETS = resources.GroupVersionResource("policy", "v1", "poddisruptionbudgets")
+_MAX_DISRUPTED = 2000
+_ATTEMPTS = 20
+_REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
+
+
+class Evict:
+    def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
+        op, eviction = call.created(asked, server, _EVICTION)
+        if objects.name(eviction) != op.name:
+            raise errors.BadRequest("name in URL does not match name in Eviction object")
+        wanted = {k: v for k, v in (eviction.get("deleteOptions") or {}).items() if k not in ("kind", "apiVersion")}
+        if wanted.get("dryRun") and op.dry_run and wanted["dryRun"] != ["All"]:
+            raise errors.BadRequest(
+                f"Non-matching dry-run options in request and content: [All] and {wanted['dryRun']}"
+            )
+        op.dry_run = op.dry_run or "All" in (wanted.get("dryRun") or ())
+        _evict(op, wanted)
+        return call.answer(asked, call.success())
+
+
+def _evict(op: operation.Operation, wanted: dict[str, Any]) -> None:
+    insisting = (wanted.get("preconditions") or {}).get("resourceVersion") is not None
+    for _ in range(_ATTEMPTS):
+        pod = op.server.storage.reader.get(pods.PODS, op.namespace, op.name)
+        if pod is None:
+            raise errors.not_found("", "pods", op.name)
+        free = _needs_no_budget(pod)
+        budget = None if free else _budget(op, pod)
+        exact = free and not _is_over(pod)
+        if budget is not None:
+            exact = _is_unready_surplus(pod, budget)
+            if not exact:
+                _take_one(op, objects.name(budget))
+        try:
+            _delete(op, wanted, pod if exact and not insisting else None)
+            return
+        except errors.Conflict as problem:
+            if budget is not None and exact and not insisting:
+                raise too_many(objects.name(budget), wait=10) from problem
+            if insisting or not free:
+                raise
+    raise errors.conflict("", "pods", op.name, errors.MODIFIED)
+
+
+def _delete(op: operation.Operation, wanted: dict[str, Any], pod: objects.Object | None) -> None:
+    """``pod`` holds the deletion to the state in which it was judged."""
+    resource = op.server.registry.get(*pods.PODS)
+    assert resource is not None
+    asked = dict(wanted)
+    if pod is not None:
+        version = {"resourceVersion": objects.resource_version(pod)}
+        asked["preconditions"] = {**(asked.get("preconditions") or {}), **version}
+    as_server = operation.Operation(
+        op.server, resource, request.API_SERVER, op.namespace, op.name, dry_run=op.dry_run, warnings=op.warnings
+    )
+    delete.delete(as_server, asked)
+
+
+def _needs_no_budget(pod: objects.Object) -> bool:
+    """A pod that does not run (yet, or any more) disrupts nothing."""
+    return _is_over(pod) or objects.dig(pod, "status", "phase") == "Pending"
+
+
+def _is_over(pod: objects.Object) -> bool:
+    return objects.is_deleting(pod) or objects.dig(pod, "status", "phase") in ("Succeeded", "Failed")
+
+
+def _budget(op: operation.Operation, pod: objects.Object) -> objects.Object | None:
+    """The pod's budget. Raises 500 where there are several: which one would count?"""
+    found = []
+    for budget in op.server.storage.reader.list(BUDGETS, op.namespace):
+        chosen = objects.dig(budget, "spec", "selector")
+        if not chosen:
+            continue
+        try:
+            if selectors.from_label_selector(chosen).matches(objects.labels(pod)):
+                found.append(budget)
+        except (selectors.SelectorError, errors.APIStatusError):
+            continue  # an invalid selector selects nothing
+    if len(found) > 1:
+        raise errors.InternalError(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+            reason="",
+        )
+    return found[0] if found else None
+
+
+def _is_unready_surplus(pod: objects.Object, budget: objects.Object) -> bool:
+    """A pod that is not ready does not count as healthy: it may go unless the application is short already."""
+    ready = objects.condition(pod, "Ready")
+    if ready is not None and ready.get("status") == "True":
+        return False
+    if objects.dig(budget, "spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    healthy, desired = (objects.dig(budget, "status", f, default=0) for f in ("currentHealthy", "desiredHealthy"))
+    return bool(healthy >= desired > 0)
+
+
+def _take_one(op: operation.Operation, name: str) -> None:
+    """One disruption less in the budget. Raises 429 where none is left."""
+    server = op.server
+    resource = server.registry.get(*BUDGETS)
+    assert resource is not None
+    with server.locks.of(resource.storage_key(op.namespace, name)):
+        for _ in range(_ATTEMPTS):
+            item = server.storage.get(resource, op.namespace, name)
+            if item is None:
+                return
+            budget = item.copy()
+            _check(budget)
+            status = budget["status"]
+            status["disruptionsAllowed"] -= 1
+            status.setdefault("disruptedPods", {})[op.name] = clock.rfc3339(server.clock.now())
+            if not status["disruptionsAllowed"]:
+                _note_exhausted(budget, clock.rfc3339(server.clock.now()))
+            if op.dry_run:
+                return
+            try:
+                server.storage.update(resource, budget, item.revision)
+                return
+            except storage.Stale:
+                continue
+    raise errors.Timeout(
+        f'couldn\'t update PodDisruptionBudget "{name}" due to conflicts', details={"retryAfterSeconds": 10}
+    )
+
+
+def _check(budget: objects.Object) -> None:
+    name, status = objects.name(budget), budget.get("status") or {}
+    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+        raise too_many(name, wait=10)
+    allowed = status.get("disruptionsAllowed", 0)
+    if allowed < 0:
+        raise errors.forbidden("policy", "poddisruptionbudget", name, "pdb disruptions allowed is negative")
+    if len(status.get("disruptedPods") or ()) > _MAX_DISRUPTED:
+        raise errors.forbidden(
+            "policy", "poddisruptionbudget", name,
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        )  # fmt: skip
+    if allowed == 0:
+        why = (
+            f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods "
+            f"and has {status.get('currentHealthy', 0)} currently"
+        )
+        raise too_many(name, why)
+
+
+def too_many(name: str, why: str = "", *, wait: int = 0) -> errors.TooManyRequests:
+    """429 with the cause that ``kubectl drain`` looks for."""
+    message = why or f"The disruption budget {name} is still being processed by the server."
+    details: dict[str, Any] = {"causes": [{"reason": "DisruptionBudget", "message": message}]}
+    if wait:
+        details["retryAfterSeconds"] = wait
+    return errors.TooManyRequests(_REFUSED, details=details)
+
+
+def _note_exhausted(budget: objects.Object, now: str) -> None:
+    condition = {
+        "type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "",
+        "observedGeneration": budget["status"].get("observedGeneration", 0), "lastTransitionTime": now,
+    }  # fmt: skip
+    kept = [one for one in budget["status"].get("conditions") or [] if one.get("type") != "DisruptionAllowed"]
+    budget["status"]["conditions"] = [*kept, condition]
+
+
+EVICT = Evict()
