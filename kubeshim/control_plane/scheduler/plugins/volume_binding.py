@@ -1,0 +1,248 @@
+"""Claims of a pod: bound ones must be reachable from the node, waiting ones are bound when the node is chosen.
+
+A claim whose class binds immediately must be bound before its pod is placed at all. A claim whose class waits
+for its first consumer takes a free volume that fits and can be reached from the node, or is handed, with the node's
+name, to the class's provisioner. Binding the pod then waits until its claims are bound.
+"""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Sequence
+
+from kubeshim.client import kinds
+from kubeshim.control_plane.scheduler import framework, node_info, pod_info
+from kubeshim.machinery import node_selection, objects, quantity, selectors
+from kubeshim.machinery.objects import Object
+
+_log = logging.getLogger(__name__)
+
+IMMEDIATE = "pod has unbound immediate PersistentVolumeClaims"
+CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
+NONE_TO_BIND = "node(s) didn't find available persistent volumes to bind"
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
+BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+TIMEOUT = 600.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Claims:
+    bound: list[Object]
+    """Volumes of bound claims."""
+    waiting: list[Object]
+    """Claims that wait for their first consumer."""
+    plans: dict[str, "_Plan"] = dataclasses.field(default_factory=dict)
+    """By node."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Plan:
+    bind: tuple[tuple[Object, Object], ...]
+    """Claim and volume."""
+    provision: tuple[Object, ...]
+
+
+class VolumeBinding(framework.Plugin):
+    name = "VolumeBinding"
+    events = frozenset(
+        {
+            "PersistentVolumeClaim/Add", "PersistentVolumeClaim/Update", "PersistentVolume/Add",
+            "PersistentVolume/Update", "StorageClass/Add", "StorageClass/Update", "Node/Add", "Node/Label",
+        }
+    )  # fmt: skip
+
+    def __init__(self, handle: framework.Handle) -> None:
+        super().__init__(handle)
+        self._claims = handle.informer(kinds.PERSISTENT_VOLUME_CLAIMS)
+        self._volumes = handle.informer(kinds.PERSISTENT_VOLUMES)
+        self._classes = handle.informer(kinds.STORAGE_CLASSES)
+        self._assumed: dict[str, str] = {}
+        """Volume name → uid of the claim it was promised to."""
+        self._changed = threading.Condition()
+        self._claims.add_handler(updated=lambda _old, _new: self._wake(), deleted=lambda _: self._wake())
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def pre_filter(
+        self, state: framework.CycleState, pod: pod_info.PodInfo, nodes: framework.Nodes
+    ) -> framework.Status | framework.PreFilterResult | None:
+        claims = _Claims([], [])
+        for name, ephemeral in _claim_names(pod):
+            claim = self._claims.get(f"{pod.namespace}/{name}")
+            if claim is None:
+                why = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
+                return framework.unresolvable(why if ephemeral else f'persistentvolumeclaim "{name}" not found')
+            if objects.is_deleting(claim):
+                return framework.unresolvable(f'persistentvolumeclaim "{name}" is being deleted')
+            if objects.dig(claim, "status", "phase") == "Lost":
+                text = f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume '
+                return framework.unresolvable(f'{text}"{claim["spec"].get("volumeName")}"')
+            if claim["spec"].get("volumeName") and BIND_COMPLETED in objects.annotations(claim):
+                volume = self._volumes.get(claim["spec"]["volumeName"])
+                if volume is None:
+                    return framework.unresolvable(f'persistentvolume "{claim["spec"]["volumeName"]}" not found')
+                claims.bound.append(volume)
+            elif self._waits(claim) and not claim["spec"].get("volumeName"):
+                claims.waiting.append(claim)
+            else:
+                return framework.unresolvable(IMMEDIATE)
+        state[self.name] = claims
+        return None
+
+    def _waits(self, claim: Object) -> bool:
+        found = self._classes.get(str(claim["spec"].get("storageClassName") or ""))
+        return found is not None and found.get("volumeBindingMode") == "WaitForFirstConsumer"
+
+    def filter(
+        self, state: framework.CycleState, pod: pod_info.PodInfo, node: node_info.NodeInfo
+    ) -> framework.Status | None:
+        claims: _Claims = state[self.name]
+        if node.node is None:
+            return None
+        if any(not reaches(volume, node.node) for volume in claims.bound):
+            return framework.unresolvable(CONFLICT)
+        if claims.waiting:
+            plan = self._plan(claims.waiting, node.node)
+            if plan is None:
+                return framework.unresolvable(NONE_TO_BIND)
+            claims.plans[node.name] = plan
+        return None
+
+    def _plan(self, waiting: Sequence[Object], node: Object) -> _Plan | None:
+        bind: list[tuple[Object, Object]] = []
+        provision: list[Object] = []
+        for claim in waiting:
+            taken = {objects.name(volume) for _, volume in bind}
+            volume = self._match(claim, node, taken)
+            if volume is not None:
+                bind.append((claim, volume))
+            elif self._can_provision(claim, node):
+                provision.append(claim)
+            else:
+                return None
+        return _Plan(tuple(bind), tuple(provision))
+
+    def _match(self, claim: Object, node: Object, taken: set[str]) -> Object | None:
+        """The smallest free volume that fits the claim and can be reached from the node."""
+        fitting = [
+            volume
+            for volume in self._volumes.list()
+            if objects.name(volume) not in taken
+            and self._assumed.get(objects.name(volume), objects.uid(claim)) == objects.uid(claim)
+            and fits(volume, claim)
+            and reaches(volume, node)
+        ]
+        return min(fitting, key=_capacity, default=None)
+
+    def _can_provision(self, claim: Object, node: Object) -> bool:
+        storage_class = self._classes.get(str(claim["spec"].get("storageClassName") or ""))
+        if storage_class is None or storage_class.get("provisioner") in (None, "", NO_PROVISIONER):
+            return False
+        allowed = storage_class.get("allowedTopologies")
+        labels = objects.labels(node)
+        return not allowed or any(
+            all(labels.get(one["key"]) in one["values"] for one in term.get("matchLabelExpressions") or ())
+            for term in allowed
+        )
+
+    def reserve(self, state: framework.CycleState, pod: pod_info.PodInfo, node: str) -> framework.Status | None:
+        claims: _Claims = state[self.name]
+        plan = claims.plans.get(node)
+        for claim, volume in plan.bind if plan else ():
+            self._assumed[objects.name(volume)] = objects.uid(claim)
+        return None
+
+    def unreserve(self, state: framework.CycleState, pod: pod_info.PodInfo, node: str) -> None:
+        claims: _Claims | None = state.get(self.name)
+        plan = claims.plans.get(node) if claims else None
+        for _, volume in plan.bind if plan else ():
+            self._assumed.pop(objects.name(volume), None)
+
+    def pre_bind(self, state: framework.CycleState, pod: pod_info.PodInfo, node: str) -> framework.Status | None:
+        claims: _Claims = state[self.name]
+        plan = claims.plans.get(node)
+        if plan is None:
+            return None
+        for claim, volume in plan.bind:
+            self._promise(claim, volume)
+        for claim in plan.provision:
+            patch = {"metadata": {"annotations": {SELECTED_NODE: node}, "uid": objects.uid(claim)}}
+            self.handle.client.patch(
+                kinds.PERSISTENT_VOLUME_CLAIMS, objects.name(claim), patch, objects.namespace(claim)
+            )
+        wanted = [objects.key(claim) for claim in (*(claim for claim, _ in plan.bind), *plan.provision)]
+        with self._changed:
+            if not self._changed.wait_for(lambda: all(self._is_bound(key) for key in wanted), TIMEOUT):
+                return framework.unschedulable("timed out waiting for the condition")
+        for _, volume in plan.bind:
+            self._assumed.pop(objects.name(volume), None)
+        return None
+
+    def _promise(self, claim: Object, volume: Object) -> None:
+        reference = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "namespace": objects.namespace(claim),
+            "name": objects.name(claim),
+            "uid": objects.uid(claim),
+            "resourceVersion": objects.resource_version(claim),
+        }
+        annotations = {**objects.annotations(volume), BOUND_BY_CONTROLLER: "yes"}
+        changed = {
+            **volume,
+            "metadata": {**volume["metadata"], "annotations": annotations},
+            "spec": {**volume["spec"], "claimRef": reference},
+        }
+        self.handle.client.update(kinds.PERSISTENT_VOLUMES, changed)
+
+    def _is_bound(self, key: str) -> bool:
+        claim = self._claims.get(key)
+        return claim is not None and BIND_COMPLETED in objects.annotations(claim)
+
+
+def _claim_names(pod: pod_info.PodInfo) -> list[tuple[str, bool]]:
+    """The pod's claims; True for those made from an ephemeral volume's template."""
+    found = []
+    for volume in pod.spec.get("volumes") or ():
+        if volume.get("persistentVolumeClaim"):
+            found.append((str(volume["persistentVolumeClaim"]["claimName"]), False))
+        elif volume.get("ephemeral"):
+            found.append((f"{objects.name(pod.pod)}-{volume['name']}", True))
+    return found
+
+
+def reaches(volume: Object, node: Object) -> bool:
+    """Whether the volume's node affinity admits the node."""
+    required = objects.dig(volume, "spec", "nodeAffinity", "required")
+    return required is None or node_selection.matches_any_term(required.get("nodeSelectorTerms") or (), node)
+
+
+def fits(volume: Object, claim: Object) -> bool:
+    """Whether the volume is free, or reserved for the claim, and has what the claim asks for."""
+    spec, wanted = volume["spec"], claim["spec"]
+    reference = spec.get("claimRef")
+    if reference is not None:
+        same = (reference.get("namespace"), reference.get("name")) == (objects.namespace(claim), objects.name(claim))
+        if not same or reference.get("uid") not in (None, "", objects.uid(claim)):
+            return False
+    elif objects.dig(volume, "status", "phase") not in (None, "Available", "Pending"):
+        return False
+    if objects.is_deleting(volume) or (spec.get("storageClassName") or "") != (wanted.get("storageClassName") or ""):
+        return False
+    if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
+        return False
+    if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
+        return False
+    selector = wanted.get("selector")
+    if selector is not None and not selectors.from_label_selector(selector).matches(objects.labels(volume)):
+        return False
+    asked = objects.dig(wanted, "resources", "requests", "storage", default="0")
+    return _capacity(volume) >= quantity.parse(asked)
+
+
+def _capacity(volume: Object) -> quantity.Quantity:
+    return quantity.parse(objects.dig(volume, "spec", "capacity", "storage", default="0"))

@@ -1,0 +1,327 @@
+"""Placing pods: one thread decides, others carry out.
+
+A cycle takes one pod, filters and scores the nodes and *assumes* the pod onto the best; that takes well under a
+millisecond a node and holds the cache's lock. Binding, which asks the API, runs in other threads while the next
+pod is being placed. What could not be placed waits in the queue for an event that may help it.
+"""
+
+import dataclasses
+import logging
+import random
+import threading
+from concurrent import futures
+
+from kubeshim import clock
+from kubeshim.client import informer, kinds, leader_election, recorder, rest
+from kubeshim.control_plane import health
+from kubeshim.control_plane.scheduler import cache as caches
+from kubeshim.control_plane.scheduler import (
+    config as configuration,
+)
+from kubeshim.control_plane.scheduler import (
+    diagnosis,
+    event_handlers,
+    framework,
+    node_info,
+    pod_info,
+    profile,
+    queue,
+)
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.objects import Object
+
+_log = logging.getLogger(__name__)
+
+LEASE = "kube-scheduler"
+BINDERS = 8
+ALWAYS_ENOUGH = 100
+"""So many feasible nodes are looked for in any case."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a pod goes (``node``), or why nowhere."""
+
+    node: str = ""
+    state: framework.CycleState = dataclasses.field(default_factory=dict)
+    why: diagnosis.FitError | None = None
+    nominated: str = ""
+
+
+class Scheduler:
+    def __init__(
+        self, client: rest.Client, config: configuration.Config, time_source: clock.Clock = clock.SYSTEM
+    ) -> None:
+        self._client, self._config, self._clock = client, config, time_source
+        self._informers = informer.Factory(client)
+        self._recorder = recorder.Recorder(client, config.scheduler_name, time_source=time_source)
+        self.cache = caches.Cache()
+        handle = framework.Handle(
+            client, self.cache, self._informers.informer, self._recorder, self._run_filters, self._run_pre_filters
+        )
+        self._framework = framework.Framework(plugin(handle) for plugin in profile.PLUGINS)
+        self.queue = queue.SchedulingQueue(self._framework)
+        self._pods = self._informers.informer(kinds.PODS, field_selector=event_handlers.PODS_THAT_COUNT)
+        event_handlers.EventHandlers(self._informers, self.cache, self.queue, config.scheduler_name)
+        self._nominated: dict[str, tuple[str, pod_info.PodInfo]] = {}
+        """Pod uid → node that preemption made room on, until the pod is placed or gone."""
+        self._pods.add_handler(deleted=lambda pod: self._forget_nominated(objects.uid(pod)))
+        self._offset = 0
+        self._binders = futures.ThreadPoolExecutor(BINDERS, "bind")
+        self._random = random.Random()
+
+    def start(self) -> None:
+        """Returns at once; placing begins when the caches are filled."""
+        self._informers.start()
+        threading.Thread(target=self._run, name="scheduling", daemon=True).start()
+
+    def stop(self) -> None:
+        self.queue.close()
+        self._informers.stop()
+        self._binders.shutdown(wait=False, cancel_futures=True)
+        self._recorder.stop()
+
+    def _run(self) -> None:
+        self._informers.wait_for_sync()
+        while (info := self.queue.pop()) is not None:
+            try:
+                self._schedule_one(info)
+            except Exception:
+                _log.exception("placing %s failed, it will be tried again", info.key)
+                self.queue.failed(info)
+
+    def _schedule_one(self, info: pod_info.PodInfo) -> None:
+        current = self._pods.get(info.key)
+        gone = current is None or objects.uid(current) != info.uid or objects.is_deleting(current)
+        if gone or (current or {}).get("spec", {}).get("nodeName") or self.cache.is_assumed(info.uid):
+            self.queue.done(info.uid)
+            return
+        with self.cache.lock:
+            decision = self._decide(info)
+            if decision.node:
+                self.cache.assume(info, decision.node)
+                self._forget_nominated(info.uid)
+        if decision.node:
+            self._start_binding(info, decision)
+        else:
+            self._reject(info, decision)
+
+    def _start_binding(self, info: pod_info.PodInfo, decision: Decision) -> None:
+        if any("persistentVolumeClaim" in one or "ephemeral" in one for one in info.spec.get("volumes") or ()):
+            # May wait minutes for a volume: that must not keep others from being bound.
+            threading.Thread(target=self._bind, args=(info, decision), name="bind-volumes", daemon=True).start()
+        else:
+            self._binders.submit(self._bind, info, decision)
+
+    # deciding; the cache's lock is held
+
+    def _decide(self, info: pod_info.PodInfo) -> Decision:
+        nodes = self.cache.nodes()
+        why = diagnosis.FitError(len(nodes))
+        if not nodes:
+            return Decision(why=why)
+        state: framework.CycleState = {}
+        found = self._framework.pre_filter(state, info, nodes)
+        if isinstance(found, framework.Status):
+            why.pre_filter = found.message
+            why.plugins.add(found.plugin)
+            why.statuses = {node.name: found for node in nodes}
+            return self._make_room(info, state, why, nodes)
+        eligible = nodes
+        if found is not None:
+            eligible = [node for node in nodes if node.name in found.nodes]
+            why.absent = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
+        feasible = self._feasible(info, state, eligible, why)
+        if not feasible:
+            if found is not None and not eligible:
+                why.plugins.add("NodeAffinity")
+            return self._make_room(info, state, why, nodes)
+        best = feasible[0].name if len(feasible) == 1 else self._best(info, state, feasible)
+        refusal = self._framework.reserve(state, info, best) or self._framework.permit(state, info, best)
+        if refusal is not None:
+            self._framework.unreserve(state, info, best)
+            why.statuses = {best: refusal}
+            why.plugins.add(refusal.plugin)
+            return Decision(why=why)
+        return Decision(best, state)
+
+    def _feasible(
+        self,
+        info: pod_info.PodInfo,
+        state: framework.CycleState,
+        nodes: list[node_info.NodeInfo],
+        why: diagnosis.FitError,
+    ) -> list[node_info.NodeInfo]:
+        """Nodes that pass all filters; in large clusters not all are looked at, starting where we stopped."""
+        if info.nominated or info.uid in self._nominated:
+            wanted = self._nominated.get(info.uid, (info.nominated, info))[0]
+            first = [node for node in nodes if node.name == wanted]
+            if first and self._filter(info, state, first[0], nodes) is None:
+                return first
+        enough = enough_nodes(len(nodes), self._config.percentage_of_nodes_to_score)
+        start = self._offset % len(nodes) if nodes else 0
+        feasible: list[node_info.NodeInfo] = []
+        for looked, node in enumerate(nodes[start:] + nodes[:start], 1):
+            self._offset = start + looked
+            status = self._filter(info, state, node, nodes)
+            if status is None:
+                feasible.append(node)
+                if len(feasible) >= enough:
+                    break
+            else:
+                why.statuses[node.name] = status
+                why.plugins.add(status.plugin)
+        return feasible
+
+    def _filter(
+        self,
+        info: pod_info.PodInfo,
+        state: framework.CycleState,
+        node: node_info.NodeInfo,
+        nodes: list[node_info.NodeInfo],
+    ) -> framework.Status | None:
+        """Filters with the pods that are nominated to the node counted in, then as it is."""
+        expected = [
+            other
+            for uid, (name, other) in self._nominated.items()
+            if name == node.name and uid != info.uid and other.priority >= info.priority and uid not in node.pods
+        ]
+        if expected:
+            trial = node.copy()
+            for other in expected:
+                trial.add(other)
+            fresh: framework.CycleState = {}
+            self._framework.pre_filter(fresh, info, [trial if one is node else one for one in nodes])
+            status = self._framework.filter(fresh, info, trial)
+            if status is not None:
+                return status
+        return self._framework.filter(state, info, node)
+
+    def _best(self, info: pod_info.PodInfo, state: framework.CycleState, nodes: list[node_info.NodeInfo]) -> str:
+        scores = self._framework.score(state, info, nodes)
+        most = max(scores.values())
+        return self._random.choice([name for name, score in scores.items() if score == most])
+
+    def _make_room(
+        self,
+        info: pod_info.PodInfo,
+        state: framework.CycleState,
+        why: diagnosis.FitError,
+        nodes: list[node_info.NodeInfo],
+    ) -> Decision:
+        nominated, why.post_filter = self._framework.post_filter(state, info, why.statuses, nodes)
+        if nominated:
+            self._nominated[info.uid] = nominated, info
+        return Decision(why=why, nominated=nominated)
+
+    def _run_filters(
+        self, state: framework.CycleState, info: pod_info.PodInfo, node: node_info.NodeInfo
+    ) -> framework.Status | None:
+        return self._framework.filter(state, info, node)
+
+    def _run_pre_filters(
+        self, state: framework.CycleState, info: pod_info.PodInfo, nodes: framework.Nodes
+    ) -> framework.Status | framework.PreFilterResult | None:
+        return self._framework.pre_filter(state, info, nodes)
+
+    def _forget_nominated(self, uid: str) -> None:
+        with self.cache.lock:
+            self._nominated.pop(uid, None)
+
+    # carrying out; in other threads
+
+    def _bind(self, info: pod_info.PodInfo, decision: Decision) -> None:
+        try:
+            refusal = self._framework.bind(decision.state, info, decision.node)
+        except errors.NotFound:
+            _log.info("pod %s was deleted before it could be bound", info.key)
+            self._take_back(info, decision)
+            self.queue.done(info.uid)
+            return
+        except Exception as error:
+            _log.info("binding %s to %s failed: %s", info.key, decision.node, error)
+            self._take_back(info, decision)
+            self._tell_failure(info, f"binding rejected: {error}", "SchedulerError", "")
+            self.queue.failed(info)
+            return
+        if refusal is not None:
+            self._take_back(info, decision)
+            self._tell_failure(info, refusal.message, "SchedulerError", "")
+            self.queue.failed(info)
+            return
+        self.queue.done(info.uid)
+        text = f"Successfully assigned {info.key} to {decision.node}"
+        self._recorder.event(info.pod, "Normal", "Scheduled", text)
+
+    def _take_back(self, info: pod_info.PodInfo, decision: Decision) -> None:
+        with self.cache.lock:
+            self._framework.unreserve(decision.state, info, decision.node)
+            self.cache.forget(info.uid)
+        # What the pod had taken is free again.
+        self.queue.tell(framework.Event("AssignedPod/Delete", info.pod, None))
+
+    def _reject(self, info: pod_info.PodInfo, decision: Decision) -> None:
+        why = decision.why
+        assert why is not None
+        message = why.message()
+        self.queue.unschedulable(info, frozenset(why.plugins))
+        self._binders.submit(self._tell_failure, info, message, "Unschedulable", decision.nominated)
+
+    def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str) -> None:
+        self._recorder.event(info.pod, "Warning", "FailedScheduling", message)
+        current = self._pods.get(info.key) or info.pod
+        patch = failure_patch(current, reason, message, nominated, clock.rfc3339(self._clock.now()))
+        if patch is None:
+            return
+        try:
+            self._client.patch(
+                kinds.PODS, objects.name(info.pod), patch, info.namespace, kind="strategic", subresource="status"
+            )
+        except errors.NotFound:
+            _log.debug("pod %s is gone", info.key)
+        except (errors.APIStatusError, OSError) as error:
+            _log.info("cannot write why %s is not scheduled: %s", info.key, error)
+
+
+def failure_patch(pod: Object, reason: str, message: str, nominated: str, moment: str) -> Object | None:
+    """The status patch that says why; None if the status says so already. Pure."""
+    old = objects.condition(pod, "PodScheduled") or {}
+    wanted = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+    before = str(objects.dig(pod, "status", "nominatedNodeName", default=""))
+    same = all(old.get(field) == value for field, value in wanted.items())
+    if same and (not nominated or nominated == before):
+        return None
+    changed_at = old.get("lastTransitionTime", moment) if old.get("status") == "False" else moment
+    status: Object = {"conditions": [{**wanted, "lastProbeTime": None, "lastTransitionTime": changed_at}]}
+    if nominated and nominated != before:
+        status["nominatedNodeName"] = nominated
+    return {"metadata": {"uid": objects.uid(pod)}, "status": status}
+
+
+def enough_nodes(count: int, percentage: int) -> int:
+    """How many feasible nodes are looked for in a cluster of ``count``."""
+    if count <= ALWAYS_ENOUGH or percentage >= 100:
+        return count
+    share = percentage or max(5, 50 - count // 125)
+    return max(ALWAYS_ENOUGH, count * share // 100)
+
+
+def run(config: configuration.Config, stop: threading.Event | None = None) -> bool:
+    """Runs until ``stop`` is set; False if it returned because leadership was lost (then end the process)."""
+    stop = stop or threading.Event()
+    client = rest.Client(config.client, user_agent="kubeshim-scheduler")
+    scheduler = Scheduler(client, config)
+    with health.serve(config.health_address, {"ping": lambda: True}):
+        try:
+            if not config.leader_elect:
+                scheduler.start()
+                stop.wait()
+                return True
+            elector = leader_election.LeaderElector(
+                client, LEASE, config.identity, config.lease_duration, config.renew_deadline, config.retry_period
+            )
+            elector.run(scheduler.start, stop)
+            return stop.is_set()
+        finally:
+            scheduler.stop()
+            client.close()

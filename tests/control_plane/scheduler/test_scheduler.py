@@ -1,0 +1,137 @@
+"""Pods placed, refused, waiting and preempting, against a server in memory."""
+
+import time
+
+import pytest
+
+from kubeshim.client import kinds
+from kubeshim.control_plane.scheduler import config, scheduler
+from kubeshim.machinery import objects
+from tests import fake_api
+
+
+@pytest.fixture
+def api():
+    server = fake_api.FakeApi()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(api):
+    client = api.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def running(api, client):
+    started = scheduler.Scheduler(api.client(), config.Config(client.config))
+    started.start()
+    assert started._informers.wait_for_sync(10)
+    yield started
+    started.stop()
+
+
+def pod(name, cpu="100m", priority=0, labels=None, **spec):
+    container = {"name": "c", "image": "web:1", "resources": {"requests": {"cpu": cpu}}}
+    metadata = {"name": name, "labels": labels or {}}
+    spec = {"containers": [container], "schedulerName": "default-scheduler", "priority": priority, **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
+
+
+def place(client, name):
+    return client.get(kinds.PODS, name, "x")["spec"].get("nodeName")
+
+
+def refusal(client, name):
+    found = objects.condition(client.get(kinds.PODS, name, "x"), "PodScheduled")
+    return found["message"] if found and found["status"] == "False" else None
+
+
+def test_a_pod_is_bound_within_milliseconds_and_told(api, client, running):
+    client.create(kinds.NODES, fake_api.node("a"))
+    fake_api.eventually(running.cache.nodes)
+    started = time.monotonic()
+    client.create(kinds.PODS, pod("p"), "x")
+    assert fake_api.eventually(lambda: place(client, "p")) == "a"
+    assert time.monotonic() - started < 1
+    event = fake_api.eventually(lambda: client.list(kinds.EVENTS, "x")["items"])[0]
+    assert (event["reason"], event["message"]) == ("Scheduled", "Successfully assigned x/p to a")
+    assert event["source"]["component"] == "default-scheduler"
+
+
+def test_pods_of_another_scheduler_are_left_alone(api, client, running):
+    client.create(kinds.NODES, fake_api.node("a"))
+    client.create(kinds.PODS, pod("theirs", schedulerName="theirs"), "x")
+    client.create(kinds.PODS, pod("ours"), "x")
+    fake_api.eventually(lambda: place(client, "ours"))
+    assert not place(client, "theirs")
+
+
+def test_too_much_waits_and_is_placed_when_room_is_made(api, client, running):
+    client.create(kinds.NODES, fake_api.node("a"))
+    client.create(kinds.PODS, pod("big", cpu="3"), "x")
+    fake_api.eventually(lambda: place(client, "big"))
+    client.create(kinds.PODS, pod("late", cpu="2"), "x")
+    text = fake_api.eventually(lambda: refusal(client, "late"))
+    assert text == (
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+        "1 No preemption victims found for incoming pod."
+    )
+    reasons = {(e["reason"], e["message"]) for e in client.list(kinds.EVENTS, "x")["items"]}
+    assert ("FailedScheduling", text) in reasons
+    client.delete(kinds.PODS, "big", "x")
+    fake_api.eventually(lambda: place(client, "late"))
+
+
+def test_no_nodes_and_then_one(api, client, running):
+    client.create(kinds.PODS, pod("p"), "x")
+    fake_api.eventually(lambda: refusal(client, "p") == "no nodes available to schedule pods")
+    client.create(kinds.NODES, fake_api.node("a"))
+    fake_api.eventually(lambda: place(client, "p"))
+
+
+def test_taints_and_cordons_are_named_and_waited_for(api, client, running):
+    taint = {"key": "k", "effect": "NoSchedule"}
+    client.create(kinds.NODES, fake_api.node("a", spec={"taints": [taint]}))
+    client.create(kinds.NODES, fake_api.node("b", spec={"unschedulable": True}))
+    fake_api.eventually(lambda: len(running.cache.nodes()) == 2)
+    client.create(kinds.PODS, pod("p"), "x")
+    assert fake_api.eventually(lambda: refusal(client, "p")) == (
+        "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. preemption: 0/2 "
+        "nodes are available: 2 Preemption is not helpful for scheduling."
+    )
+    client.create(kinds.PODS, pod("tolerant", tolerations=[{"operator": "Exists"}], nodeSelector={}), "x")
+    fake_api.eventually(lambda: place(client, "tolerant"))
+    client.patch(kinds.NODES, "b", {"spec": {"unschedulable": None}})
+    fake_api.eventually(lambda: place(client, "p") == "b")
+
+
+def test_a_gated_pod_waits_for_its_gates(api, client, running):
+    client.create(kinds.NODES, fake_api.node("a"))
+    client.create(kinds.PODS, pod("p", schedulingGates=[{"name": "g"}]), "x")
+    fake_api.eventually(lambda: running.queue.counts()["gated"] == 1)
+    client.patch(kinds.PODS, "p", {"spec": {"schedulingGates": None}}, "x")
+    fake_api.eventually(lambda: place(client, "p"))
+
+
+def test_the_more_important_pod_takes_the_room_of_the_lesser(api, client, running):
+    client.create(kinds.NODES, fake_api.node("a"))
+    client.create(kinds.PODS, pod("small", cpu="2", priority=1), "x")
+    client.create(kinds.PODS, pod("lesser", cpu="2", priority=2), "x")
+    fake_api.eventually(lambda: place(client, "small") and place(client, "lesser"))
+    client.create(kinds.PODS, pod("greater", cpu="2", priority=10), "x")
+    assert fake_api.eventually(lambda: place(client, "greater")) == "a"
+    assert {p["metadata"]["name"] for p in client.list(kinds.PODS, "x")["items"]} == {"lesser", "greater"}
+
+
+def test_many_pods_fill_nodes_evenly_and_never_too_full(api, client, running):
+    for name in "abc":
+        client.create(kinds.NODES, fake_api.node(name))
+    fake_api.eventually(lambda: len(running.cache.nodes()) == 3)
+    for number in range(13):
+        client.create(kinds.PODS, pod(f"p{number}", cpu="1"), "x")
+    fake_api.eventually(lambda: sum(bool(place(client, f"p{n}")) for n in range(13)) == 12)
+    placed = [place(client, f"p{number}") for number in range(13)]
+    assert sorted(placed.count(name) for name in "abc") == [4, 4, 4]
