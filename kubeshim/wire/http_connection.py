@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from kubeshim.wire import http_server
 
 _READ = 64 << 10
-_DRAIN_LIMIT = 256 << 10
-"""An unread request body up to this size is read and dropped to keep the connection; a larger one costs it."""
+_DRAIN_LIMIT = 16 << 20
+"""An unread request body is read and dropped up to this size, because many clients look for the answer only after they
+have sent all of it, and closing at once would take the answer from them."""
+_DRAIN_TIMEOUT = 5.0
 _EARLY_LIMIT = 256 << 10
 
 
@@ -189,13 +191,14 @@ class Body:
         if self._expect:
             return False
         self.limit = message.size + _DRAIN_LIMIT
+        end = time.monotonic() + _DRAIN_TIMEOUT
         try:
-            while not message.complete:
+            while not message.complete and time.monotonic() < end:
                 self.fill()
                 message.chunks = []
         except (BodyTooLarge, OSError, http_message.Malformed):
             return False
-        return True
+        return message.complete
 
     def readline(self, size: int = -1) -> bytes:
         whole = self.read()

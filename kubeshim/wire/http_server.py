@@ -227,9 +227,7 @@ class Server:
         if not self._run(connection, environ, responder):
             return False
         connection.end_watching()
-        if not responder.keep_alive or connection.gone:
-            return False
-        if not body.drain():
+        if connection.gone or not body.drain() or not responder.keep_alive:
             return False
         if connection.parser.upgraded is not None:
             connection.parser.resume()

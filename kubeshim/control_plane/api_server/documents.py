@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import request, response
-from kubeshim.control_plane.api_server.subresources import table as subresources
+from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.machinery import discovery, errors, openapi
 from kubeshim.machinery.codecs import json, negotiation
 
@@ -40,13 +40,9 @@ class Documents:
 
     def handle(self, asked: request.Request) -> request.Response:
         """Raises 404 (as plain text), 405 and 406."""
-        special = subresources.PATHS.get(asked.path)
-        if special is not None:
-            answer: request.Response = special.handle(asked, self._server)
-            return answer
         if asked.method not in ("GET", "HEAD"):
             raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
-        found = self._find(asked, [part for part in asked.path.split("/") if part])
+        found = self._openid(asked.path) or self._find(asked, [part for part in asked.path.split("/") if part])
         return page_not_found() if found is None else found
 
     def _find(self, asked: request.Request, parts: list[str]) -> request.Response | None:
@@ -73,6 +69,9 @@ class Documents:
             case ["metrics"]:
                 return self._metrics()
         return None
+
+    def _openid(self, path: str) -> request.Response | None:
+        return self._server.openid.get(path) if self._server.openid is not None else None
 
     def _root(self, asked: request.Request, *, core: bool) -> request.Response | None:
         media = negotiation.negotiate(asked.header("accept"), _DISCOVERY)
@@ -127,7 +126,7 @@ class Documents:
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
         fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
-        return sorted(served | groups | checks | fixed | set(subresources.PATHS))
+        return sorted(served | groups | checks | fixed | {issuer.CONFIGURATION, issuer.KEYS})
 
     def _metrics(self) -> request.Response:
         storage = self._server.storage

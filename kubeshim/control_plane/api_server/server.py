@@ -20,6 +20,7 @@ from kubeshim import clock
 from kubeshim.control_plane.api_server import app, documents, health, local, locks, metrics, storage
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
+from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.authentication import wiring as authentication
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
 from kubeshim.control_plane.api_server.background import table as background
@@ -71,6 +72,7 @@ class Server:
         self.admission: chain.Chain
         self.authenticators: Any = None
         self.authorizer: Any = None
+        self.openid: issuer.Documents | None = None
         self.application = app.App(self)
 
     def start(self, *, authenticator: Any = None, authorizer: Any = None) -> None:
@@ -79,6 +81,9 @@ class Server:
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
         self.authenticators = authenticator or authentication.build(self.config, self.storage)
+        if authenticator is None:
+            address = f"https://{self.config.advertise_address}:{self.config.advertise_port}"
+            self.openid = issuer.Documents(self.config.token_issuer, address, self.authenticators.public_keys)
 
     def strategy(self, resource: resources.Resource) -> strategies.Strategy:
         found = self._strategies.get(resource.strategy)

@@ -17,7 +17,7 @@ def new(op: operation.Operation, obj: objects.Object) -> None:
 def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     """Raises ``errors.Invalid`` for what is wrong with a changed object, or with the change."""
     strategy, resource = op.strategy, op.resource
-    problems = metadata.validate(resource, obj) + metadata.validate_update(obj, old)
+    problems = metadata.validate_update(resource, obj, old)
     if op.subresource == "status":
         problems += strategy.validate_status_update(resource, obj, old)
     elif op.restrict is not None:

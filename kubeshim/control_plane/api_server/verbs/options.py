@@ -74,8 +74,7 @@ def manager_of(said: str, user_agent: str) -> str:
 
 
 def boolean(asked: request.Request, name: str) -> bool:
-    values = asked.query.get(name, ())
-    return bool(values) and request_info.is_true(values[0])
+    return name in asked.query and request_info.is_true(asked.query[name][0])
 
 
 def integer(asked: request.Request, name: str) -> int | None:

@@ -1,0 +1,162 @@
+"""WATCH: what is told, from where, and how it ends."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+
+@pytest.fixture
+def change(running, configmaps):
+    """Creates, changes and deletes config maps: ``change("+a", "a=1", "-a")``; the last resourceVersion."""
+
+    def act(*steps):
+        answer = None
+        for step in steps:
+            if step[0] == "+":
+                name, _, label = step[1:].partition("@")
+                labels = {"x": label} if label else {}
+                answer = running.ask("POST", configmaps, {"metadata": {"name": name, "labels": labels}})
+            elif step[0] == "-":
+                answer = running.ask("DELETE", f"{configmaps}/{step[1:]}")
+            else:
+                name, _, label = step.partition("@")
+                patch = {"metadata": {"labels": {"x": label or None}}, "data": {"at": str(time.monotonic_ns())}}
+                answer = running.ask("PATCH", f"{configmaps}/{name}", patch, "application/merge-patch+json")
+            assert answer.status < 300, answer.body
+        return running.ask("GET", configmaps).body["metadata"]["resourceVersion"]
+
+    return act
+
+
+def told(events):
+    return [f"{event['type']} {event['object']['metadata'].get('name', '')}".strip() for event in events]
+
+
+def test_a_watch_without_a_version_begins_with_what_there_is(running, configmaps, change):
+    change("+a", "+b", "-b")
+    assert told(running.watch(f"{configmaps}?watch=1&timeoutSeconds=1")) == ["ADDED a"]
+
+
+def test_a_watch_resumes_after_any_version(running, configmaps, change):
+    start = change()
+    change("+a", "a@1", "-a")
+    events = list(running.watch(f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={start}"))
+    assert told(events) == ["ADDED a", "MODIFIED a", "DELETED a"]
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert versions == sorted(set(versions))
+    middle = list(running.watch(f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={versions[0]}"))
+    assert middle == events[1:]
+
+
+def test_events_arrive_as_they_happen(running, configmaps, change):
+    start = change()
+    events = running.watch(f"{configmaps}?watch=1&timeoutSeconds=20&resourceVersion={start}")
+    for step, expected in (("+a", "ADDED a"), ("a@2", "MODIFIED a"), ("-a", "DELETED a")):
+        threading.Timer(0.05, change, [step]).start()
+        assert told([next(events)]) == [expected]
+    events.close()
+
+
+def test_changes_into_and_out_of_a_selection(running, configmaps, change):
+    start = change()
+    change("+a", "+b@yes", "a@yes", "a@yes", "b@no", "a@no", "-a", "-b")
+    query = f"watch=1&timeoutSeconds=1&resourceVersion={start}&labelSelector=x%3Dyes"
+    events = list(running.watch(f"{configmaps}?{query}"))
+    assert told(events) == ["ADDED b", "ADDED a", "MODIFIED a", "DELETED b", "DELETED a"]
+    # Who loses sight of an object is shown the state it knew, at the version at which it left.
+    assert events[3]["object"]["metadata"]["labels"] == {"x": "yes"}
+    by_name = f"watch=1&timeoutSeconds=1&resourceVersion={start}&fieldSelector=metadata.name%3Db"
+    assert told(running.watch(f"{configmaps}?{by_name}")) == ["ADDED b", "MODIFIED b", "DELETED b"]
+
+
+def test_initial_events_end_with_a_bookmark(running, configmaps, change):
+    now = change("+a", "+b")
+    query = "watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    for version in ("", "&resourceVersion=0", f"&resourceVersion={now}"):
+        events = list(running.watch(f"{configmaps}?{query}{version}"))
+        assert told(events) == ["ADDED a", "ADDED b", "BOOKMARK"]
+        bookmark = events[-1]["object"]
+        assert (bookmark["kind"], bookmark["apiVersion"]) == ("ConfigMap", "v1")
+        assert bookmark["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert int(bookmark["metadata"]["resourceVersion"]) >= int(now)
+    change("-a", "-b")
+    assert told(running.watch(f"{configmaps}?{query}")) == ["BOOKMARK"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sendInitialEvents=true",
+        "resourceVersionMatch=NotOlderThan",
+        "sendInitialEvents=true&resourceVersionMatch=Exact",
+    ],
+)
+def test_combinations_that_are_refused(running, configmaps, query):
+    assert running.ask("GET", f"{configmaps}?watch=1&timeoutSeconds=1&{query}").status == 422
+
+
+def test_a_version_that_was_compacted(running, configmaps, change):
+    start = change("+a")
+    for _ in range(1100):
+        running.ask(
+            "PATCH", f"{configmaps}/a", {"data": {"k": str(time.monotonic_ns())}}, "application/merge-patch+json"
+        )
+    path = f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={start}"
+    assert len(list(running.watch(path))) == 1100
+    running.call(lambda: running.server.in_thread(running.server.store.compact, running.server.store.revision()))
+    gone = running.ask("GET", path)
+    assert (gone.status, gone.body["reason"]) == (410, "Expired")
+    assert gone.body["message"].startswith(f"too old resource version: {start} (")
+
+
+def test_tables_in_events(running, configmaps, change):
+    change("+a")
+    connection = running.connection()
+    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io", "User-Agent": "test/1"}
+    connection.request("GET", f"{configmaps}?watch=1&timeoutSeconds=1", headers=accept)
+    line = connection.getresponse().readline()
+    connection.close()
+    assert b'"kind":"Table"' in line
+
+
+def test_one_object_by_the_deprecated_path(running, configmaps, change):
+    change("+a", "+b")
+    path = configmaps.replace("/api/v1/", "/api/v1/watch/")
+    assert told(running.watch(f"{path}/b?timeoutSeconds=1")) == ["ADDED b"]
+    assert told(running.watch(f"{path}?timeoutSeconds=1")) == ["ADDED a", "ADDED b"]
+
+
+def test_a_watcher_that_does_not_read_is_dropped(running, configmaps):
+    def burst():
+        storage = running.server.storage
+        resource = running.server.registry.get("", "v1", "configmaps")
+        watcher = storage.watch(resource, configmaps.split("/")[4])
+        watcher._limit = 5
+        quick = storage.watch(resource, configmaps.split("/")[4])
+        return watcher, quick
+
+    watcher, quick = running.call(burst)
+    for number in range(7):
+        running.ask("POST", configmaps, {"metadata": {"name": f"n{number}"}})
+    assert (watcher.dropped, watcher.stopped, len(watcher.buffer)) == (True, True, 5)
+    assert (quick.dropped, len(quick.buffer)) == (False, 7)
+
+
+def test_a_client_that_leaves_is_forgotten(running, configmaps):
+    def watchers():
+        return len(running.server.storage.cache(running.server.registry.get("", "v1", "configmaps")).watchers)
+
+    before = running.call(watchers)
+    connection = running.connection()
+    connection.request("GET", f"{configmaps}?watch=1&timeoutSeconds=60&resourceVersion=0", headers={"User-Agent": "t"})
+    answer = connection.getresponse()
+    assert running.call(watchers) == before + 1
+    answer.close()
+    connection.close()
+    for _ in itertools.repeat(None, 200):
+        if running.call(watchers) == before:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the watch is still there")
