@@ -60,6 +60,7 @@ class Images:
         self._lock = threading.Lock()
         self._pulls: dict[tuple[str, str], _Pull] = {}
         self._serial = threading.Lock() if serialize else None
+        self._status_ids: dict[str, str] = {}
         self._failed_at: dict[str, float] = {}
         """When the last pull of a pod's image failed, by ``UID/image``; its problem is in ``_problems``."""
         self._problems: dict[str, str] = {}
@@ -196,6 +197,16 @@ class Images:
                 problem = runtime.ImagePullFailure(str(error))
         return problem
 
+    def status_id(self, image_id: str) -> str:
+        """``imageID`` as a Docker-backed kubelet writes it: by digest where the image came from a registry."""
+        known = self._status_ids.get(image_id)
+        if known is None:
+            found = self._engine.image(image_id)
+            by_digest = found is not None and bool(found.digests)
+            known = f"docker-pullable://{found.digests[0]}" if found and by_digest else f"docker://{image_id}"
+            self._status_ids[image_id] = known
+        return known
+
     def _tell(self, pod: Object, container: Object, kind: str, reason: str, message: str) -> None:
         path = pod_spec.field_path(pod, container["name"])
         self._recorder.event(pod, kind, reason, message, field_path=path)
@@ -224,8 +235,3 @@ class _Progress:
 def _in_seconds(seconds: float) -> str:
     """As Go prints durations, to the millisecond."""
     return f"{round(seconds * 1000)}ms" if seconds < 1 else f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-
-
-def status_id(image: runtime.Image) -> str:
-    """``imageID`` as a Docker-backed kubelet writes it."""
-    return f"docker-pullable://{image.digests[0]}" if image.digests else f"docker://{image.id}"

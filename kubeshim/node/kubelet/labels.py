@@ -18,6 +18,7 @@ RESTARTS = "io.kubernetes.container.restartCount"
 HASH = "io.kubernetes.container.hash"
 MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
 MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
+RESOURCES = "io.kubeshim.container.resources"
 GRACE = "io.kubernetes.pod.terminationGracePeriod"
 
 

@@ -39,8 +39,8 @@ def difference(old: Object, new: Object) -> Object:
             changed = _conditions(before or [], after or [])
             if changed:
                 patch[field] = changed
-        elif field in ("podIPs", "hostIPs"):
-            patch[field] = [{"$patch": "replace"}, *(after or [])] if field == "podIPs" else after
+        elif field == "podIPs" and before:
+            patch[field] = [{"$patch": "replace"}, *(after or [])]
         else:
             patch[field] = after
     return patch

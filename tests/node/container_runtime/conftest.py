@@ -2,10 +2,10 @@
 
 import uuid
 
-import busybox_image
 import pytest
 
 from kubeshim.node.container_runtime import docker, fake
+from tests import busybox_image
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import threading
 import uuid
 
-import busybox_image
 import pytest
 
 from kubeshim.node.container_runtime import runtime as interface
+from tests import busybox_image
 
 
 def sandbox_of(runtime, labels):

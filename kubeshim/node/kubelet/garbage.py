@@ -1,0 +1,52 @@
+"""What is left of pods that nobody remembers: containers, sandboxes and directories with our labels and no pod."""
+
+import logging
+import os
+from collections.abc import Collection, Mapping
+
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import labels, mounts, parts
+
+_log = logging.getLogger(__name__)
+
+
+def orphaned_pods(shared: parts.Parts, known: Collection[str]) -> list[Object]:
+    """Pods made up from the labels of containers whose UID is not ``known``, to be ended like deleted ones."""
+    own = shared.own_labels()
+    found: list[runtime.Sandbox | runtime.Container] = [*shared.engine.sandboxes(own), *shared.engine.containers(own)]
+    pods: dict[str, Object] = {}
+    for each in found:
+        uid = each.labels.get(labels.POD_UID, "")
+        if uid and uid not in known:
+            pods.setdefault(uid, _made_up(each.labels))
+    return list(pods.values())
+
+
+def _made_up(found: Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": found.get(labels.POD_NAME, ""),
+            "namespace": found.get(labels.POD_NAMESPACE, ""),
+            "uid": found.get(labels.POD_UID, ""),
+        },
+        "spec": {"containers": []},
+    }
+
+
+def remove_directories(shared: parts.Parts, known: Collection[str]) -> None:
+    """Directories of pods that are neither in the API nor have containers."""
+    root = os.path.join(shared.config.data_dir, "pods")
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name in known:
+            continue
+        try:
+            mounts.remove_tree(os.path.join(root, name))
+        except OSError as error:
+            _log.warning("directory of pod %s: %s", name, error)

@@ -1,0 +1,222 @@
+"""The Node object as this kubelet wants it: labels, capacity, addresses, conditions, images. Pure.
+
+What others wrote is kept: labels, annotations, taints, and resources of capacity and allocatable that this kubelet
+does not know (device plugins', tests'). Only a change, or the passing of five minutes, is written.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from kubeshim.machinery import objects, quantity
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import config, machine
+
+VERSION = "v1.37.0"
+"""The kubelet version told to the API: that of the Kubernetes this behaves like."""
+_MOST_IMAGES = 50
+_OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods", "hugepages-1Gi", "hugepages-2Mi")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Health:
+    """What decides the conditions. Empty texts are good news."""
+
+    runtime_problem: str = ""
+    network_problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Facts:
+    """All that goes into the Node's status."""
+
+    hardware: machine.Machine
+    load: machine.Load
+    info: runtime.Info | None
+    images: Sequence[runtime.Image]
+    health: Health
+    now: str
+    """RFC 3339."""
+
+
+def labels(settings: config.KubeletConfig, facts: machine.Machine) -> dict[str, str]:
+    return {
+        "kubernetes.io/hostname": settings.node_name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": facts.architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": facts.architecture,
+        **settings.node_labels,
+    }
+
+
+def new_node(settings: config.KubeletConfig, facts: machine.Machine, status: Object, pod_cidr: str = "") -> Object:
+    """What is created where the API has no such node."""
+    spec: Object = {}
+    if settings.register_with_taints:
+        spec["taints"] = [dict(taint) for taint in settings.register_with_taints]
+    if settings.provider_id:
+        spec["providerID"] = settings.provider_id
+    if pod_cidr:
+        spec |= {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": settings.node_name,
+            "labels": labels(settings, facts),
+            "annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+        },
+        "spec": spec,
+        "status": status,
+    }
+
+
+def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
+    """``old`` is the status the API has (empty for a new node)."""
+    capacity = _capacity(settings, facts)
+    allocatable = _allocatable(settings, capacity)
+    return {
+        **{field: value for field, value in old.items() if field in ("volumesInUse", "volumesAttached", "phase")},
+        "capacity": {**_foreign(old.get("capacity")), **capacity},
+        "allocatable": {**_foreign(old.get("allocatable")), **allocatable},
+        "conditions": _conditions(settings, facts, old.get("conditions") or []),
+        "addresses": [
+            {"type": "InternalIP", "address": settings.node_ip},
+            {"type": "Hostname", "address": settings.node_name},
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
+        "nodeInfo": _node_info(facts),
+        "images": _images(facts.images),
+        "runtimeHandlers": [{"name": "", "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}],
+        "features": {"supplementalGroupsPolicy": False},
+    }
+
+
+def _foreign(found: Mapping[str, str] | None) -> dict[str, str]:
+    return {name: value for name, value in (found or {}).items() if name not in _OWN_CAPACITY}
+
+
+def _capacity(settings: config.KubeletConfig, facts: Facts) -> dict[str, str]:
+    return {
+        "cpu": str(facts.hardware.cpus),
+        "memory": f"{facts.hardware.memory // 1024}Ki",
+        "ephemeral-storage": f"{facts.load.disk_total // 1024}Ki",
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
+        "pods": str(settings.max_pods),
+    }
+
+
+def _allocatable(settings: config.KubeletConfig, capacity: Mapping[str, str]) -> dict[str, str]:
+    found = dict(capacity)
+    for name, reserved in settings.system_reserved.items():
+        if name in found:
+            left = quantity.parse(found[name]) - quantity.parse(reserved)
+            found[name] = left.canonical()
+    return found
+
+
+def _node_info(facts: Facts) -> Object:
+    info = facts.info
+    found: Object = {
+        "machineID": facts.hardware.machine_id,
+        "systemUUID": facts.hardware.system_uuid,
+        "bootID": facts.hardware.boot_id,
+        "kernelVersion": facts.hardware.kernel,
+        "osImage": facts.hardware.os_image,
+        "containerRuntimeVersion": f"{info.name}://{info.version}" if info else "docker://unknown",
+        "kubeletVersion": VERSION,
+        "kubeProxyVersion": "",
+        "operatingSystem": "linux",
+        "architecture": facts.hardware.architecture,
+    }
+    if facts.hardware.swap:
+        found["swap"] = {"capacity": facts.hardware.swap}
+    return found
+
+
+def _images(images: Sequence[runtime.Image]) -> list[Object]:
+    """The largest, as many as the API likes to carry about."""
+    named = [image for image in images if image.tags or image.digests]
+    largest = sorted(named, key=lambda image: image.size, reverse=True)[:_MOST_IMAGES]
+    return [{"names": [*image.digests, *image.tags][:5], "sizeBytes": image.size} for image in largest]
+
+
+def _conditions(settings: config.KubeletConfig, facts: Facts, old: Sequence[Object]) -> list[Object]:
+    load = facts.load
+    low_memory = load.memory_available < settings.memory_pressure_available
+    low_disk = load.disk_total > 0 and load.disk_free < load.disk_total * settings.disk_pressure_fraction
+    few_pids = load.processes_limit > 0 and (
+        load.processes_limit - load.processes < load.processes_limit * settings.pid_pressure_fraction
+    )
+    wanted = [
+        _pressure("MemoryPressure", low_memory, "InsufficientMemory", "SufficientMemory", "memory available"),
+        _pressure("DiskPressure", low_disk, "DiskPressure", "NoDiskPressure", "disk pressure", plural=False),
+        _pressure("PIDPressure", few_pids, "InsufficientPID", "SufficientPID", "PID available"),
+        _ready(facts.health),
+    ]
+    if not low_disk:
+        wanted[1] |= {"reason": "KubeletHasNoDiskPressure", "message": "kubelet has no disk pressure"}
+    before = {entry["type"]: entry for entry in old}
+    made = [_timed(entry, before.get(entry["type"]), facts.now) for entry in wanted]
+    names = {entry["type"] for entry in wanted}
+    return [entry for entry in old if entry["type"] not in names] + made
+
+
+def _pressure(kind: str, is_low: bool, bad: str, good: str, words: str, *, plural: bool = True) -> Object:
+    adjective = ("insufficient " if is_low else "sufficient ") if plural else ""
+    reason = f"KubeletHas{bad if is_low else good}"
+    return {"type": kind, "status": str(is_low), "reason": reason, "message": f"kubelet has {adjective}{words}"}
+
+
+def _ready(health: Health) -> Object:
+    problems = []
+    if health.runtime_problem:
+        problems.append(f"container runtime is down: {health.runtime_problem}")
+    if health.network_problem:
+        problems.append(
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+            f"message:{health.network_problem}"
+        )
+    if problems:
+        message = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
+        return {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message}
+    return {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
+
+
+def _timed(entry: Object, old: Object | None, now: str) -> Object:
+    same = old is not None and old.get("status") == entry["status"]
+    return {"lastHeartbeatTime": now, "lastTransitionTime": old["lastTransitionTime"] if same and old else now, **entry}
+
+
+def unchanged(old: Object, new: Object) -> bool:
+    """Whether nothing but heartbeat times differs."""
+    return _without_heartbeats(old) == _without_heartbeats(new)
+
+
+def _without_heartbeats(found: Object) -> Object:
+    conditions = [
+        {field: value for field, value in entry.items() if field != "lastHeartbeatTime"}
+        for entry in found.get("conditions") or ()
+    ]
+    return {**found, "conditions": conditions}
+
+
+def patch(old: Object, new: Object) -> Object:
+    """The strategic merge patch of ``status``: named fields only, lists that merge by key as wholes."""
+    made: Object = {}
+    for field, value in new.items():
+        if old.get(field) == value:
+            continue
+        if field == "addresses":
+            made[field] = [*value, {"$patch": "replace"}]
+        else:
+            made[field] = value
+    return made
+
+
+def missing_labels(node: Object, settings: config.KubeletConfig, facts: machine.Machine) -> dict[str, str]:
+    """Own labels that the API's node lacks or has otherwise."""
+    wanted = labels(settings, facts)
+    return {name: value for name, value in wanted.items() if objects.labels(node).get(name) != value}

@@ -1,0 +1,72 @@
+"""What the kubelet's parts share: one object made at start and handed to each."""
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable
+
+from kubeshim import clock
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import (
+    back_off,
+    config,
+    field_paths,
+    files,
+    handlers,
+    images,
+    labels,
+    network,
+    object_cache,
+    probes,
+    seams,
+    status_manager,
+    threads,
+    tokens,
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Parts:
+    """Set up by ``kubelet.Kubelet``; ``addresses`` and ``node`` come once the node is registered."""
+
+    config: config.KubeletConfig
+    api: seams.Api
+    engine: runtime.Runtime
+    network: seams.Network
+    recorder: seams.Recorder
+    clock: clock.Clock
+    pool: threads.Pool
+    timers: threads.Timers
+    images: images.Images
+    cache: object_cache.ObjectCache
+    tokens: tokens.Tokens
+    probes: probes.Probes
+    hooks: handlers.Hooks
+    statuses: status_manager.StatusManager
+    crashes: back_off.BackOff
+    services: Callable[[str], list[Object]]
+    """Services a pod of that namespace may get variables of."""
+    node: Callable[[], Object | None]
+    """The Node object as the API has it."""
+    starts: threading.Semaphore
+    """Held while the engine starts a sandbox or container."""
+    memory_capacity: int
+    resolver: files.Resolver
+    addresses: network.AddressPool | None = None
+
+    def now(self) -> float:
+        return self.clock.now().timestamp()
+
+    def pod_directory(self, uid: str) -> str:
+        return os.path.join(self.config.data_dir, "pods", uid)
+
+    def own_labels(self) -> dict[str, str]:
+        """What all containers of this node carry."""
+        return {labels.CLUSTER: self.config.cluster_name, labels.NODE: self.config.node_name}
+
+    def facts(self, pod_ips: list[str]) -> field_paths.NodeFacts:
+        node = self.node() or {}
+        allocatable = objects.dig(node, "status", "allocatable", default={})
+        return field_paths.NodeFacts(self.config.node_name, [self.config.node_ip], pod_ips, allocatable)

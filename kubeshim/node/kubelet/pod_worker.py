@@ -1,0 +1,188 @@
+"""One worker a pod: its syncs follow each other, never overlap, and see only the newest state.
+
+Whatever concerns a pod (an API change, a container's death, a probe's result, an appointment) wakes its worker; being
+woken while at work means one more round, however often it happened. Workers share a pool of threads, so a pod at
+rest costs none. A round may block as long as it must (pulls, hooks, graces); it is told to hurry by ``cancelled``.
+
+    SYNC ──(deleted, done, failed, refused)──> TERMINATING ──(all stopped)──> TERMINATED ──(gone from the API)──> gone
+
+A pod never goes back: a namesake made later has another UID and a worker of its own.
+"""
+
+import dataclasses
+import enum
+import functools
+import logging
+import threading
+from collections.abc import Callable
+
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import observation, pod_spec, threads
+
+_log = logging.getLogger(__name__)
+
+_RETRY_FIRST, _RETRY_LAST = 1.0, 30.0
+
+
+class Phase(enum.Enum):
+    SYNC = "sync"
+    TERMINATING = "terminating"
+    TERMINATED = "terminated"
+    GONE = "gone"
+
+
+@dataclasses.dataclass(slots=True)
+class Work:
+    """A pod and what its worker remembers of it between rounds. Fields below ``pod`` are the worker's alone."""
+
+    pod: Object
+    """The newest state; replaced, never changed."""
+    removed: bool = False
+    """Whether it is gone from the API."""
+    cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
+    """Set when the pod is to end: pulls and waits should give up."""
+    phase: Phase = Phase.SYNC
+    admitted: bool = False
+    failure: tuple[str, str] | None = None
+    """Reason and message where the node itself ended the pod."""
+    waiting: dict[str, observation.Waiting] = dataclasses.field(default_factory=dict)
+    messages: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Termination messages read so far, by container id."""
+    volume_failures: int = 0
+    sandbox_failures: int = 0
+    resized: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Resources in force where they were changed in place, by container id, as ``resize`` writes them."""
+    resize_problem: str = ""
+    adopted: bool = False
+    """Whether its running containers were made by an earlier kubelet process and have been taken over."""
+
+    @property
+    def uid(self) -> str:
+        return objects.uid(self.pod)
+
+    @property
+    def ends(self) -> bool:
+        return self.removed or objects.is_deleting(self.pod) or pod_spec.is_terminal(self.pod)
+
+
+@dataclasses.dataclass(slots=True)
+class _Worker:
+    work: Work
+    busy: bool = False
+    again: bool = False
+    failures: int = 0
+    timer: threads.Timer | None = None
+
+
+Step = Callable[[Work], float | None]
+"""One round: seconds after which to come again, None where only a change calls for it. Sets ``work.phase``."""
+
+
+class Workers:
+    """Of one node. Safe from any thread."""
+
+    def __init__(self, pool: threads.Pool, timers: threads.Timers, step: Step) -> None:
+        self._pool = pool
+        self._timers = timers
+        self._step = step
+        self._lock = threading.Lock()
+        self._workers: dict[str, _Worker] = {}
+        self._closed = False
+
+    def update(self, pod: Object) -> None:
+        """The API has this state of the pod."""
+        uid = objects.uid(pod)
+        with self._lock:
+            worker = self._workers.get(uid)
+            if worker is None:
+                worker = self._workers[uid] = _Worker(Work(pod))
+            worker.work.pod = pod
+            if worker.work.ends:
+                worker.work.cancelled.set()
+        self.poke(uid)
+
+    def remove(self, pod: Object) -> None:
+        """The API does not have the pod any more."""
+        uid = objects.uid(pod)
+        with self._lock:
+            worker = self._workers.get(uid)
+            if worker is None:
+                return
+            worker.work.pod = pod
+            worker.work.removed = True
+            worker.work.cancelled.set()
+        self.poke(uid)
+
+    def adopt_orphan(self, pod: Object) -> None:
+        """Containers of a pod that the API does not know: ``pod`` is made up from their labels."""
+        with self._lock:
+            if objects.uid(pod) in self._workers:
+                return
+            work = Work(pod, removed=True, admitted=True)
+            work.cancelled.set()
+            self._workers[objects.uid(pod)] = _Worker(work)
+        self.poke(objects.uid(pod))
+
+    def poke(self, uid: str) -> None:
+        """Something about the pod may have changed."""
+        with self._lock:
+            worker = self._workers.get(uid)
+            if worker is None or self._closed:
+                return
+            if worker.busy:
+                worker.again = True
+                return
+            worker.busy = True
+            if worker.timer is not None:
+                worker.timer.cancel()
+                worker.timer = None
+        self._pool.submit(lambda: self._run(worker))
+
+    def poke_all(self) -> None:
+        with self._lock:
+            uids = list(self._workers)
+        for uid in uids:
+            self.poke(uid)
+
+    def work(self, uid: str) -> Work | None:
+        with self._lock:
+            worker = self._workers.get(uid)
+            return worker.work if worker else None
+
+    def all(self) -> list[Work]:
+        with self._lock:
+            return [worker.work for worker in self._workers.values()]
+
+    def close(self) -> None:
+        """No further rounds; those under way go on."""
+        with self._lock:
+            self._closed = True
+
+    def _run(self, worker: _Worker) -> None:
+        while True:
+            phase = worker.work.phase
+            delay = self._round(worker)
+            with self._lock:
+                if worker.work.phase is Phase.GONE:
+                    self._workers.pop(worker.work.uid, None)
+                    return
+                if (worker.again or worker.work.phase is not phase) and not self._closed:
+                    worker.again = False
+                    continue
+                worker.busy = False
+                if delay is not None and not self._closed:
+                    worker.timer = self._timers.after(delay, functools.partial(self.poke, worker.work.uid))
+                return
+
+    def _round(self, worker: _Worker) -> float | None:
+        try:
+            delay = self._step(worker.work)
+            worker.failures = 0
+            return delay
+        except Exception as error:
+            worker.failures += 1
+            wait = min(_RETRY_FIRST * 2.0 ** (worker.failures - 1), _RETRY_LAST)
+            _log.warning("pod %s: %s: %s", objects.key(worker.work.pod), type(error).__name__, error)
+            _log.debug("pod %s", objects.key(worker.work.pod), exc_info=True)
+            return float(wait)

@@ -1,0 +1,61 @@
+"""Changing a running container's resources in place, as ``pods/resize`` asks for it.
+
+What a container was made with is in its label; what it was changed to, in the worker's memory. After a restart of the
+kubelet the change is simply made once more. Whatever is asked for is done in the same round, so a condition only
+remains where the engine refused.
+"""
+
+from collections.abc import MutableMapping
+
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import actions, labels, observation, parts, pod_spec, quality
+
+
+def as_text(resources: runtime.Resources) -> str:
+    """What of the resources can be changed in place; the label's value."""
+    return f"{resources.cpu_shares}/{resources.cpu_quota}/{resources.memory}"
+
+
+def restart_needed(container: Object, before: str, after: str) -> bool:
+    """Whether a changed resource's ``resizePolicy`` wants a new container."""
+    policies = {entry["resourceName"]: entry["restartPolicy"] for entry in container.get("resizePolicy") or ()}
+    old, new = before.split("/"), after.split("/")
+    changed = set()
+    if old[:2] != new[:2]:
+        changed.add("cpu")
+    if old[2:] != new[2:]:
+        changed.add("memory")
+    return any(policies.get(name) == "RestartContainer" for name in changed)
+
+
+def apply(
+    shared: parts.Parts, pod: Object, found: observation.Observation, applied: MutableMapping[str, str]
+) -> tuple[list[actions.Kill], str]:
+    """Updates the engine. Returns containers to restart for it, and what the engine refused, in words."""
+    kills: list[actions.Kill] = []
+    problem = ""
+    for container in pod_spec.every(pod):
+        latest = found.latest(container["name"])
+        if latest is None or latest.state is not runtime.State.RUNNING:
+            continue
+        wanted = quality.container_resources(pod, container, shared.memory_capacity, shared.config.pod_pids_limit)
+        after = as_text(wanted)
+        before = applied.get(latest.id, latest.labels.get(labels.RESOURCES, after))
+        if before == after:
+            continue
+        if restart_needed(container, before, after):
+            kills.append(actions.Kill(latest, f"Container {container['name']} resize requires restart"))
+            continue
+        try:
+            shared.engine.update_resources(latest.id, wanted)
+            applied[latest.id] = after
+        except runtime.RuntimeFailure as failure:
+            problem = str(failure)
+    return kills, problem
+
+
+def conditions(problem: str) -> list[Object]:
+    if not problem:
+        return []
+    return [{"type": "PodResizeInProgress", "status": "True", "reason": "Error", "message": problem}]

@@ -1,0 +1,153 @@
+"""A pod's sandbox: made, connected, its two files written; found again after a restart; taken away."""
+
+import logging
+import os
+
+from kubeshim.machinery import objects, quantity
+from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import files, labels, network, observation, parts, pod_spec, quality, seams, security
+
+_log = logging.getLogger(__name__)
+
+
+class SandboxProblem(Exception):
+    """No sandbox; the text of the FailedCreatePodSandBox event."""
+
+
+def addresses(shared: parts.Parts, pod: Object, found: observation.Observation) -> list[str]:
+    """The pod's addresses, as far as it has a running sandbox."""
+    if not found.sandbox_ready or found.sandbox is None:
+        return []
+    if pod_spec.host_network(pod):
+        return [shared.config.node_ip]
+    if shared.addresses is None:
+        return []
+    return [shared.addresses.take(objects.uid(pod))]
+
+
+def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
+    """Makes and connects a sandbox. Raises ``SandboxProblem``, ``runtime.Unavailable``."""
+    try:
+        host = pod_spec.host_network(pod)
+        address = shared.config.node_ip if host else _take(shared, pod)
+        write_files(shared, pod, address)
+        with shared.starts:
+            sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
+    except runtime.Unavailable:
+        raise
+    except (runtime.RuntimeFailure, OSError, network.network_addresses.Exhausted) as problem:
+        raise SandboxProblem(f"Failed to create pod sandbox: {problem}") from problem
+    if not host:
+        try:
+            connect(shared, pod, sandbox, address)
+        except OSError as problem:
+            shared.engine.remove_sandbox(sandbox.id)
+            raise SandboxProblem(
+                f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox.id}": {problem}'
+            ) from problem
+    return sandbox
+
+
+def _take(shared: parts.Parts, pod: Object) -> str:
+    if shared.addresses is None:
+        raise SandboxProblem("Failed to create pod sandbox: network is not ready: the node has no podCIDR yet")
+    address: str = shared.addresses.take(objects.uid(pod))
+    return address
+
+
+def connect(shared: parts.Parts, pod: Object, sandbox: runtime.Sandbox, address: str) -> None:
+    """Idempotent: gives the sandbox its link, address and published ports."""
+    shared.network.attach(sandbox.pid, address, objects.uid(pod), host_ports(pod, address))
+
+
+def host_ports(pod: Object, address: str) -> list[seams.HostPort]:
+    found: list[seams.HostPort] = []
+    for container in pod_spec.every(pod):
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                protocol = (port.get("protocol") or "TCP").lower()
+                host = "" if port.get("hostIP") in (None, "", "0.0.0.0") else port["hostIP"]
+                number, inner = int(port["hostPort"]), int(port["containerPort"])
+                found.append(seams.HostPort(objects.uid(pod), protocol, host, number, address, inner))
+    return found
+
+
+def _spec(shared: parts.Parts, pod: Object, attempt: int) -> runtime.SandboxSpec:
+    spec = pod_spec.spec(pod)
+    name = pod_spec.hostname(pod)
+    if spec.get("setHostnameAsFQDN"):
+        domain = pod_spec.domain(pod, shared.config.cluster_domain)
+        name = f"{name}.{domain}" if domain else name
+        if len(name) > 64:
+            raise SandboxProblem(
+                f"Failed to create pod sandbox: failed to construct FQDN from pod hostname and cluster domain, FQDN "
+                f"{name} is too long (64 characters is the max, {len(name)} characters requested)"
+            )
+    return runtime.SandboxSpec(
+        name=labels.sandbox_name(pod, attempt),
+        hostname=name,
+        labels={**shared.own_labels(), **labels.of_pod(pod), labels.RESTARTS: str(attempt)},
+        network="node" if pod_spec.host_network(pod) else "own",
+        sysctls=security.sysctls(pod),
+        cgroup_parent=quality.cgroup_parent(f"{shared.config.cgroup_root}/{shared.config.node_name}", pod),
+        shm_size=_shared_memory(pod),
+        host_ipc=bool(spec.get("hostIPC")),
+        host_pid=bool(spec.get("hostPID")),
+        runtime_handler="",
+    )
+
+
+def _shared_memory(pod: Object) -> int:
+    """Memory volumes mounted at ``/dev/shm`` size it; else the engine's default."""
+    for entry in pod_spec.spec(pod).get("volumes") or ():
+        source = entry.get("emptyDir") or {}
+        if source.get("medium") == "Memory" and source.get("sizeLimit") and _at_shm(pod, entry["name"]):
+            return quantity.parse(str(source["sizeLimit"])).value()
+    return 0
+
+
+def _at_shm(pod: Object, volume: str) -> bool:
+    return any(
+        mount["name"] == volume and mount["mountPath"].rstrip("/") == "/dev/shm"
+        for container in pod_spec.every(pod)
+        for mount in container.get("volumeMounts") or ()
+    )
+
+
+def write_files(shared: parts.Parts, pod: Object, address: str) -> None:
+    """``etc-hosts`` and ``resolv.conf`` in the pod's directory; containers have them mounted."""
+    directory = shared.pod_directory(objects.uid(pod))
+    if pod_spec.host_network(pod):
+        with open("/etc/hosts", encoding="utf-8", errors="replace") as file:
+            text = files.node_hosts(pod, file.read())
+    else:
+        text = files.hosts(pod, [address], shared.config.cluster_domain)
+    files.write(os.path.join(directory, "etc-hosts"), text)
+    found = files.resolver(pod, shared.resolver, shared.config.cluster_dns, shared.config.cluster_domain)
+    files.write(os.path.join(directory, "resolv.conf"), found.text())
+
+
+def remove_old(shared: parts.Parts, found: observation.Observation) -> None:
+    """Sandboxes that a newer one has replaced."""
+    for sandbox in found.old_sandboxes:
+        shared.engine.remove_sandbox(sandbox.id)
+
+
+def remove_all(shared: parts.Parts, pod_uid: str, found: observation.Observation) -> None:
+    shared.network.detach(pod_uid)
+    for sandbox in [found.sandbox, *found.old_sandboxes]:
+        if sandbox is not None:
+            shared.engine.remove_sandbox(sandbox.id)
+    if shared.addresses is not None:
+        shared.addresses.release(pod_uid)
+
+
+def adopt(shared: parts.Parts, sandbox: runtime.Sandbox) -> None:
+    """Records the address a sandbox of an earlier process has, before any new one is given out."""
+    if sandbox.state is not runtime.State.RUNNING or sandbox.network != "own" or shared.addresses is None:
+        return
+    address = shared.network.pod_address(sandbox.pid)
+    uid = sandbox.labels.get(labels.POD_UID, "")
+    if address and not shared.addresses.adopt(uid, address):
+        _log.warning("sandbox %s has the address %s, which is not free on this node", sandbox.name, address)

@@ -1,0 +1,233 @@
+"""A whole kubelet on the fake runtime."""
+
+import os
+import pathlib
+import threading
+
+import kubelet_kit as kit_module
+import pytest
+
+from kubeshim.node.container_runtime import fake, runtime
+from kubeshim.node.kubelet import labels
+
+
+@pytest.fixture
+def kit(tmp_path):
+    made = kit_module.make(
+        tmp_path,
+        fake.Rule(lambda spec: "exits" in (spec.args or ()), 0.02, 1, [b"bye\n"]),
+        fake.Rule(lambda spec: "succeeds" in (spec.args or ()), 0.02, 0),
+        fake.Rule(lambda spec: "broken" in (spec.args or ()), start_error="exec: broken: not found"),
+        fake.Rule(lambda spec: True, exec_result=lambda command: (1 if "false" in command else 0, b"said\n")),
+    )
+    yield made
+    made.stop()
+    made.api.stop()
+    made.engine.close()
+
+
+def pod(kit, name, *containers, **spec):
+    return kit.create(kit_module.pod(name, kit.settings.node_name, *containers, **spec))
+
+
+def status_of(found, container="web"):
+    fields = ("containerStatuses", "initContainerStatuses")
+    return next(entry for field in fields for entry in found["status"].get(field, ()) if entry["name"] == container)
+
+
+def test_the_node_registers_with_what_it_has_and_keeps_a_lease(kit):
+    kit.start()
+    node = kit.api.find(("v1", "nodes"), "", kit.settings.node_name)
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == kit.settings.node_name
+    assert node["status"]["capacity"]["pods"] == "110" and node["status"]["capacity"]["memory"].endswith("Ki")
+    assert {"type": "InternalIP", "address": "172.30.0.2"} in node["status"]["addresses"]
+    assert {entry["type"] for entry in node["status"]["conditions"]} == {
+        "MemoryPressure", "DiskPressure", "PIDPressure", "Ready",
+    }  # fmt: skip
+    assert kit.network.pod_cidr == "10.244.3.0/24"
+    with kit.api.lock:
+        leases = kit.api.collections["coordination.k8s.io/v1", "leases"]
+        assert kit.api.lock.wait_for(lambda: leases, 5)
+    [lease] = leases.values()
+    assert lease["spec"]["holderIdentity"] == kit.settings.node_name
+
+
+def test_a_pod_runs_becomes_ready_and_is_deleted_with_everything_it_had(kit):
+    kit.start()
+    pod(kit, "a", {"ports": [{"containerPort": 80}]})
+    found = kit.wait("a", kit_module.ready)
+    status = found["status"]
+    assert status["phase"] == "Running" and status["podIP"] == "10.244.3.2" and status["hostIP"] == "172.30.0.2"
+    assert status["qosClass"] == "BestEffort" and status["startTime"]
+    entry = status_of(found)
+    assert entry["ready"] and entry["started"] and entry["containerID"].startswith("docker://")
+    assert entry["imageID"].startswith("docker-pullable://") and "startedAt" in entry["state"]["running"]
+    assert kit.events.reasons("a") == ["Pulled", "Created", "Started"]
+    assert ("a", "Started", "Container started", "spec.containers{web}") in kit.events.told
+    uid = found["metadata"]["uid"]
+    assert os.path.exists(os.path.join(kit.settings.data_dir, "pods", uid, "etc-hosts"))
+    kit.delete("a")
+    kit.wait("a", lambda gone: gone is None)
+    with kit.api.lock:
+        kit.api.lock.wait_for(lambda: False, 0.2)
+    assert kit.engine.containers({}) == [] and kit.engine.sandboxes({}) == []
+    assert not os.path.exists(os.path.join(kit.settings.data_dir, "pods", uid))
+    assert ("a", "Killing", "Stopping container web", "spec.containers{web}") in kit.events.told
+
+
+def test_a_container_that_ends_is_restarted_with_back_off_and_keeps_its_last_state(kit):
+    kit.start()
+    pod(kit, "a", {"args": ["exits"]})
+    found = kit.wait("a", lambda pod: status_of(pod)["restartCount"] >= 2)
+    assert status_of(found)["lastState"]["terminated"]["exitCode"] == 1
+    found = kit.wait("a", lambda pod: status_of(pod)["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff")
+    message = status_of(found)["state"]["waiting"]["message"]
+    assert message.startswith("back-off ") and "restarting failed container=web pod=a_default(" in message
+    assert kit.wait_event("a", "BackOff").startswith("Back-off restarting failed container web in pod a_default(")
+    assert len(kit.engine.containers({labels.POD_NAME: "a"})) <= 3
+    assert found["status"]["phase"] == "Running"
+
+
+def test_a_job_pod_succeeds_and_frees_its_address(kit):
+    kit.start()
+    pod(kit, "a", {"args": ["succeeds"]}, restartPolicy="Never")
+    found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Succeeded")
+    assert status_of(found)["state"]["terminated"]["reason"] == "Completed"
+    assert {entry["type"]: entry.get("reason") for entry in found["status"]["conditions"]}["Ready"] == "PodCompleted"
+    assert found["status"]["podIP"] == "10.244.3.2"
+    [left] = kit.engine.containers({labels.POD_NAME: "a"})
+    assert left.state is runtime.State.EXITED
+
+
+def test_init_containers_run_in_order_before_the_others(kit):
+    kit.start()
+    init = [{"name": name, "image": kit_module.IMAGE, "args": ["succeeds"]} for name in ("one", "two")]
+    pod(kit, "a", initContainers=init)
+    found = kit.wait("a", kit_module.ready)
+    assert [entry["state"]["terminated"]["reason"] for entry in found["status"]["initContainerStatuses"]] == [
+        "Completed", "Completed",
+    ]  # fmt: skip
+    order = [path for _, reason, _, path in kit.events.told if reason == "Started"]
+    assert order == ["spec.initContainers{one}", "spec.initContainers{two}", "spec.containers{web}"]
+
+
+def test_a_failing_init_container_of_a_pod_that_never_restarts_fails_it(kit):
+    kit.start()
+    init = [{"name": "one", "image": kit_module.IMAGE, "args": ["exits"]}]
+    pod(kit, "a", initContainers=init, restartPolicy="Never")
+    found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
+    assert status_of(found, "one")["state"]["terminated"]["exitCode"] == 1
+
+
+def test_what_cannot_start_says_why(kit):
+    kit.start()
+    pod(kit, "missing", {"image": "example/none:1"})
+    pod(kit, "broken", {"args": ["broken"]})
+    pod(kit, "config", {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "k"}}}]})
+    kit.wait("missing", lambda pod: status_of(pod)["state"]["waiting"]["reason"] == "ErrImagePull")
+    kit.wait("missing", lambda pod: status_of(pod)["state"]["waiting"]["reason"] == "ImagePullBackOff")
+    assert kit.wait_event("missing", "Failed").startswith('Failed to pull image "example/none:1": ')
+    found = kit.wait("broken", lambda pod: status_of(pod)["lastState"]["terminated"]["reason"] == "StartError")
+    assert found["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 128
+    found = kit.wait("config", lambda pod: "waiting" in status_of(pod)["state"] and
+                     status_of(pod)["state"]["waiting"]["reason"] == "CreateContainerConfigError")  # fmt: skip
+    assert status_of(found)["state"]["waiting"]["message"] == 'configmap "cm" not found'
+    kit.put("ConfigMap", "cm", data={"k": "v"})
+    kit.wait("config", kit_module.ready)
+    assert ("A", "v") in kit.engine.specs[kit.container("config").id].env
+
+
+def test_a_mounted_config_map_follows_changes(kit):
+    kit.start()
+    kit.put("ConfigMap", "cm", data={"k": "one"})
+    mounted = {"volumeMounts": [{"name": "v", "mountPath": "/config"}]}
+    found = pod(kit, "a", mounted, volumes=[{"name": "v", "configMap": {"name": "cm"}}])
+    kit.wait("a", kit_module.ready)
+    path = os.path.join(
+        kit.settings.data_dir, "pods", found["metadata"]["uid"], "volumes", "kubernetes.io~configmap", "v", "k"
+    )
+    [mount] = [each for each in kit.engine.specs[kit.container("a").id].mounts if each.container_path == "/config"]
+    assert mount.host_path == os.path.dirname(path) and pathlib.Path(path).read_text() == "one"
+    kit.put("ConfigMap", "cm", data={"k": "two"})
+    wait_for(lambda: pathlib.Path(path).read_text() == "two")
+
+
+def wait_for(condition, timeout=5):
+
+    step = threading.Event()
+    for _ in range(int(timeout / 0.02)):
+        if condition():
+            return
+        step.wait(0.02)
+    raise AssertionError("it never came true")
+
+
+def test_liveness_restarts_and_readiness_unreadies(kit):
+    kit.start()
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 1}
+    pod(kit, "live", {"livenessProbe": probe})
+    pod(kit, "unready", {"readinessProbe": probe})
+    found = kit.wait("live", lambda pod: status_of(pod)["restartCount"] == 1)
+    assert status_of(found)["lastState"]["terminated"]["exitCode"] == 143
+    assert kit.wait_event("live", "Killing") == "Container web failed liveness probe, will be restarted"
+    assert kit.wait_event("live", "Unhealthy") == "Liveness probe failed: said\n"
+    found = kit.wait("unready", lambda pod: "running" in status_of(pod)["state"])
+    assert not kit_module.ready(found) and status_of(found)["started"]
+
+
+def test_a_new_kubelet_takes_over_without_restarting_anything(kit):
+    first = kit.start()
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+    pod(kit, "a", {"readinessProbe": probe})
+    found = kit.wait("a", kit_module.ready)
+    before = kit.container("a")
+    kit.stop()
+    del first
+    versions = found["metadata"]["resourceVersion"]
+    kit.start()
+    pod(kit, "b")
+    other = kit.wait("b", kit_module.ready)
+    assert other["status"]["podIP"] == "10.244.3.3"
+    assert kit.container("a").id == before.id and kit.pod("a")["metadata"]["resourceVersion"] == versions
+    kit.engine.finish(before.id, 1)
+    kit.wait("a", lambda pod: status_of(pod)["restartCount"] == 1)
+
+
+def test_pods_deleted_while_no_kubelet_ran_are_cleaned_up(kit):
+    kit.start()
+    pod(kit, "a")
+    found = kit.wait("a", kit_module.ready)
+    kit.stop()
+    kit.api.put(("v1", "pods"), "DELETED", found)
+    kit.start()
+    wait_for(lambda: not kit.engine.containers({}) and not kit.engine.sandboxes({}))
+
+
+def test_a_pod_the_node_cannot_take_is_refused(kit):
+    kit.start()
+    pod(kit, "big", {"resources": {"requests": {"cpu": "1000"}}})
+    pod(kit, "elsewhere", nodeSelector={"disk": "ssd"})
+    found = kit.wait("big", lambda pod: pod["status"]["phase"] == "Failed")
+    assert found["status"]["reason"] == "OutOfcpu"
+    assert found["status"]["message"].startswith("Pod was rejected: Node didn't have enough resource: cpu, requested")
+    found = kit.wait("elsewhere", lambda pod: pod["status"]["phase"] == "Failed")
+    assert found["status"]["reason"] == "NodeAffinity"
+
+
+def test_the_deadline_ends_a_pod(kit):
+    kit.start()
+    pod(kit, "a", activeDeadlineSeconds=1)
+    found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
+    assert found["status"]["reason"] == "DeadlineExceeded"
+
+
+def test_a_dead_sandbox_is_replaced_and_its_containers_restarted(kit):
+    kit.start()
+    pod(kit, "a")
+    kit.wait("a", kit_module.ready)
+    [sandbox] = kit.engine.sandboxes({labels.POD_NAME: "a"})
+    kit.engine.stop_sandbox(sandbox.id)
+    kit.wait("a", lambda pod: kit_module.ready(pod) and status_of(pod)["restartCount"] == 1)
+    [fresh] = [each for each in kit.engine.sandboxes({labels.POD_NAME: "a"}) if each.pid]
+    assert fresh.id != sandbox.id
+    assert "SandboxChanged" in kit.events.reasons("a")
