@@ -6,7 +6,7 @@ These walks follow structured-merge-diff. They never change their arguments, but
 from collections.abc import Callable
 from typing import Any
 
-from kubeshim.machinery import field_types, fieldsets
+from kubeshim.machinery import field_types, fieldsets, go_text
 from kubeshim.machinery.schemas import Schema
 
 Fields = fieldsets.Fields
@@ -42,7 +42,7 @@ def _below(value: Any, schema: Schema, path: str, problems: list[str]) -> Fields
         return _members(value, schema, path, problems) if isinstance(value, dict) else None
     if schema.kind in ("object", "map"):
         if not isinstance(value, dict) and value is not None:
-            problems.append(f"{path}: expected map, got &{{{_go(value)}}}")
+            problems.append(f"{path}: expected map, got &{{{go_text.value(value)}}}")
             return None
         if value is None:
             return {}
@@ -50,13 +50,13 @@ def _below(value: Any, schema: Schema, path: str, problems: list[str]) -> Fields
         return members if schema.map_type == "granular" else None
     if schema.kind == "array":
         if not isinstance(value, list) and value is not None:
-            problems.append(f"{path}: expected list, got &{{{_go(value)}}}")
+            problems.append(f"{path}: expected list, got &{{{go_text.value(value)}}}")
             return None
         elements = _elements(value or [], schema, path, problems)
         return elements if field_types.is_granular_list(schema) else None
     expected = _mismatch(value, schema)
     if expected:
-        problems.append(f"{path}: expected {expected}, got &{{{_go(value)}}}")
+        problems.append(f"{path}: expected {expected}, got &{{{go_text.value(value)}}}")
     return None
 
 
@@ -107,17 +107,6 @@ def _mismatch(value: Any, schema: Schema) -> str:
     if schema.kind in ("integer", "number") and (isinstance(value, bool) or not isinstance(value, (int, float))):
         return "numeric (int or float)"
     return "boolean" if schema.kind == "boolean" and not isinstance(value, bool) else ""
-
-
-def _go(value: Any) -> str:
-    """A value as Go prints it in such a message."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(_go, value)) + "]"
-    return "<nil>" if value is None else str(value)
 
 
 # --- merging -----------------------------------------------------------------------------------------------------

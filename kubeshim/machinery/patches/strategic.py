@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from kubeshim.machinery import errors
+from kubeshim.machinery import errors, go_text
 from kubeshim.machinery.patches import equality, merge, ordering
 from kubeshim.machinery.schemas import Schema
 
@@ -120,7 +120,8 @@ def _check_order(change: list[Any], order: list[Any], merge_key: str) -> None:
     named = [item for item in change if not (isinstance(item, dict) and DIRECTIVE in item)]
     positions = [ordering.position(order, item, merge_key) for item in named]
     if -1 in positions or positions != sorted(positions):
-        raise _refused(f"The order in patch list:\n{change}\n doesn't match {ORDER_PREFIX[:-1]} list:\n{order}\n")
+        given, wanted = go_text.value(change), go_text.value(order)
+        raise _refused(f"The order in patch list:\n{given}\n doesn't match {ORDER_PREFIX[:-1]} list:\n{wanted}\n")
 
 
 def _merge_list_field(current: list[Any], change: list[Any], field: Schema | None, from_list: bool) -> list[Any]:
@@ -185,7 +186,7 @@ def _apply_element_directives(
         elif directive == "merge":
             raise _refused("merging lists cannot yet be specified in the patch")
         else:
-            raise _refused(f"unknown patch type: {directive} in map: {item}")
+            raise _refused(f"unknown patch type: {directive} in map: {go_text.value(item)}")
     return ([_without_directives(item) for item in plain], []) if replace else (current, plain)
 
 
@@ -220,7 +221,7 @@ def _strategy(field: Schema) -> str:
 
 
 def _no_merge_key(item: _Map, merge_key: str) -> errors.APIStatusError:
-    return _refused(f"map: {item} does not contain declared merge key: {merge_key}")
+    return _refused(f"map: {go_text.value(item)} does not contain declared merge key: {merge_key}")
 
 
 def _refused(why: str) -> errors.APIStatusError:

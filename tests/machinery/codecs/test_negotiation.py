@@ -47,7 +47,8 @@ def test_streams_and_conversions_depend_on_the_endpoint():
         ("application/yaml", negotiation.WATCH,
          "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"),
         (TABLE, negotiation.STATUS_ONLY, "application/json, application/yaml, application/vnd.kubernetes.protobuf"),
-        ("application/json;as=Other;v=v1;g=meta.k8s.io", negotiation.CUSTOM_OBJECTS, "application/json, application/yaml"),
+        ("application/json;as=Other;v=v1;g=meta.k8s.io", negotiation.CUSTOM_OBJECTS,
+         "application/json, application/yaml"),
     ],
 )  # fmt: skip
 def test_not_acceptable(accept, offers, text):

@@ -113,10 +113,12 @@ def scalar(kind, depth):
     return 2_000_000_000 if kind in descriptors.SCALARS else sample(kind, depth - 1 if depth else 0)
 
 
-@pytest.mark.parametrize("name", sorted(descriptors.messages()))
-def test_every_message_there_and_back(name):
-    value = sample(name, 3)
-    assert protobuf_reader.read(name, protobuf_writer.write(name, value)) == value
+@pytest.mark.parametrize("package", sorted({name.rpartition(".")[0] for name in descriptors.messages()}))
+def test_every_message_there_and_back(package):
+    for name in descriptors.messages():
+        if name.rpartition(".")[0] == package:
+            value = sample(name, 3)
+            assert protobuf_reader.read(name, protobuf_writer.write(name, value)) == value, name
 
 
 def test_zero_values_come_out_as_go_writes_them():
