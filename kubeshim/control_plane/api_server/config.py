@@ -38,6 +38,8 @@ class Config:
     anonymous: bool = True
     """Whether requests without credentials are ``system:anonymous`` (RBAC decides) or refused."""
     enable_bootstrap_tokens: bool = True
+    enabled_admission_plugins: tuple[str, ...] = ()
+    """Beyond those that are on by default."""
     disabled_admission_plugins: tuple[str, ...] = ()
     default_not_ready_toleration: int = 300
     default_unreachable_toleration: int = 300
