@@ -231,7 +231,7 @@ def test_list_elements_are_merged_by_key_and_removed_with_their_last_owner():
 
 def test_the_first_apply_records_who_was_there_before():
     live = config_map({"a": "1"}, uid="u", resourceVersion="1")
-    with pytest.raises(errors.Conflict, match='conflict with "before-first-apply" using v1: .data.a'):
+    with pytest.raises(errors.Conflict, match=r'conflict with "before-first-apply" using v1: \.data\.a'):
         applied(live, config_map({"a": "2"}), what=CONFIG_MAP, version="v1")
     obj = applied(live, config_map({"b": "2"}), what=CONFIG_MAP, version="v1")
     assert owned(obj, "before-first-apply") == {"f:data": {".": {}, "f:a": {}}}
@@ -272,8 +272,8 @@ def test_applying_the_same_again_keeps_the_time():
          "failed to create typed patch object (/; apps/v1, Kind=Deployment): .spec.template.spec.containers: "
          'duplicate entries for key [name="a"]'),
         ({"spec": {"template": {"spec": {"containers": [{"image": "a"}]}}}}, 500,
-         "failed to create typed patch object (/; apps/v1, Kind=Deployment): .spec.template.spec.containers: element 0: "
-         'associative list with keys has an element that omits key field "name" (and doesn\'t have default value)'),
+         "failed to create typed patch object (/; apps/v1, Kind=Deployment): .spec.template.spec.containers: "
+         'element 0: associative list with keys has an element that omits key field "name" (and doesn\'t have default value)'),
     ],
 )  # fmt: skip
 def test_refusals(change, code, message):
