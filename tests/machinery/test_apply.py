@@ -273,7 +273,8 @@ def test_applying_the_same_again_keeps_the_time():
          'duplicate entries for key [name="a"]'),
         ({"spec": {"template": {"spec": {"containers": [{"image": "a"}]}}}}, 500,
          "failed to create typed patch object (/; apps/v1, Kind=Deployment): .spec.template.spec.containers: "
-         'element 0: associative list with keys has an element that omits key field "name" (and doesn\'t have default value)'),
+         'element 0: associative list with keys has an element that omits key field "name" '
+         "(and doesn't have default value)"),
     ],
 )  # fmt: skip
 def test_refusals(change, code, message):
