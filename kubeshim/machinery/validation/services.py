@@ -243,12 +243,12 @@ def service_update(obj: objects.Object, old: objects.Object) -> list[FieldError]
         families, earlier = spec.get("ipFamilies") or [], before.get("ipFamilies") or []
         if families and earlier and families[0] != earlier[0]:
             wrong.append(fields.invalid("spec.ipFamilies[0]", families, _ONCE_SET))
-    if spec.get("type") == before.get("type") == "LoadBalancer":
-        if spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
-            wrong.append(fields.invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), _ONCE_SET))
-    if needs_health_check(spec) and needs_health_check(before):
-        if spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
-            wrong.append(fields.forbidden("spec.healthCheckNodePort", fields.IMMUTABLE))
+    name, check = spec.get("loadBalancerClass"), spec.get("healthCheckNodePort")
+    if spec.get("type") == before.get("type") == "LoadBalancer" and name != before.get("loadBalancerClass"):
+        wrong.append(fields.invalid("spec.loadBalancerClass", name, _ONCE_SET))
+    both = needs_health_check(spec) and needs_health_check(before)
+    if both and check != before.get("healthCheckNodePort"):
+        wrong.append(fields.forbidden("spec.healthCheckNodePort", fields.IMMUTABLE))
     return wrong
 
 
