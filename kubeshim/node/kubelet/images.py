@@ -18,6 +18,7 @@ from kubeshim.node.kubelet import back_off, pod_spec, seams
 _log = logging.getLogger(__name__)
 
 _PROGRESS_EVERY = 5.0
+_SHOW_FAILURE = 1.0
 
 
 class ImageProblem(Exception):
@@ -134,7 +135,8 @@ class Images:
         self._failed_at[key] = now
         delay = self._backs.next(key, now)
         self._problems[key] = f"{problem.reason}: {problem}"
-        return ImageProblem(problem.reason, str(problem), delay)
+        # Soon after the failure the container is seen to wait: ImagePullBackOff, until the delay is over.
+        return ImageProblem(problem.reason, str(problem), min(_SHOW_FAILURE, delay / 2))
 
     def _pull(
         self,

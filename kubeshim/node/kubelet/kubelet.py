@@ -140,6 +140,7 @@ class Kubelet:
 
     def _begin(self) -> None:
         """Registration first: without a Node there is no range of addresses, and nobody may read pods."""
+        self._services.start()
         delay = 0.05
         while not self._stopping.is_set():
             try:
@@ -154,8 +155,7 @@ class Kubelet:
         self._registration.start()
         self._parts.statuses.start()
         self._nodes.add_handler(added=self._on_node, updated=lambda old, new: self._on_node(new))
-        for each in (self._nodes, self._services):
-            each.start()
+        self._nodes.start()
         self._spawn("kubelet-events", self._follow_engine)
         self._spawn("kubelet-sweep", self._sweep)
 
