@@ -51,6 +51,10 @@ class Strategy:
         """What is wrong with a new object, beyond metadata and schema."""
         return []
 
+    def validate_create(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
+        """What is wrong with a new object that would be right with an old one; ``validate`` is called as well."""
+        return []
+
     def validate_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:

@@ -1,0 +1,49 @@
+"""Jobs: the server makes the selector, from the job's own uid."""
+
+from kubeshim.control_plane.api_server.strategies import strategy
+from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery.validation import jobs
+
+_PREFIX = "batch.kubernetes.io/"
+
+
+class Job(strategy.Strategy):
+    def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
+        obj["status"] = {}
+        if not objects.dig(obj, "spec", "manualSelector"):
+            generate_selector(obj)
+
+    def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
+        return jobs.job(obj)
+
+    def validate_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return jobs.job_update(obj, old)
+
+
+def generate_selector(obj: objects.Object) -> None:
+    """Labels the template with the job's uid and name, and selects by the uid.
+
+    What the client wrote under these labels is left to validation, which refuses anything but the right values.
+    """
+    spec = obj.setdefault("spec", {})
+    template = spec.get("template")
+    if template is None:
+        return
+    metadata = template.get("metadata")
+    if metadata is None:
+        metadata = template["metadata"] = {}
+    labels = dict(metadata.get("labels") or {})
+    uid, name = objects.uid(obj), objects.name(obj)
+    for prefix in ("", _PREFIX):
+        labels.setdefault(f"{prefix}controller-uid", uid)
+        labels.setdefault(f"{prefix}job-name", name)
+    metadata["labels"] = labels
+    selector = spec.get("selector")
+    if selector is None:
+        selector = spec["selector"] = {}
+    chosen = selector.get("matchLabels")
+    if chosen is None:
+        chosen = selector["matchLabels"] = {}
+    chosen.setdefault(f"{_PREFIX}controller-uid", uid)

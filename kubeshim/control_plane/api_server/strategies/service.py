@@ -1,0 +1,253 @@
+"""Services: cluster addresses, node ports, and what a change of type takes away or keeps.
+
+Addresses and ports are taken in ``allocate``, after everything else has been found valid and right before the write.
+What is taken already is read from the Services there are, so that nothing can be leaked or lost by a crash; only
+what was handed out but is not yet to be seen among them is remembered, for as long as a write may take.
+"""
+
+import ipaddress
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.control_plane.api_server.strategies import node_ports, strategy
+from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery.validation import fields, services
+
+SERVICES = resources.GroupVersionResource("", "v1", "services")
+_RESOURCE_PENDING = 30.0
+_TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Service(strategy.Strategy):
+    """``configure`` is called once, before the first request."""
+
+    allow_create_on_update = True
+
+    def __init__(self, ranges: Iterable[str] = ("10.96.0.0/16",), ports: tuple[int, int] = (30000, 32767)) -> None:
+        self._lock = threading.Lock()
+        self._pending: dict[str, float] = {}
+        self.configure(ranges, ports)
+
+    def configure(self, ranges: Iterable[str], ports: tuple[int, int]) -> None:
+        """``ranges``: one network, or one of each family (primary first); ``ports``: first and last node port."""
+        self._ranges = {("IPv6" if net.version == 6 else "IPv4"): net for net in map(ipaddress.ip_network, ranges)}
+        self._ports = ports
+
+    def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
+        obj["status"] = {"loadBalancer": {}}
+        _pair_addresses(obj.get("spec") or {}, None)
+
+    def prepare_for_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
+        super().prepare_for_update(resource, obj, old)
+        spec, before = obj.setdefault("spec", {}), old.get("spec") or {}
+        _drop_by_type(spec, before)
+        _pair_addresses(spec, before)
+        _keep_allocated(spec, before)
+
+    def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
+        return services.service(obj)
+
+    def validate_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return services.service_update(obj, old)
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        spec = obj.get("spec") or {}
+        found = []
+        if spec.get("externalIPs") and (old is None or objects.dig(old, "spec", "externalIPs") != spec["externalIPs"]):
+            found.append(
+                "spec.externalIPs: is deprecated and will be removed in a future release; use a LoadBalancer instead"
+            )
+        if spec.get("externalName") and spec.get("type") != "ExternalName":
+            found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+        if services.is_headless(spec) and spec.get("sessionAffinity") not in (None, "None"):
+            found.append("spec.SessionAffinity is ignored for headless services")
+        return found
+
+    def allocate(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
+        dry_run: bool,
+    ) -> Callable[[], None] | None:  # fmt: skip
+        spec = obj.get("spec") or {}
+        if old is not None and _allocations(spec) == _allocations(old.get("spec") or {}) and _complete(spec):
+            return None
+        others = [item for item in reader.list(SERVICES) if objects.key(item) != objects.key(obj)]
+        with self._lock:
+            now = time.monotonic()
+            self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
+            own = _allocations((old or {}).get("spec") or {})
+            taken = {what for item in others for what in _allocations(item.get("spec") or {})} | self._pending.keys()
+            taken -= own
+            problems = self._families(spec) + self._addresses(spec, taken)
+            problems += node_ports.allocate(spec, taken, self._ports)
+            if problems:
+                raise errors.invalid("", "Service", objects.name(obj), problems)
+            fresh = _allocations(spec) - own
+            if not dry_run:
+                self._pending.update(dict.fromkeys(fresh, now))
+        return lambda: self._forget(fresh)
+
+    def _forget(self, fresh: set[str]) -> None:
+        with self._lock:
+            for what in fresh:
+                self._pending.pop(what, None)
+
+    def _families(self, spec: objects.Object) -> list[errors.FieldError]:
+        """Fills in ``ipFamilies`` and ``ipFamilyPolicy`` from the addresses asked for and the cluster's ranges."""
+        if spec.get("type") == "ExternalName":
+            return []
+        families, policy = list(spec.get("ipFamilies") or ()), spec.get("ipFamilyPolicy")
+        wrong = [
+            fields.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+            for index, family in enumerate(families)
+            if family not in self._ranges
+        ]
+        if policy == "RequireDualStack" and len(self._ranges) < 2:
+            text = "this cluster is not configured for dual-stack services"
+            wrong.append(fields.invalid("spec.ipFamilyPolicy", policy, text))
+        if wrong:
+            return wrong
+        for address in spec.get("clusterIPs") or ():
+            family = "IPv6" if ":" in address else "IPv4"
+            if address != "None" and family not in families:
+                families.append(family)
+        if not families:
+            families = [next(iter(self._ranges))]
+        if policy is None:
+            policy = "RequireDualStack" if len(families) > 1 else "SingleStack"
+        if policy != "SingleStack":
+            families += [family for family in self._ranges if family not in families]
+        spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
+        return []
+
+    def _addresses(self, spec: objects.Object, taken: set[str]) -> list[errors.FieldError]:
+        if spec.get("type") not in _TYPES_WITH_ADDRESS:
+            return []
+        if services.is_headless(spec):
+            spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
+            return []
+        asked = list(spec.get("clusterIPs") or ())
+        wrong: list[errors.FieldError] = []
+        for index, family in enumerate(spec.get("ipFamilies") or ()):
+            network = self._ranges.get(family)
+            if network is None:
+                continue
+            if index >= len(asked):
+                asked.append(_free_address(network, taken))
+            elif why := _refusal(asked[index], network, taken):
+                text = f"failed to allocate IP {asked[index]}: {why}"
+                wrong.append(fields.invalid("spec.clusterIPs", asked, text))
+        spec["clusterIPs"], spec["clusterIP"] = asked, asked[0]
+        return wrong
+
+
+def _allocations(spec: objects.Object) -> set[str]:
+    """Everything a Service holds, as texts: addresses, and ``port/PROTOCOL`` of node ports."""
+    found = {ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and ip != "None"}
+    return found | node_ports.held(spec)
+
+
+def _complete(spec: objects.Object) -> bool:
+    """Whether nothing is left to hand out."""
+    if spec.get("type") in _TYPES_WITH_ADDRESS:
+        wanted = len(spec.get("ipFamilies") or ())
+        if (
+            not wanted
+            or not spec.get("clusterIPs")
+            or (not services.is_headless(spec) and len(spec["clusterIPs"]) < wanted)
+        ):
+            return False
+    return not node_ports.missing(spec)
+
+
+def _refusal(address: str, network: Network, taken: set[str]) -> str:
+    ip = ipaddress.ip_address(address)
+    if ip not in network or ip == network.network_address or (ip.version == 4 and ip == network.broadcast_address):
+        return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
+    return "provided IP is already allocated" if str(ip) in taken else ""
+
+
+def _free_address(network: Network, taken: set[str]) -> str:
+    """A random free address, from the upper band as long as there is one.
+
+    The lower band is for addresses people ask for by name, so that theirs are seldom taken by chance.
+    """
+    last = network.num_addresses - (2 if network.version == 4 else 1)
+    static = min(max(16, network.num_addresses // 16), 256) if last > 16 else 1
+    for low, high in ((static + 1, last), (1, min(static, last))):
+        if high < low:
+            continue
+        size = high - low + 1
+        start = random.randrange(size)
+        for step in range(min(size, 1 << 16)):
+            candidate = str(network[low + (start + step) % size])
+            if candidate not in taken:
+                taken.add(candidate)
+                return candidate
+    raise errors.InternalError("failed to allocate a serviceIP: range is full")
+
+
+def _pair_addresses(spec: objects.Object, before: objects.Object | None) -> None:
+    """``clusterIP`` is the first of ``clusterIPs``; a client that knows only the former still changes both."""
+    single, several = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    if before is None:
+        if single and not several:
+            spec["clusterIPs"] = [single]
+        elif several and not single:
+            spec["clusterIP"] = several[0]
+        return
+    old_single, old_several = before.get("clusterIP") or "", before.get("clusterIPs") or []
+    if single != old_single and several == old_several:
+        if single:
+            spec["clusterIPs"] = [single, *several[1:]] if len(several) > 1 else [single]
+        else:
+            spec.pop("clusterIPs", None)
+    elif several != old_several and single == old_single and several:
+        spec["clusterIP"] = several[0]
+
+
+def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
+    """What the old type had and the new one may not have goes, unless the client has just set it."""
+    kind, earlier = spec.get("type"), before.get("type")
+    if kind == earlier:
+        return
+    if kind == "ExternalName":
+        _drop(spec, before, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+    elif earlier == "ExternalName":
+        _drop(spec, before, "externalName")
+    if kind not in ("NodePort", "LoadBalancer"):
+        node_ports.drop_unchanged(spec, before)
+    if not services.is_reached_from_outside(spec):
+        _drop(spec, before, "externalTrafficPolicy")
+    if not services.needs_health_check(spec):
+        _drop(spec, before, "healthCheckNodePort")
+    if kind != "LoadBalancer":
+        _drop(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+
+
+def _drop(spec: objects.Object, before: objects.Object, *names: str) -> None:
+    for name in names:
+        if name in spec and spec[name] == before.get(name):
+            del spec[name]
+
+
+def _keep_allocated(spec: objects.Object, before: objects.Object) -> None:
+    """What was handed out before stays, where the client does not mention it."""
+    if spec.get("type") in _TYPES_WITH_ADDRESS and before.get("type") in _TYPES_WITH_ADDRESS:
+        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
+            for name in ("clusterIP", "clusterIPs"):
+                if name in before:
+                    spec[name] = before[name]
+        for name in ("ipFamilies", "ipFamilyPolicy"):
+            if not spec.get(name) and before.get(name):
+                spec[name] = before[name]
+    node_ports.keep(spec, before)
+    both = services.needs_health_check(spec) and services.needs_health_check(before)
+    if both and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = before["healthCheckNodePort"]

@@ -1,0 +1,81 @@
+"""Which strategy goes by which name in ``schemas/resources/*.yaml``: the whole list."""
+
+from collections.abc import Iterable
+
+from kubeshim.control_plane.api_server.strategies import (
+    certificatesigningrequest,
+    default,
+    deployment,
+    event,
+    horizontalpodautoscaler,
+    job,
+    namespace,
+    node,
+    pod,
+    service,
+)
+from kubeshim.control_plane.api_server.strategies import strategy as strategies
+from kubeshim.control_plane.api_server.strategies.checked import Checked
+from kubeshim.machinery.validation import core, jobs, networking, others, rbac, services, workloads
+
+SERVICE = service.Service()
+
+_DAEMON_STATUS = {
+    "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+}  # fmt: skip
+_BUDGET_STATUS = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
+
+_TABLE: dict[str, strategies.Strategy] = {
+    "default": default.Default(),
+    "guarded": default.Guarded(),
+    "custom": default.Custom(),
+    "pod": pod.Pod(),
+    "service": SERVICE,
+    "namespace": namespace.Namespace(),
+    "node": node.Node(),
+    "job": job.Job(),
+    "event": event.Event(),
+    "horizontalpodautoscaler": horizontalpodautoscaler.HorizontalPodAutoscaler(),
+    "certificatesigningrequest": certificatesigningrequest.CertificateSigningRequest(),
+    "deployment": deployment.Deployment(workloads.deployment, workloads.immutable_selector, status={}),
+    "replicaset": Checked(workloads.replica_set, workloads.immutable_selector, status={"replicas": 0}),
+    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}),
+    "statefulset": Checked(
+        workloads.stateful_set, workloads.stateful_set_update, status={"replicas": 0, "availableReplicas": 0}
+    ),
+    "daemonset": Checked(workloads.daemon_set, workloads.immutable_selector, status=_DAEMON_STATUS),
+    "cronjob": Checked(jobs.cron_job, status={}),
+    "configmap": Checked(core.config_map, core.config_map_update),
+    "secret": Checked(core.secret, core.secret_update),
+    "serviceaccount": Checked(),
+    "endpoints": Checked(services.endpoints, create_on_update=True),
+    "endpointslice": Checked(services.endpoint_slice, services.endpoint_slice_update),
+    "persistentvolume": Checked(core.volume, core.volume_update, status={"phase": "Pending"}),
+    "persistentvolumeclaim": Checked(core.claim, core.claim_update, status={"phase": "Pending"}),
+    "resourcequota": Checked(core.resource_quota, core.resource_quota_update, status={}),
+    "limitrange": Checked(core.limit_range, create_on_update=True),
+    "ingress": Checked(networking.ingress, create=networking.ingress_create, status={"loadBalancer": {}}),
+    "ingressclass": Checked(networking.ingress_class, networking.ingress_class_update),
+    "networkpolicy": Checked(networking.network_policy),
+    "role": Checked(rbac.role, create_on_update=True),
+    "clusterrole": Checked(rbac.cluster_role, create_on_update=True),
+    "rolebinding": Checked(rbac.role_binding, rbac.binding_update, create_on_update=True),
+    "clusterrolebinding": Checked(rbac.cluster_role_binding, rbac.binding_update, create_on_update=True),
+    "lease": Checked(others.lease, create_on_update=True, unconditional=False),
+    "priorityclass": Checked(others.priority_class, others.priority_class_update),
+    "storageclass": Checked(others.storage_class, others.storage_class_update),
+    "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
+    "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
+    "apiservice": Checked(others.api_service, status={}, unconditional=False),
+    "customresourcedefinition": default.Guarded(),
+}
+
+
+def strategy(name: str) -> strategies.Strategy:
+    """The strategy of that name. Raises ``KeyError`` for one that is not in the table."""
+    return _TABLE[name]
+
+
+def configure(service_ranges: Iterable[str], node_port_range: tuple[int, int]) -> None:
+    """Tells strategies what depends on the cluster; call once before serving."""
+    SERVICE.configure(service_ranges, node_port_range)
