@@ -10,7 +10,7 @@ from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
 from kubeshim.machinery import apply, defaults, errors, objects
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
-from kubeshim.machinery.patches import json_patch, merge, strategic
+from kubeshim.machinery.patches import json_patch, merge, refusals, strategic
 from kubeshim.machinery.validation import decoding as types
 from kubeshim.machinery.validation import fields
 
@@ -36,11 +36,22 @@ def patch(
 
     def build(old: objects.Object) -> objects.Object:
         patched = _patched(op, media_type, old, content)
-        decoding.complete(op, patched, op.resource.gvk, duplicates)
+        try:
+            decoding.complete(op, patched, op.resource.gvk, duplicates)
+        except errors.BadRequest as problem:
+            raise _unfit(media_type, content, patched, problem) from None
         _check_place(op, patched)
         return patched
 
     return update.modify(op, build), False
+
+
+def _unfit(media_type: str, content: Any, patched: objects.Object, problem: errors.BadRequest) -> errors.Invalid:
+    """What would be a bad body on an update is an invalid patch here."""
+    strategic_patch = media_type == negotiation.STRATEGIC_MERGE_PATCH
+    shown = refusals.shown_map(content) if strategic_patch else json.encode(patched).decode()
+    _, _, why = problem.message.partition(" cannot be handled as a ")
+    return refusals.unfit(shown, why.partition(": ")[2] or problem.message)
 
 
 def _patched(op: operation.Operation, media_type: str, old: objects.Object, content: Any) -> objects.Object:
