@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubeshim import pki
+from kubeshim.client import kubeconfig
 from kubeshim.cluster import configuration, layout
 from kubeshim.control_plane.api_server import config as api_server_config
+from kubeshim.control_plane.controller_manager import config as manager_config
 
 Reader = Callable[[Any], Any]
 _duration: Reader = configuration.seconds
@@ -28,6 +30,17 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "defaultUnreachableTolerationSeconds": ("default_unreachable_toleration", _as_is),
         "disableAdmissionPlugins": ("disabled_admission_plugins", _tuple),
         "anonymousAuth": ("anonymous", _as_is),
+    },
+    "controllerManager": {
+        "nodeMonitorGracePeriod": ("node_monitor_grace_period", _duration),
+        "nodeStartupGracePeriod": ("node_startup_grace_period", _duration),
+        "nodeEvictionRate": ("node_eviction_rate", float),
+        "secondaryNodeEvictionRate": ("secondary_node_eviction_rate", float),
+        "unhealthyZoneThreshold": ("unhealthy_zone_threshold", float),
+        "largeClusterSizeThreshold": ("large_cluster_size_threshold", _as_is),
+        "terminatedPodGCThreshold": ("terminated_pod_gc_threshold", _as_is),
+        "clusterSigningDuration": ("cluster_signing_duration", _duration),
+        "maxEndpointsPerSlice": ("max_endpoints_per_slice", _as_is),
     },
 }
 
@@ -64,4 +77,23 @@ def api_server(config: configuration.Configuration, where: layout.Layout) -> api
         token_issuer=issuer,
         token_audiences=(issuer,),
         **given(config, "apiServer"),
+    )
+
+
+def controller_manager(
+    config: configuration.Configuration, where: layout.Layout, client: kubeconfig.ClientConfig
+) -> manager_config.Config:
+    """The supervisor never runs two, so the identity is stable: after a restart the lease is still ours."""
+    files = pki.Files(where.pki)
+    return manager_config.Config(
+        client=client,
+        options=manager_config.Options(
+            cluster_cidr=str(config.ranges.pods),
+            service_cidr=str(config.ranges.services),
+            root_ca=files.ca.read_bytes(),
+            cluster_signing_cert=files.ca.read_bytes(),
+            cluster_signing_key=files.ca_key.read_bytes(),
+            **given(config, "controllerManager"),
+        ),
+        identity=config.name,
     )
