@@ -4,6 +4,7 @@ It has no selector, so its endpoints are ours to write: the address the server a
 reads those and as an EndpointSlice. Checked again every ``PERIOD`` seconds.
 """
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from kubeshim import pki
@@ -32,6 +33,8 @@ def run(server: "servers.Server") -> None:
 def ensure(server: "servers.Server") -> None:
     config = server.config
     reconcile.ensure(server, SERVICES, service(config.service_range, config.advertise_port), _merged_service)
+    if ipaddress.ip_address(config.advertise_address).is_loopback:
+        return  # pods cannot reach it, and the API refuses such endpoints: the Service stays without
     reconcile.ensure(server, ENDPOINTS, endpoints(config.advertise_address, config.advertise_port), _merged("subsets"))
     part = endpoint_slice(config.advertise_address, config.advertise_port)
     reconcile.ensure(server, SLICES, part, _merged("endpoints", "ports"))

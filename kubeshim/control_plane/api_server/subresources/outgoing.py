@@ -83,7 +83,11 @@ class Exchange:
     ) -> None:
         """Sends a whole request. Unless ``chunked``, the headers say how long the body is. Raises OSError."""
         self._method = method
-        lines = [f"{method} {target} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in headers), "\r\n"]
+        lines = [
+            f"{method} {target} HTTP/1.1\r\n",
+            *(f"{name.title()}: {value}\r\n" for name, value in headers),
+            "\r\n",
+        ]
         self.socket.sendall("".join(lines).encode("latin-1"))
         for part in body:
             if part:

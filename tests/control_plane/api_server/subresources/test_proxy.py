@@ -1,0 +1,156 @@
+"""The proxy subresource: where it leads, what it passes on, how it rewrites what comes back."""
+
+import http.server
+import threading
+
+import pytest
+
+from kubeshim.control_plane.api_server.subresources import outgoing, proxy_rewrite, proxy_targets
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("web", ("", "web", "")), ("web:80", ("", "web", "80")), ("https:web:443", ("https", "web", "443")),
+        ("https:web:", ("https", "web", "")), ("ftp:web:1", None), (":80", None), ("a:b:c:d", None),
+    ],
+)  # fmt: skip
+def test_names_with_scheme_and_port(text, parts):
+    assert proxy_targets.split(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("10.244.0.5", True),
+        ("127.0.0.1", False),
+        ("169.254.169.254", False),
+        ("0.0.0.0", False),
+        ("", False),
+        ("::1", False),
+    ],
+)
+def test_the_proxy_is_no_way_into_the_servers_own_machine(address, answer):
+    assert proxy_targets.is_proxyable(address) is answer
+
+
+def rewritten(text):
+    return proxy_rewrite.url(text, source_host="10.0.0.1:80", source_path="/", prefix="/p")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/a?b#c", "/p/a?b#c"),
+        ("a/b", "a/b"),
+        ("http://10.0.0.1:80/x", "/p/x"),
+        ("http://10.0.0.1:80", "/p/"),
+        ("https://example.org/x", "https://example.org/x"),
+        ("/p/x", "/p/x"),
+        ("mailto:a@b", "mailto:a@b"),
+        ("//other/x", "//other/x"),
+    ],
+)
+def test_urls_are_put_below_the_proxy(before, after):
+    assert rewritten(before) == after
+
+
+def test_only_urls_in_html_change():
+    page = b"""<!doctype html><a class="/x" href="/a?b=1&amp;c=2">/a</a><img src='/i.png'><script>"/s"</script><A HREF=/u>"""
+    assert proxy_rewrite.html(page, rewritten) == (
+        b"""<!doctype html><a class="/x" href="/p/a?b=1&amp;c=2">/a</a><img src="/p/i.png"><script>"/s"</script><A HREF="/p/u">"""
+    )
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def _answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if self.path == "/go":
+            self.send_response(302)
+            self.send_header("Location", "/there")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        text = f"{self.command} {self.path} {body.decode()[:20]} {len(body)} auth={self.headers.get('Authorization')} uri={self.headers.get('X-Forwarded-Uri')}"
+        kind = "text/plain"
+        if self.path == "/page":
+            text, kind = '<a href="/next">', "text/html; charset=utf-8"
+        self.send_response(201 if self.command == "POST" else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text.encode())
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _answer
+
+
+@pytest.fixture
+def backend(secure, shop, monkeypatch):
+    """A Service with one ready endpoint, whose address is led to a server on loopback."""
+    connect = outgoing.connect
+    monkeypatch.setattr(outgoing, "connect", lambda host, *rest: connect("127.0.0.10", *rest))
+    listening = http.server.ThreadingHTTPServer(("127.0.0.10", 0), Backend)
+    listening.daemon_threads = True
+    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+    port = listening.server_address[1]
+    service = {"metadata": {"name": "web"}, "spec": {"ports": [{"name": "http", "port": 80}], "clusterIP": "None"}}
+    secure.ask("POST", "/api/v1/namespaces/shop/services", service)
+    part = {
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.9.9.9"], "conditions": {"ready": False}}, {"addresses": ["10.9.9.10"]}],
+        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+    }  # fmt: skip
+    path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+    secure.ask("DELETE", f"{path}/web-1")
+    assert secure.ask("POST", path, part).status == 201
+    yield "/api/v1/namespaces/shop/services/web:http/proxy"
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_reaches_the_endpoint(secure, backend, method):
+    answer = secure.ask(method, f"{backend}/a%2fb/c?d=e", b"body", headers={"Authorization": "Basic x"})
+    assert answer.status == (201 if method == "POST" else 200)
+    assert answer.raw.decode() == f"{method} /a%2fb/c?d=e body 4 auth=None uri={backend}/a%2fb/c"
+
+
+def test_large_bodies_pass(secure, backend):
+    answer = secure.ask("POST", f"{backend}/big", b"x" * 8_000_000)
+    assert " 8000000 " in answer.raw.decode()
+
+
+def test_pages_and_redirects_stay_below_the_proxy(secure, backend):
+    assert secure.ask("GET", f"{backend}/page").raw.decode() == f'<a href="{backend}/next">'
+    assert secure.ask("GET", f"{backend}/go").headers["Location"] == f"{backend}/there"
+    bare = secure.ask("GET", f"{backend}?q=1")
+    assert (bare.status, bare.headers["Location"]) == (301, f"{backend}/?q=1")
+    assert secure.ask("GET", backend.replace("web:http", "web:80") + "/x").status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [
+        ("web:other", 503, 'no endpoints available for service "web"'),
+        ("web:81", 503, 'no service port 81 found for service "web"'),
+        ("nothing", 404, 'services "nothing" not found'),
+        ("ftp:web:1", 400, 'invalid service request "ftp:web:1"'),
+    ],
+)
+def test_services_that_lead_nowhere(secure, backend, name, status, text):
+    answer = secure.ask("GET", f"/api/v1/namespaces/shop/services/{name}/proxy/x")
+    assert (answer.status, answer.body["message"]) == (status, text)
+
+
+def test_a_nodes_proxy_is_its_kubelet(secure, shop, kubelet, monkeypatch):
+    monkeypatch.setattr(proxy_targets, "is_proxyable", lambda address: True)
+    assert secure.ask("GET", "/api/v1/nodes/n1/proxy/pods?x=1").raw == b"line one\nline two\n"
+    assert kubelet.asked[-1][0] == "/pods?x=1"
+    assert secure.ask("GET", "/api/v1/nodes/n1/proxy/pods", who="scheduler").status == 403

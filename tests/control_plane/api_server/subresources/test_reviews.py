@@ -1,0 +1,76 @@
+"""Questions about permissions and identity, and the roles a cluster starts with."""
+
+AUTHORIZATION = "/apis/authorization.k8s.io/v1"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def test_access_reviews(secure):
+    about = {"verb": "create", "resource": "pods", "namespace": "shop"}
+    body = {"spec": {"user": "system:kube-scheduler", "resourceAttributes": {**about, "subresource": "binding"}}}
+    answer = secure.ask("POST", f"{AUTHORIZATION}/subjectaccessreviews", body)
+    assert answer.status == 201
+    assert answer.body["status"]["allowed"] is True
+    assert answer.body["status"]["reason"].startswith('RBAC: allowed by ClusterRoleBinding "system:kube-scheduler"')
+    body = {"spec": {"user": "eve", "resourceAttributes": about}}
+    local = secure.ask("POST", f"{AUTHORIZATION}/namespaces/shop/localsubjectaccessreviews", body)
+    assert local.body["status"] == {"allowed": False}
+    elsewhere = secure.ask("POST", f"{AUTHORIZATION}/namespaces/other/localsubjectaccessreviews", body)
+    assert elsewhere.status == 400
+    own = secure.ask(
+        "POST", f"{AUTHORIZATION}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": about}}, who="scheduler"
+    )
+    assert own.body["status"]["allowed"] is False
+    assert secure.ask("POST", f"{AUTHORIZATION}/subjectaccessreviews", {"spec": {}}).status == 422
+
+
+def test_rules_review(secure):
+    body = {"spec": {"namespace": "default"}}
+    answer = secure.ask("POST", f"{AUTHORIZATION}/selfsubjectrulesreviews", body, who="kube-proxy")
+    rules = answer.body["status"]["resourceRules"]
+    assert {"verbs": ["list", "watch"], "apiGroups": [""], "resources": ["endpoints", "services"]} in rules
+    assert answer.body["status"]["incomplete"] is False
+
+
+def test_token_review_of_junk(secure):
+    answer = secure.ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "junk"}})
+    assert answer.body["status"] == {"user": {}, "error": "invalid bearer token"}
+
+
+def test_impersonation(secure):
+    headers = {"Impersonate-User": "bob", "Impersonate-Group": "dev"}
+    answer = secure.ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=headers)
+    assert answer.body["status"]["userInfo"] == {"username": "bob", "groups": ["dev", "system:authenticated"]}
+    refused = secure.ask("GET", "/api", who="scheduler", headers=headers)
+    assert refused.status == 403
+    assert 'cannot impersonate resource "users"' in refused.body["message"]
+
+
+def test_roles_cannot_be_used_to_rise(secure):
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "riser"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:aggregate-to-admin"}
+    binding = {"metadata": {"name": "riser"}, "roleRef": reference, "subjects": [subject]}
+    assert secure.ask("POST", f"{RBAC}/namespaces/default/rolebindings", binding).status == 201
+    headers = {"Impersonate-User": "riser"}
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    role = {"metadata": {"name": "more"}, "rules": [rule]}
+    answer = secure.ask("POST", f"{RBAC}/namespaces/default/roles", role, headers=headers)
+    assert answer.status == 403
+    assert "is attempting to grant RBAC permissions not currently held" in answer.body["message"]
+
+
+def test_anonymous_sees_health_and_version_only(secure):
+    for path in ("/healthz", "/livez", "/readyz", "/version"):
+        assert secure.ask("GET", path, who="").status == 200
+    for path in ("/api", "/metrics", "/openapi/v2", "/api/v1/namespaces", "/openid/v1/jwks"):
+        assert secure.ask("GET", path, who="").status == 403
+
+
+def test_what_a_cluster_starts_with(secure):
+    assert secure.ask("GET", f"{RBAC}/clusterroles/cluster-admin").status == 200
+    service = secure.ask("GET", "/api/v1/namespaces/default/services/kubernetes").body
+    assert service["spec"]["clusterIP"] == "10.96.0.1"
+    data = secure.ask("GET", "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication").body[
+        "data"
+    ]
+    assert data["requestheader-allowed-names"] == '["front-proxy-client"]'
+    assert secure.ask("GET", "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical").status == 200
