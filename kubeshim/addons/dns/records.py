@@ -26,7 +26,7 @@ from kubeshim.machinery.objects import Object
 VERSION = "1.1.0"
 TTL = 30
 NEGATIVE_TTL = 5
-"""Seconds an asker may remember that a name does not exist: short, for names are often asked for just before they do."""
+"""Seconds an asker may remember that a name does not exist: short, for names are asked for just before they do."""
 
 _PROTOCOLS = {"_tcp": "TCP", "_udp": "UDP", "_sctp": "SCTP"}
 _DASHED = re.compile(r"[0-9a-f]+(-[0-9a-f]*)+")
