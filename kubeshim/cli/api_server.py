@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from kubeshim import supervisor
-    from kubeshim.cluster import configuration, layout, options as component_options
+    from kubeshim.cluster import configuration, layout
+    from kubeshim.cluster import options as component_options
     from kubeshim.control_plane.api_server import server
 
     where = layout.Layout(options.data_dir)

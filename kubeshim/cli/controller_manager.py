@@ -1,8 +1,8 @@
 """Run a controller manager, in the same process with a scheduler if wanted.
 
-  kubeshim controller-manager --data-dir DIR --with-scheduler        as kubeshim up runs it
-  kubeshim controller-manager --kubeconfig FILE --cluster-range 10.244.0.0/16
-                                                                     against any API server, a genuine one too
+kubeshim controller-manager --data-dir DIR --with-scheduler        as kubeshim up runs it
+kubeshim controller-manager --kubeconfig FILE --cluster-range 10.244.0.0/16
+                                                                   against any API server, a genuine one too
 """
 
 import argparse
@@ -16,7 +16,9 @@ from kubeshim.cli import component
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     component.add_arguments(parser)
     parser.add_argument("--with-scheduler", action="store_true", help="run the scheduler in this process too")
-    parser.add_argument("--cluster-range", default="10.244.0.0/16", metavar="CIDR", help="where nodes' pod ranges are from")
+    parser.add_argument(
+        "--cluster-range", default="10.244.0.0/16", metavar="CIDR", help="where nodes' pod ranges are from"
+    )
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--controllers", default="*", metavar="LIST", help="* for all, name to add, -name to leave out")
 
@@ -58,7 +60,8 @@ def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]
             controllers=tuple(options.controllers.split(",")),
             leader_elect=options.leader_elect,
         )
-    from kubeshim.cluster import configuration, layout, options as component_options
+    from kubeshim.cluster import configuration, layout
+    from kubeshim.cluster import options as component_options
 
     where = layout.Layout(pathlib.Path(options.data_dir))
     return component_options.controller_manager(

@@ -12,6 +12,7 @@ from kubeshim.client import kubeconfig
 from kubeshim.cluster import configuration, layout
 from kubeshim.control_plane.api_server import config as api_server_config
 from kubeshim.control_plane.controller_manager import config as manager_config
+from kubeshim.control_plane.scheduler import config as scheduler_config
 
 Reader = Callable[[Any], Any]
 _duration: Reader = configuration.seconds
@@ -41,6 +42,30 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "terminatedPodGCThreshold": ("terminated_pod_gc_threshold", _as_is),
         "clusterSigningDuration": ("cluster_signing_duration", _duration),
         "maxEndpointsPerSlice": ("max_endpoints_per_slice", _as_is),
+    },
+    "scheduler": {
+        "percentageOfNodesToScore": ("percentage_of_nodes_to_score", _as_is),
+    },
+    "kubelet": {
+        "maxPods": ("max_pods", _as_is),
+        "nodeLabels": ("node_labels", _as_is),
+        "registerWithTaints": ("register_with_taints", _tuple),
+        "systemReserved": ("system_reserved", _as_is),
+        "nodeLeaseDurationSeconds": ("lease_duration", _as_is),
+        "nodeStatusReportFrequency": ("status_report_frequency", _duration),
+        "nodeStatusUpdateFrequency": ("status_update_frequency", _duration),
+        "crashLoopBackOffMaxContainerRestartPeriod": ("crash_loop_maximum", _duration),
+        "serializeImagePulls": ("serialize_image_pulls", _as_is),
+        "seccompDefault": ("seccomp_default", _as_is),
+        "allowedUnsafeSysctls": ("allowed_unsafe_sysctls", _tuple),
+        "resolvConf": ("resolver_config", _as_is),
+        "syncFrequency": ("sync_frequency", _duration),
+        "podPidsLimit": ("pod_pids_limit", _as_is),
+    },
+    "proxy": {
+        "mode": ("mode", _as_is),
+        "syncPeriod": ("resync", _duration),
+        "masqueradeAll": ("masquerade_all", _as_is),
     },
 }
 
@@ -97,3 +122,7 @@ def controller_manager(
         ),
         identity=config.name,
     )
+
+
+def scheduler(config: configuration.Configuration, client: kubeconfig.ClientConfig) -> scheduler_config.Config:
+    return scheduler_config.Config(client=client, identity=config.name, **given(config, "scheduler"))

@@ -1,0 +1,123 @@
+"""A node's agent, put together: the network namespace, kubelet, kube-proxy and DNS, each with its own credentials."""
+
+import contextlib
+import logging
+import pathlib
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+
+from kubeshim import pki
+from kubeshim.addons.dns import forwarder
+from kubeshim.addons.dns import server as dns
+from kubeshim.client import kubeconfig, recorder, rest
+from kubeshim.cluster import configuration, layout, options
+from kubeshim.node.container_runtime import docker, runtime
+from kubeshim.node.kube_proxy import proxy
+from kubeshim.node.kubelet import config as kubelet_config
+from kubeshim.node.kubelet import kubelet, network, server, server_auth
+
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """Everything of one node. ``sockets`` are those opened inside its namespace, by name."""
+
+    def __init__(
+        self,
+        config: configuration.Configuration,
+        where: layout.Layout,
+        node: str,
+        holder_pid: int,
+        sockets: Mapping[str, Sequence[socket.socket]],
+    ) -> None:
+        self._config, self._where, self._sockets = config, where, sockets
+        self._node = next(each for each in config.nodes if each.name == node)
+        self._files = pki.Files(where.pki)
+        chosen = config.ranges
+        self._network = network.NodeNetwork(
+            holder_pid,
+            self._node.address,
+            str(chosen.pods),
+            str(chosen.services),
+            chosen.gateway,
+            node_network=str(chosen.nodes),
+        )
+        self._stops: list[Callable[[], None]] = []
+
+    def start(self, without: set[str]) -> None:
+        """DNS first: questions may be waiting in its socket."""
+        if "dns" not in without:
+            self._start_dns()
+        if "kube-proxy" not in without:
+            self._start_proxy()
+        self._start_kubelet()
+
+    def stop(self) -> None:
+        """Pods and rules stay; the next agent takes them over."""
+        for stop in reversed(self._stops):
+            with contextlib.suppress(OSError):
+                stop()
+
+    def _client(self, identity: str) -> rest.Client:
+        loaded = kubeconfig.load(str(self._files.kubeconfig(identity)))
+        return rest.Client(loaded, user_agent=f"kubeshim-{identity}")
+
+    def _start_dns(self) -> None:
+        sockets = [*self._sockets.get("dns-udp", ()), *self._sockets.get("dns-tcp", ())]
+        upstreams = []
+        if self._config.upstream_dns:
+            upstreams = forwarder.upstreams_of(pathlib.Path("/etc/resolv.conf").read_text())
+        serving = dns.DnsServer(self._client("dns"), sockets, self._config.domain, upstreams)
+        serving.start()
+        self._stops.append(serving.stop)
+
+    def _start_proxy(self) -> None:
+        chosen = self._config.ranges
+        settings = proxy.ProxyConfig(
+            node_addresses=(self._node.address,),
+            cluster_cidr=str(chosen.pods),
+            service_cidrs=(str(chosen.services),),
+            **options.given(self._config, "proxy"),
+        )
+        serving = proxy.Proxy(self._client("kube-proxy"), self._network.run_in_node, self._node.name, settings)
+        serving.start()
+        self._stops.append(serving.stop)
+
+    def _start_kubelet(self) -> None:
+        client = self._client(f"kubelet-{self._node.name}")
+        engine: runtime.Runtime = docker.Docker(node_container=self._node.name)
+        settings = kubelet_config.KubeletConfig(
+            node_name=self._node.name,
+            node_ip=self._node.address,
+            data_dir=str(self._where.node(self._node.name)),
+            cluster_name=self._config.name,
+            cluster_domain=self._config.domain,
+            cluster_dns=(self._config.ranges.dns_service,),
+            cgroup_root=f"kubeshim-{self._config.name}",
+            **options.given(self._config, "kubelet"),
+        )
+        events = recorder.Recorder(client, "kubelet", self._node.name)
+        this = kubelet.Kubelet(settings, client, engine, self._network, events)
+        serving = server.KubeletServer(
+            pods=this,
+            runtime=engine,
+            sockets=self._sockets.get("kubelet", ()),
+            tls=self._serving_context(),
+            authenticate=server_auth.Authenticator(client),
+            authorize=server_auth.Authorizer(client, self._node.name),
+            node_name=self._node.name,
+        )
+        serving.start()
+        this.start()
+        self._stops += [events.stop, engine.close, serving.stop, this.stop]
+
+    def _serving_context(self) -> ssl.SSLContext:
+        """Client certificates are asked for, not demanded: a bearer token will do as well."""
+        certificate, key = self._files.kubelet_serving(self._node.name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(self._files.ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
