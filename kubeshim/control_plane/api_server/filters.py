@@ -53,16 +53,15 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
                 "This request caused apiserver to panic. Look in the logs for details.", reason="InternalError"
             ),
         )
+    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
 
 
 def audit_id(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    """Every request has an id, the client's own if it sent one; warnings become headers."""
+    """Every request has an id, the client's own if it sent one; ``recover`` tells it whatever the answer is."""
     asked.audit_id = asked.header("audit-id") or _random_id()
-    answer = following(asked, server)
-    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
-    return answer
+    return following(asked, server)
 
 
 def warnings(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:

@@ -5,6 +5,7 @@ something of the server (filters, verbs, subresources, background work) is hande
 there; nothing is global.
 """
 
+import gc
 import logging
 import pathlib
 import signal
@@ -36,6 +37,10 @@ _log = logging.getLogger(__name__)
 _SWITCH_INTERVAL = 0.0005
 """Seconds a busy loop may keep the interpreter from the store's thread; Python's default of 5 ms would show in every
 commit."""
+
+_COLLECT = (20_000, 50, 1000)
+"""Objects here are trees that counting frees; a full search for cycles through all that is cached takes a third of a
+second in which nobody is answered."""
 
 
 class Server:
@@ -157,6 +162,9 @@ def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     server = Server(config, open_store(config))
     server.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
     stop = gevent_event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)

@@ -203,6 +203,7 @@ class Storage:
 
     def create(self, resource: resources.Resource, obj: objects.Object) -> Stored:
         """Raises ``errors.AlreadyExists``. ``obj`` is the storage's from here on."""
+        self.cache(resource)
         space, name = objects.namespace(obj), objects.name(obj)
         obj, value = self._encode(resource, obj)
         outcome = self._commit(stores.Create(resource.storage_key(space, name), value), obj)
@@ -212,6 +213,7 @@ class Storage:
 
     def update(self, resource: resources.Resource, obj: objects.Object, revision: int) -> Stored:
         """Replaces the object if it is at ``revision``. Raises ``Stale``. ``obj`` is the storage's from here on."""
+        self.cache(resource)
         space, name = objects.namespace(obj), objects.name(obj)
         obj, value = self._encode(resource, obj)
         outcome = self._commit(stores.Update(resource.storage_key(space, name), value, revision), obj)
@@ -219,6 +221,7 @@ class Storage:
 
     def delete(self, resource: resources.Resource, item: Stored) -> Stored:
         """Takes the object away if it is at ``item``'s revision; returns its last state. Raises ``Stale``."""
+        self.cache(resource)
         key = resource.storage_prefix + item.key
         outcome = self._commit(stores.Delete(key, item.revision), None)
         return self._done(resource, outcome, b"", None)

@@ -52,7 +52,7 @@ def test_selectors(running, pods, query, expected):
     ("query", "status", "text"),
     [
         ("labelSelector=a%3D%3D%3Db", 400, "unable to parse requirement"),
-        ("fieldSelector=spec.x%3Da", 400, '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
+        ("fieldSelector=spec.x%3Da", 400, '"spec.x" is not a known field selector: only "metadata.name"'),
         ("limit=many", 400, "invalid syntax"),
         ("continue=nonsense", 400, "continue key is not valid"),
         ("resourceVersion=abc", 400, 'Invalid value: "abc"'),

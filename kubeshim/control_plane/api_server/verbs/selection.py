@@ -29,6 +29,7 @@ class Selection:
         if self.fields is not None:
             _check_known(op.resource, self.fields)
         self._extract = extractor(op.server.schema, op.resource) if self.fields is not None else None
+        self._view = functools.partial(op.server.storage.view, op.resource)
 
     @property
     def name(self) -> str | None:
@@ -37,7 +38,7 @@ class Selection:
 
     def matches(self) -> watch_cache.Matches | None:
         """None where everything matches."""
-        labels, fields, extract = self.labels, self.fields, self._extract
+        labels, fields, extract, view = self.labels, self.fields, self._extract, self._view
         if fields is None:
             return None if labels is None else lambda item: labels.matches(item.labels)
         assert extract is not None
@@ -45,7 +46,7 @@ class Selection:
         def match(item: stored.Stored) -> bool:
             if labels is not None and not labels.matches(item.labels):
                 return False
-            return fields.matches(item.fields(extract))
+            return fields.matches(view(item).fields(extract))
 
         return match
 

@@ -1,0 +1,119 @@
+"""Discovery, OpenAPI, version, health, metrics; and types that come and go while serving."""
+
+import json
+
+import pytest
+
+from kubeshim.machinery import resources, schemas
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def test_discovery_in_both_forms(running):
+    legacy = running.ask("GET", "/apis", Accept="application/json")
+    assert legacy.body["kind"] == "APIGroupList"
+    new = running.ask("GET", "/apis", Accept=f"{AGGREGATED},application/json")
+    assert json.loads(new.raw)["kind"] == "APIGroupDiscoveryList"
+    assert new.headers["Content-Type"] == AGGREGATED
+    assert new.headers["Vary"] == "Accept"
+    assert running.ask("GET", "/api").body["versions"] == ["v1"]
+    assert running.ask("GET", "/apis/apps").body["preferredVersion"]["version"] == "v1"
+    assert running.ask("GET", "/apis/apps/v1").body["groupVersion"] == "apps/v1"
+
+
+@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1"])
+def test_documents_are_not_sent_twice(running, path):
+    first = running.ask("GET", path)
+    assert first.status == 200
+    again = running.ask("GET", path, If_None_Match=first.headers["ETag"])
+    assert (again.status, again.raw) == (304, b"")
+
+
+def test_types_come_and_go_while_serving(running, namespace):
+    gvr = resources.GroupVersionResource("example.com", "v1", "widgets")
+    verbs = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+    widget = resources.Resource(*gvr, "Widget", True, verbs, "widget", strategy="custom")
+    published = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+    }
+    path = f"/apis/example.com/v1/namespaces/{namespace}/widgets"
+    before = {name: running.ask("GET", name).headers["ETag"] for name in ("/apis", "/openapi/v3")}
+    assert running.ask("GET", path).raw == b"404 page not found\n"
+
+    def add():
+        running.server.custom_schemas[widget.gvk] = schemas.from_structural(published)
+        running.server.custom_openapi[widget.gvk] = published
+        running.server.registry.add(widget)
+
+    running.call(add)
+    assert running.ask("GET", "/apis/example.com/v1").body["resources"][0]["name"] == "widgets"
+    made = running.ask("POST", path, {"metadata": {"name": "a"}, "spec": {"size": 3, "nope": 1}})
+    assert (made.status, made.body["spec"], made.body["kind"]) == (201, {"size": 3}, "Widget")
+    listed = running.ask("GET", path).body
+    assert (listed["kind"], listed["items"][0]["kind"]) == ("WidgetList", "Widget")
+    assert [event["type"] for event in running.watch(f"{path}?watch=1&timeoutSeconds=1")] == ["ADDED"]
+    for name, etag in before.items():
+        assert running.ask("GET", name, If_None_Match=etag).status == 200
+    strategic = running.ask("PATCH", f"{path}/a", {}, "application/strategic-merge-patch+json")
+    assert strategic.status == 415
+    assert running.ask("DELETE", f"{path}/a").status == 200
+    running.call(lambda: running.server.registry.remove(gvr))
+    assert running.ask("GET", path).status == 404
+    assert running.ask("GET", "/apis").headers["ETag"] == before["/apis"]
+
+
+def test_version(running):
+    version = running.ask("GET", "/version").body
+    assert (version["major"], version["minor"]) == ("1", "37")
+    assert version["gitVersion"].startswith("v1.37.")
+
+
+def test_openapi_v2_for_old_clients(running):
+    protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    answer = running.ask("GET", "/openapi/v2", Accept=protobuf)
+    assert (answer.status, answer.raw[:1]) == (200, b"\n")
+    assert running.ask("GET", "/openapi/v2", Accept="application/json").body["swagger"] == "2.0"
+    assert running.ask("GET", "/openapi/v2", Accept="*/*").body["swagger"] == "2.0"
+
+
+def test_health(running):
+    assert running.ask("GET", "/readyz").raw == b"ok"
+    verbose = running.ask("GET", "/livez?verbose").raw.decode()
+    assert verbose.startswith("[+]ping ok\n")
+    assert verbose.endswith("livez check passed\n")
+    assert running.ask("GET", "/healthz/ping").raw == b"ok"
+    excluded = running.ask("GET", "/readyz?verbose&exclude=etcd&exclude=none").raw.decode()
+    assert "[+]etcd excluded: ok\n" in excluded
+    assert 'warn: some health checks cannot be excluded: no matches for "none"\n' in excluded
+
+    def fail():
+        raise RuntimeError("secret reason")
+
+    running.server.health.ready["broken"] = fail
+    answer = running.ask("GET", "/readyz")
+    del running.server.health.ready["broken"]
+    assert answer.status == 500
+    assert b"[-]broken failed: reason withheld\n" in answer.raw
+    assert b"secret" not in answer.raw
+
+
+def test_metrics(running, configmaps):
+    running.ask("GET", configmaps)
+    text = running.ask("GET", "/metrics").raw.decode()
+    labels = (
+        'component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"'
+    )
+    assert f'apiserver_request_total{{code="200",{labels}}} ' in text
+    assert f'apiserver_request_duration_seconds_bucket{{{labels},le="+Inf"}} ' in text
+
+
+def test_every_answer_has_an_audit_id(running):
+    assert running.ask("GET", "/version").headers["Audit-Id"]
+    assert running.ask("GET", "/api/v1/nothings", Audit_ID="mine").headers["Audit-Id"] == "mine"
+
+
+def test_head(running, configmaps):
+    answer = running.ask("HEAD", configmaps)
+    assert (answer.status, answer.raw) == (200, b"")
+    assert int(answer.headers["Content-Length"]) > 50
