@@ -9,6 +9,10 @@ Two fact tables make one ``Message`` a Go struct. ``protobuf-fields.tsv`` has nu
     always    written even when zero (no omitempty)
     inline    a nested protobuf message whose fields stand in the parent's JSON object
 
+Both are facts about the wire, not code: numbers and types from upstream's .proto files, presence and JSON names from
+the type information that Go leaves in the genuine kubectl 1.37 and helm. A test holds them against the OpenAPI
+definitions, so a new version shows what is missing.
+
 The presence of a field decides both what a protobuf body means as JSON and what stays of a JSON body, because
 upstream decodes either into the same struct and writes it out again.
 """
