@@ -99,8 +99,10 @@ def kubeshim(*arguments, check=True, timeout=120, **options):
 
 
 def start(name, tmp_path, kubectl_path, *arguments):
-    kubeconfig = tmp_path / "config"
-    kubeshim("up", "--name", name, "--kubeconfig", str(kubeconfig), *arguments)
+    kubeconfig, config = tmp_path / "config", tmp_path / "cluster.json"
+    # nothing of a test may leave this machine, questions for names neither
+    config.write_text(json.dumps({"networking": {"upstreamDNS": False}}))
+    kubeshim("up", "--name", name, "--kubeconfig", str(kubeconfig), "--config", str(config), *arguments)
     return Cluster(name, kubeconfig, kubectl_path)
 
 
