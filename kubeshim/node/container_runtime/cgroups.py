@@ -86,17 +86,23 @@ def parse(version: int, cpu: str, usage: str, stat: str, now: float) -> runtime.
     return runtime.Stats(nanoseconds, used, max(0, used - inactive), rss, now)
 
 
-def remove(engine_parent: str, driver: str, version: int, root: str = ROOT) -> None:
-    """Takes an empty parent away from every hierarchy; the engine leaves them behind."""
+def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, ancestors: bool = False) -> None:
+    """Takes an empty parent away from every hierarchy, and its empty ``ancestors``; the engine leaves them behind.
+
+    Ancestors may only go while nothing is being started: the engine makes directories from the top.
+    """
     if driver == "systemd" or not engine_parent:
         return  # systemd collects empty slices by itself
-    where = directory(engine_parent, driver)
+    parts = directory(engine_parent, driver).split("/")
     hierarchies = [root] if version == 2 else [f"{root}/{name}" for name in _names(root)]
     for hierarchy in hierarchies:
-        try:
-            os.rmdir(f"{hierarchy}/{where}")
-        except OSError:
-            continue  # not there, or somebody still in it: the next removal comes by again
+        for depth in range(len(parts), 0 if ancestors else len(parts) - 1, -1):
+            try:
+                os.rmdir("/".join([hierarchy, *parts[:depth]]))
+            except FileNotFoundError:
+                continue  # a level that another removal took away
+            except OSError:
+                break  # somebody is still in it: the next removal comes by again
 
 
 def _names(root: str) -> list[str]:

@@ -7,6 +7,7 @@ agrees, so whoever asks after a death waits for the inspect to follow.
 """
 
 import base64
+import contextlib
 import json
 import math
 import os
@@ -51,6 +52,7 @@ class Docker:
         self._lock = threading.Lock()
         self._parents: dict[str, tuple[str, str]] = {}
         self._died: dict[str, int] = {}
+        self._starting = 0
         self._pause_ready = False
         self._closed = False
 
@@ -110,7 +112,8 @@ class Docker:
         body = engine_bodies.sandbox(spec, self.dialect, self._node_container)
         identity = self._create(spec.name, body)
         try:
-            self._engine.call("POST", f"/containers/{identity}/start")
+            with self._start_in_flight():
+                self._engine.call("POST", f"/containers/{identity}/start")
             sandbox = engine_records.sandbox(self._inspect(identity))
             if spec.network == "own":
                 self._await_network(sandbox, spec)
@@ -149,7 +152,20 @@ class Docker:
     def remove_sandbox(self, sandbox_id: str) -> None:
         parent, _ = self._parent(sandbox_id)
         self.remove_container(sandbox_id)
-        cgroups.remove(parent, self.dialect.cgroup_driver, self.dialect.cgroup_version)
+        with self._lock:
+            idle = self._starting == 0
+            cgroups.remove(parent, self.dialect.cgroup_driver, self.dialect.cgroup_version, ancestors=idle)
+
+    @contextlib.contextmanager
+    def _start_in_flight(self) -> Iterator[None]:
+        """While the engine starts something, no empty cgroup may be taken from under it."""
+        with self._lock:
+            self._starting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._starting -= 1
 
     def sandboxes(self, labels: Mapping[str, str]) -> list[runtime.Sandbox]:
         return [engine_records.sandbox(answer) for answer in self._inspect_all(labels, "sandbox")]
@@ -182,7 +198,8 @@ class Docker:
 
     def start_container(self, container_id: str) -> None:
         try:
-            self._engine.call("POST", f"/containers/{container_id}/start")
+            with self._start_in_flight():
+                self._engine.call("POST", f"/containers/{container_id}/start")
         except engine_http.EngineError as error:
             if error.status == 404 and "No such container" in error.message:
                 raise runtime.NotFound(error.message) from error

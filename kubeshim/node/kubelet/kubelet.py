@@ -29,7 +29,7 @@ from kubeshim.node.kubelet import (
     handlers,
     images,
     labels,
-    network,
+    network_addresses,
     node_status,
     object_cache,
     parts,
@@ -204,7 +204,7 @@ class Kubelet:
                 return
             try:
                 self._network.set_up(cidr)
-                self._parts.addresses = network.AddressPool(cidr)
+                self._parts.addresses = network_addresses.AddressPool(cidr)
                 for sandbox in self._engine.sandboxes(self._parts.own_labels()):
                     sandboxes.adopt(self._parts, sandbox)
             except (OSError, runtime.RuntimeFailure) as problem:

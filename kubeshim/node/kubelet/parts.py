@@ -17,7 +17,7 @@ from kubeshim.node.kubelet import (
     handlers,
     images,
     labels,
-    network,
+    network_addresses,
     object_cache,
     probes,
     seams,
@@ -54,7 +54,7 @@ class Parts:
     """Held while the engine starts a sandbox or container."""
     memory_capacity: int
     resolver: files.Resolver
-    addresses: network.AddressPool | None = None
+    addresses: network_addresses.AddressPool | None = None
 
     def now(self) -> float:
         return self.clock.now().timestamp()

@@ -3,10 +3,21 @@
 import logging
 import os
 
-from kubeshim.machinery import objects, quantity
+from kubeshim.client import kinds
+from kubeshim.machinery import errors, objects, quantity
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import files, labels, network, observation, parts, pod_spec, quality, seams, security
+from kubeshim.node.kubelet import (
+    files,
+    labels,
+    network_addresses,
+    observation,
+    parts,
+    pod_spec,
+    quality,
+    seams,
+    security,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +47,7 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
             sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
     except runtime.Unavailable:
         raise
-    except (runtime.RuntimeFailure, OSError, network.network_addresses.Exhausted) as problem:
+    except (runtime.RuntimeFailure, OSError, network_addresses.Exhausted) as problem:
         raise SandboxProblem(f"Failed to create pod sandbox: {problem}") from problem
     if not host:
         try:
@@ -75,7 +86,9 @@ def host_ports(pod: Object, address: str) -> list[seams.HostPort]:
 
 def _spec(shared: parts.Parts, pod: Object, attempt: int) -> runtime.SandboxSpec:
     spec = pod_spec.spec(pod)
-    name = pod_spec.hostname(pod)
+    if spec.get("hostUsers") is False:
+        raise SandboxProblem("Failed to create pod sandbox: runtime does not support user namespaces")
+    name = shared.config.node_name if pod_spec.host_network(pod) else pod_spec.hostname(pod)
     if spec.get("setHostnameAsFQDN"):
         domain = pod_spec.domain(pod, shared.config.cluster_domain)
         name = f"{name}.{domain}" if domain else name
@@ -94,8 +107,26 @@ def _spec(shared: parts.Parts, pod: Object, attempt: int) -> runtime.SandboxSpec
         shm_size=_shared_memory(pod),
         host_ipc=bool(spec.get("hostIPC")),
         host_pid=bool(spec.get("hostPID")),
-        runtime_handler="",
+        runtime_handler=_handler(shared, pod),
     )
+
+
+def _handler(shared: parts.Parts, pod: Object) -> str:
+    """The engine's runtime that the pod's RuntimeClass names; empty for the default one."""
+    name = pod_spec.spec(pod).get("runtimeClassName")
+    if not name:
+        return ""
+    prefix = "Failed to create pod sandbox: failed to get sandbox runtime"
+    try:
+        handler = str(shared.api.get(kinds.RUNTIME_CLASSES, name)["handler"])
+    except errors.NotFound as error:
+        raise SandboxProblem(f'Failed to create pod sandbox: RuntimeClass "{name}" not found') from error
+    except (errors.APIStatusError, OSError) as error:
+        raise SandboxProblem(f"{prefix}: {error}") from error
+    details = shared.engine.info().details
+    if handler not in (details.get("Runtimes") or {}):
+        raise SandboxProblem(f'{prefix}: no runtime for "{handler}" is configured')
+    return "" if handler == details.get("DefaultRuntime") else handler
 
 
 def _shared_memory(pod: Object) -> int:

@@ -5,11 +5,11 @@ from typing import Any, Protocol, TypeVar
 
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
-from kubeshim.node.kubelet import network
+from kubeshim.node.kubelet import network_rules
 
 T = TypeVar("T")
 
-HostPort = network.HostPort
+HostPort = network_rules.HostPort
 
 
 class Recorder(Protocol):

@@ -72,6 +72,8 @@ class StatusManager:
         self._written: dict[str, Object] = {}
         """The status the API is known to have, by UID."""
         self._latest: dict[str, Object] = {}
+        self._versions: dict[str, int] = {}
+        """The resourceVersion that ``_written`` was seen at: watches bring older states late."""
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -99,10 +101,11 @@ class StatusManager:
 
     def observe(self, pod: Object) -> None:
         """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way."""
-        uid = objects.uid(pod)
+        uid, version = objects.uid(pod), _version(pod)
         with self._changed:
-            if uid not in self._wanted:
+            if uid not in self._wanted and version >= self._versions.get(uid, 0):
                 self._written[uid] = pod.get("status") or {}
+                self._versions[uid] = version
 
     def latest(self, uid: str) -> Object | None:
         """The last status set, whether or not it has been written."""
@@ -118,6 +121,7 @@ class StatusManager:
         with self._changed:
             for table in (self._wanted, self._written, self._latest):
                 table.pop(uid, None)
+            self._versions.pop(uid, None)
 
     def _run(self) -> None:
         delay = _FIRST_DELAY
@@ -153,17 +157,24 @@ class StatusManager:
         with self._changed:
             patch = difference(self._written.get(uid, {}), pod["status"])
         written: Object | None = None
+        version = 0
         if patch:
             try:
                 body = {"metadata": {"uid": uid}, "status": patch}
                 namespace, name = objects.namespace(pod), objects.name(pod)
                 answer = self._api.patch(kinds.PODS, name, body, namespace, kind="strategic", subresource="status")
-                written = answer.get("status") or {}
+                written, version = answer.get("status") or {}, _version(answer)
             except (errors.NotFound, errors.Conflict):
                 written = pod["status"]  # that pod is gone, or another one has its name: nobody to tell
         with self._changed:
             if written is not None and uid in self._latest:
                 self._written[uid] = written
+                self._versions[uid] = max(version, self._versions.get(uid, 0))
             if self._wanted.get(uid) is pod:
                 del self._wanted[uid]
         self._on_written(uid)
+
+
+def _version(pod: Object) -> int:
+    text = objects.resource_version(pod)
+    return int(text) if text.isdigit() else 0

@@ -92,7 +92,9 @@ class Kit:
         return self.api.put(("v1", "pods"), "MODIFIED", change(pod))
 
     def delete(self, name, grace=30):
-        stamp = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace}
+        """Asks for deletion; the finalizer keeps the fake API from deleting before the kubelet says so."""
+        stamp = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace,
+                 "finalizers": ["test/held"]}  # fmt: skip
         self.update(name, lambda pod: {**pod, "metadata": {**pod["metadata"], **stamp}})
 
     def wait(self, name, condition, timeout=10):
@@ -135,7 +137,21 @@ def make(tmp_path, *rules, engine=None, **settings):
     }  # fmt: skip
     built = config.KubeletConfig(**{**defaults, **settings})
     engine = engine or fake.Fake(rules, images=[IMAGE], registry=[IMAGE])
-    return Kit(fake_api.FakeApi(), engine, FakeNetwork(), Events(), built)
+    api = fake_api.FakeApi()
+    api.hooks.append(release)
+    return Kit(api, engine, FakeNetwork(), Events(), built)
+
+
+def release(handler, method, path):
+    """The kubelet's own DELETE lets a held pod go."""
+    parts = path.split("/")
+    if method != "DELETE" or parts[-2] != "pods":
+        return False
+    found = handler.api.collections["v1", "pods"].get((parts[-3], parts[-1]))
+    if found:
+        handler.api.put(("v1", "pods"), "DELETED", found)
+    handler.send(200, {"kind": "Status", "status": "Success"})
+    return True
 
 
 def pod(name, node, *containers, **spec):

@@ -68,9 +68,7 @@ def test_a_pod_runs_becomes_ready_and_is_deleted_with_everything_it_had(kit):
     assert os.path.exists(os.path.join(kit.settings.data_dir, "pods", uid, "etc-hosts"))
     kit.delete("a")
     kit.wait("a", lambda gone: gone is None)
-    with kit.api.lock:
-        kit.api.lock.wait_for(lambda: False, 0.2)
-    assert kit.engine.containers({}) == [] and kit.engine.sandboxes({}) == []
+    wait_for(lambda: not kit.engine.containers({}) and not kit.engine.sandboxes({}))
     assert not os.path.exists(os.path.join(kit.settings.data_dir, "pods", uid))
     assert ("a", "Killing", "Stopping container web", "spec.containers{web}") in kit.events.told
 

@@ -1,0 +1,130 @@
+"""A kubelet on the real engine: what only real containers can show."""
+
+import pathlib
+import subprocess
+import uuid
+
+import kubelet_kit as kit_module
+import pytest
+
+from kubeshim.node.container_runtime import docker
+from kubeshim.node.kubelet import labels, mounts
+from tests import busybox_image
+
+pytestmark = [pytest.mark.docker, pytest.mark.root]
+
+
+@pytest.fixture
+def kit(tmp_path):
+    engine = docker.Docker()
+    busybox_image.ensure(engine)
+    name = f"kubeshim-test-{uuid.uuid4().hex[:8]}"
+    made = kit_module.make(tmp_path, engine=engine, cluster_name=name, node_name=name, cgroup_root="kubeshim-test")
+    yield made
+    made.stop()
+    made.api.stop()
+    own = {labels.CLUSTER: name}
+    for container in engine.containers(own):
+        engine.remove_container(container.id)
+    for sandbox in engine.sandboxes(own):
+        engine.remove_sandbox(sandbox.id)
+    mounts.remove_tree(str(tmp_path / "pods"))
+    engine.close()
+
+
+def pod(kit, name, *containers, **spec):
+    made = [{"image": busybox_image.NAME, **each} for each in containers]
+    return kit.create(kit_module.pod(name, kit.settings.node_name, *made, **spec))
+
+
+def run(kit, name, script, container=None, **spec):
+    """The log of a pod that runs a script to its end."""
+    made = {"command": ["sh", "-c", script], **(container or {})}
+    pod(kit, name, made, restartPolicy="Never", **spec)
+    found = kit.wait(name, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), 20)
+    lines = kit.engine.logs(kit.container(name).id, docker.runtime.LogOptions())
+    return found, b"".join(line for _, line in lines).decode()
+
+
+def test_environment_files_and_identity_inside_a_container(kit):
+    kit.start()
+    env = [
+        {"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "BOTH", "value": "$(WHO)@$(IP)"},
+    ]
+    script = (
+        "hostname; echo $BOTH; cat /etc/resolv.conf /etc/hosts; id -u; id -g; id -G; echo bye > /dev/termination-log"
+    )
+    security = {"runAsUser": 1001, "runAsGroup": 1002, "fsGroup": 1003}
+    found, text = run(kit, "inside", script, {"env": env}, securityContext=security, subdomain="sub")
+    lines = text.splitlines()
+    assert lines[:2] == ["inside", "inside@10.244.3.2"]
+    assert "nameserver 10.96.0.10" in lines and "options ndots:5" in lines
+    assert "10.244.3.2\tinside.sub.default.svc.cluster.local\tinside" in lines
+    assert lines[-3:] == ["1001", "1002", "1002 1003"]
+    assert found["status"]["containerStatuses"][0]["state"]["terminated"]["message"] == "bye\n"
+
+
+def test_volumes_as_containers_see_them_and_nothing_left_of_them(kit):
+    kit.start()
+    kit.put("ConfigMap", "cm", data={"a": "A", "b": "B"})
+    kit.put("Secret", "s", data={"p": "c2VjcmV0"})
+    volumes = [
+        {"name": "cm", "configMap": {"name": "cm", "defaultMode": 0o400, "items": [{"key": "a", "path": "x/y"}]}},
+        {"name": "s", "secret": {"secretName": "s"}},
+        {"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "d", "emptyDir": {}},
+    ]
+    where = [
+        {"name": "cm", "mountPath": "/cm"}, {"name": "s", "mountPath": "/s", "readOnly": True},
+        {"name": "m", "mountPath": "/m"}, {"name": "d", "mountPath": "/d"},
+        {"name": "s", "mountPath": "/one", "subPath": "p"}, {"name": "d", "mountPath": "/part", "subPath": "deep/er"},
+    ]  # fmt: skip
+    script = (
+        "cat /cm/x/y; stat -L -c %a /cm/x/y; cat /s/p /one; echo; stat -c %a /d /m; echo hi > /part/f; cat /d/deep/er/f"
+    )
+    script += "; echo no > /s/p || echo read-only; stat -f -c %T /m /s"
+    _, text = run(kit, "volumes", script, {"volumeMounts": where}, volumes=volumes)
+    assert text.splitlines()[0] == "A400", text
+    assert text.splitlines()[1:5] == ["secretsecret", "777", "777", "hi"]
+    assert "read-only" in text and text.splitlines()[-2:] == ["tmpfs", "tmpfs"]
+    directory = kit.settings.data_dir
+    kit.delete("volumes")
+    kit.wait("volumes", lambda pod: pod is None)
+    assert mounts.points(directory + "/pods") == [] and list(pathlib.Path(directory, "pods").iterdir()) == []
+
+
+def test_limits_exec_probe_and_restart_after_a_kill(kit):
+    kit.start()
+    probe = {"exec": {"command": ["cat", "/tmp/ok"]}, "periodSeconds": 1, "initialDelaySeconds": 0}
+    resources = {"limits": {"memory": "32Mi", "cpu": "500m"}, "requests": {"memory": "16Mi", "cpu": "100m"}}
+    script = "touch /tmp/ok; exec sleep 1000"
+    pod(kit, "a", {"command": ["sh", "-c", script], "readinessProbe": probe, "resources": resources})
+    found = kit.wait("a", kit_module.ready, 20)
+    assert found["status"]["qosClass"] == "Burstable"
+    running = kit.container("a")
+    form = "{{.HostConfig.Memory}} {{.HostConfig.CpuQuota}} {{.HostConfig.CpuShares}}"
+    command = ["docker", "inspect", "-f", form, running.id]
+    inspected = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert inspected.stdout.split() == [str(32 << 20), "50000", "102"]
+    stats = kit.engine.stats(running.id)
+    assert stats is not None and stats.memory_usage > 0
+    subprocess.run(["docker", "kill", running.id], capture_output=True, check=True)
+    found = kit.wait("a", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1, 20)
+    last = found["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert last["exitCode"] == 137 and last["reason"] == "Error"
+
+
+def test_grace_is_given_and_prestop_runs_first(kit):
+    kit.start()
+    script = "trap 'echo term >> /out/log; exit 0' TERM; touch /out/up; while :; do sleep 0.05; done"
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hook >> /out/log"]}}}
+    directory = pathlib.Path(kit.settings.data_dir, "out")
+    volumes = [{"name": "out", "hostPath": {"path": str(directory), "type": "DirectoryOrCreate"}}]
+    where = [{"name": "out", "mountPath": "/out"}]
+    pod(kit, "a", {"command": ["sh", "-c", script], "lifecycle": hook, "volumeMounts": where}, volumes=volumes)
+    kit.wait("a", lambda pod: kit_module.ready(pod) and (directory / "up").exists(), 20)
+    kit.delete("a", grace=20)
+    kit.wait("a", lambda pod: pod is None, 15)
+    assert (directory / "log").read_text() == "hook\nterm\n"
