@@ -247,21 +247,26 @@ def _list_comparer(schema: Schema) -> _Compare:
         if not old and not new:
             return _CHANGED
         adder, comparer = cell[0]
-        before, after = field_types.indexed(make, old or ()), field_types.indexed(make, new or ())
+        before, after = field_types.grouped(make, old or ()), field_types.grouped(make, new or ())
         changed: Fields = {}
         removed: Fields = {}
-        for element, value in after.items():
-            if element not in before:
-                changed[element] = _LEAF if adder is None else adder(value)
+        for element, values in after.items():
+            earlier = before.get(element)
+            if earlier is None:
+                changed[element] = _LEAF if adder is None else adder(values[0])
                 continue
-            below = comparer(before[element], value)
+            if len(values) > 1 or len(earlier) > 1:
+                if values != earlier:
+                    changed[element] = _LEAF
+                continue
+            below = comparer(earlier[0], values[0])
             if below[0] is not None:
                 changed[element] = below[0]
             if below[1] is not None:
                 removed[element] = below[1]
-        for element, value in before.items():
+        for element, values in before.items():
             if element not in after:
-                removed[element] = _LEAF if adder is None else adder(value)
+                removed[element] = _LEAF if adder is None else adder(values[0])
         return changed or None, removed or None
 
     _compare[schema] = compare

@@ -98,12 +98,15 @@ def _missing(key: str) -> MissingKey:
     )
 
 
-def indexed(make: Callable[[Any], str], items: Iterable[Any]) -> dict[str, Any]:
-    """Path element → element; of duplicates the first. Elements without their keys are left out."""
-    result: dict[str, Any] = {}
+def grouped(make: Callable[[Any], str], items: Iterable[Any]) -> dict[str, list[Any]]:
+    """Path element → the elements that have it: one, or several in live lists whose keys are not unique after all.
+
+    Elements without their keys are left out.
+    """
+    result: dict[str, list[Any]] = {}
     for item in items:
         try:
-            result.setdefault(make(item), item)
+            result.setdefault(make(item), []).append(item)
         except MissingKey:
             continue
     return result

@@ -134,47 +134,56 @@ def _merge_members(live: dict[str, Any], applied: dict[str, Any], schema: Schema
 
 
 def _merge_elements(live: list[Any], applied: list[Any], schema: Schema) -> list[Any]:
-    """Elements in the applied order; those of the live list alone keep their place between shared ones."""
+    """Elements in the applied order; those of the live list alone keep their place between shared ones.
+
+    The applied list has no duplicates; of a live element that it names, duplicates are dropped.
+    """
     make = field_types.element_maker(schema)
     items = schema.items or field_types.ANYTHING
-    ours, theirs = field_types.indexed(make, live), field_types.indexed(make, applied)
-    live_order, applied_order = list(ours), list(theirs)
-    shared = [element for element in applied_order if element in ours]
-    awaited = 0
-    merged: set[str] = set()
+    ours, theirs = field_types.grouped(make, live), field_types.grouped(make, applied)
+    rest: list[tuple[str | None, Any]] = [
+        (element, item) for element, found in ours.items() if len(found) == 1 for item in found
+    ]
+    if len(rest) != len(live):
+        rest = [(_element_or_none(make, item), item) for item in live]
+    wanted = list(theirs)
+    shared = [element for element in wanted if element in ours]
+    awaited = i = j = 0
+    merged: set[str | None] = set()
     result: list[Any] = []
-
-    def take_applied(element: str) -> None:
-        nonlocal awaited
-        merged.add(element)
-        result.append(merge(ours[element], theirs[element], items) if element in ours else theirs[element])
-        if awaited < len(shared) and shared[awaited] == element:
-            awaited += 1
-
-    i = j = 0
-    while i < len(live_order) or j < len(applied_order):
-        if i < len(live_order) and j < len(applied_order):
-            element = live_order[i]
-            if element == applied_order[j]:
-                take_applied(element)
-                i += 1
-                j += 1
-                continue
-            if element in theirs and awaited < len(shared) and shared[awaited] != element:
-                i += 1
-                continue
-        if i < len(live_order):
-            element = live_order[i]
+    while i < len(rest) or j < len(wanted):
+        element, item = rest[i] if i < len(rest) else (None, None)
+        if i < len(rest):
             if element not in theirs:
-                result.append(ours[element])
+                # With both lists at the same shared element next, that one goes first only when it is here.
+                result.append(item)
                 i += 1
                 continue
-            if element in merged:
+            if element in merged or (j < len(wanted) and element != wanted[j] and element != _at(shared, awaited)):
                 i += 1
-        if j < len(applied_order):
-            take_applied(applied_order[j])
+                continue
+        if j < len(wanted):
+            name = wanted[j]
+            found = ours.get(name, ())
+            value = theirs[name][0]
+            result.append(merge(found[0], value, items) if len(found) == 1 else value)
+            merged.add(name)
+            awaited += _at(shared, awaited) == name
+            i += element == name
             j += 1
     return result
+
+
+def _at(items: list[str], index: int) -> str | None:
+    return items[index] if index < len(items) else None
+
+
+def _element_or_none(make: Callable[[Any], str], item: Any) -> str | None:
+    """None for an element without its keys, which nobody can name."""
+    try:
+        return make(item)
+    except field_types.MissingKey:
+        return None
 
 
 # --- taking out --------------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def current(old: dict[str, Any] | None, new: dict[str, Any]) -> list[Entry]:
         return live
     if given == [{}]:
         return []
-    return _valid(given) or live
+    edited = _valid(given)
+    return edited if edited and all(fieldsets.is_valid(entry["fieldsV1"]) for entry in edited) else live
 
 
 def live_entries(old: dict[str, Any] | None) -> list[Entry]:
@@ -82,11 +83,6 @@ def _valid(entries: Any) -> list[Entry]:
         if entry.get("fieldsType") != "FieldsV1" or not isinstance(entry.get("fieldsV1"), dict):
             return []
     return entries
-
-
-def are_sound(entries: list[Entry]) -> bool:
-    """Whether every entry's set can be read; the server's own always can."""
-    return all(fieldsets.is_valid(entry["fieldsV1"]) for entry in entries)
 
 
 def arranged(entries: list[Entry]) -> list[Entry]:

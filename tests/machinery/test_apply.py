@@ -318,3 +318,50 @@ def test_laws_of_updates(steps):
             if key != "."
         }
         assert owners == writer
+
+
+def env(*pairs):
+    config = deployment(replicas=None)
+    config["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": n, "value": v} for n, v in pairs]
+    return config
+
+
+def env_of(obj):
+    return [(e["name"], e["value"]) for e in obj["spec"]["template"]["spec"]["containers"][0]["env"]]
+
+
+def test_duplicate_keys_of_live_lists_survive():
+    live = track(None, env(("a", "1"), ("a", "2"), ("b", "1")), "edit")
+    obj = applied(live, env(("c", "3")))
+    assert env_of(obj) == [("a", "1"), ("a", "2"), ("b", "1"), ("c", "3")]
+    changed = copy.deepcopy(live)
+    changed["spec"]["template"]["spec"]["containers"][0]["env"][1]["value"] = "9"
+    changed = track(live, changed, "other", now=LATER)
+    element = owned(changed, "other")["f:spec"]["f:template"]["f:spec"]["f:containers"]['k:{"name":"n"}']["f:env"]
+    assert element == {'k:{"name":"a"}': {}}
+    assert env_of(applied(live, env(("a", "5")), force=True)) == [("a", "5"), ("b", "1")]
+
+
+@pytest.mark.parametrize(
+    ("live", "config", "merged"),
+    [
+        ("abc", "bx", "abcx"),
+        ("abc", "ca", "bca"),
+        ("ab", "xb", "axb"),
+        ("abcd", "dxb", "acdxb"),
+        ("", "ba", "ba"),
+        ("ab", "", "ab"),
+    ],
+)
+def test_the_order_of_merged_lists(live, config, merged):
+    there = track(None, env(*((name, "1") for name in live)), "other")
+    obj = applied(there, env(*((name, "1") for name in config)))
+    assert "".join(name for name, _ in env_of(obj)) == merged
+
+
+def test_unsound_records_from_clients_are_not_believed():
+    first = track(None, deployment())
+    for broken in ({"fieldsV1": {"spec": {}}}, {"operation": "Frob"}, {"fieldsType": ""}):
+        second = copy.deepcopy(first)
+        second["metadata"]["managedFields"][0].update(broken)
+        assert track(first, second)["metadata"]["managedFields"] == first["metadata"]["managedFields"]
