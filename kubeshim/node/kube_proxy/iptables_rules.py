@@ -33,7 +33,8 @@ def restore(frontends: Iterable[services.Frontend], node: services.Node, chains_
     for frontend in sorted(frontends, key=lambda each: (each.kind, each.address, each.protocol, each.port)):
         firewall += _firewall(frontend)
         if not frontend.cluster and not frontend.local:
-            refuse += [f"-A KUBE-REFUSE {match} -j REJECT" for match in _matches(frontend, node)]
+            how = " --reject-with tcp-reset" if frontend.protocol == "tcp" else ""
+            refuse += [f"-A KUBE-REFUSE {match} -j REJECT{how}" for match in _matches(frontend, node)]
             continue
         if frontend.local_only and not frontend.local:
             # nat cannot drop: what it leaves alone comes to the filter table with its first address.
@@ -42,7 +43,10 @@ def restore(frontends: Iterable[services.Frontend], node: services.Node, chains_
     chains["KUBE-SERVICES"].append("-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
     chains["KUBE-POSTROUTING"] = [f"-m mark ! --mark {MARK} -j RETURN", "-j MARK --xor-mark 0x4000", "-j MASQUERADE"]
     chains["KUBE-MARK-MASQ"] = ["-j MARK --or-mark 0x4000"]
-    refuse += [f"-A KUBE-REFUSE -d {cidr} -j REJECT" for cidr in node.service_cidrs]
+    for cidr in node.service_cidrs:
+        # A reset, unlike an ICMP error, is not limited in number.
+        refuse.append(f"-A KUBE-REFUSE -d {cidr} -p tcp -j REJECT --reject-with tcp-reset")
+        refuse.append(f"-A KUBE-REFUSE -d {cidr} -j REJECT")
     stale = sorted(set(chains_there) - set(chains))
     nat = [f":{name} - [0:0]" for name in [*chains, *stale]]
     nat += [f"-A {name} {rule}" for name, rules in chains.items() for rule in rules]

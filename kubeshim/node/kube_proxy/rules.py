@@ -28,7 +28,8 @@ LOCAL_SLOT = 0x10000
 _IP_KEY = "ip daddr . meta l4proto . th dport"
 _NODE_PORT_KEY = "meta l4proto . th dport"
 _AFFINITY_KEY = "ip saddr . ip daddr . meta l4proto . th dport"
-_REFUSE = "reject with icmp type port-unreachable"
+_REFUSALS = ("meta l4proto tcp {} reject with tcp reset", "{} reject with icmp type port-unreachable")
+"""Both are ECONNREFUSED for the client; a reset, unlike an ICMP error, is not limited in number."""
 
 _ADDRESS_TYPE = "ipv4_addr . inet_proto . inet_service"
 MAPS: tuple[tuple[str, str, str], ...] = (
@@ -237,9 +238,12 @@ def _fixed_rules(node: services.Node) -> list[tuple[str, str]]:
         ("output", "jump services"),
         ("postrouting", f"ct mark {MASQUERADE_MARK} masquerade fully-random"),
         ("postrouting", "ct status & dnat == dnat ip saddr . ip daddr @hairpin masquerade fully-random"),
-        ("refuse", f"{_IP_KEY} @no-endpoints {_REFUSE}"),
-        ("refuse", f"ip daddr {{ {ranges} }} {_REFUSE}"),
-        ("refuse-node-ports", f"ip daddr {{ {here} }} {_NODE_PORT_KEY} @np-no-endpoints {_REFUSE}"),
+        *(("refuse", how.format(f"{_IP_KEY} @no-endpoints")) for how in _REFUSALS),
+        *(("refuse", how.format(f"ip daddr {{ {ranges} }}")) for how in _REFUSALS),
+        *(
+            ("refuse-node-ports", how.format(f"ip daddr {{ {here} }} {_NODE_PORT_KEY} @np-no-endpoints"))
+            for how in _REFUSALS
+        ),
         ("firewall", f"{_IP_KEY} @restricted {_IP_KEY} . ip saddr != @allowed drop"),
         ("firewall-prerouting", "ct state new jump firewall"),
         ("firewall-output", "ct state new jump firewall"),

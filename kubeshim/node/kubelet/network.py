@@ -41,6 +41,8 @@ _SYSCTLS = {
     # A redirect's rate limit for a peer also swallows the port-unreachable that a refused connection needs.
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
+    # All ICMP errors but "unreachable" stay limited: each refused datagram is refused at once.
+    "net/ipv4/icmp_ratemask": "6160",
     # Host ports bound to 127.0.0.1; the firewall's guard keeps others from sending to loopback addresses.
     "net/ipv4/conf/all/route_localnet": "1",
     # Host ends of pods' links need no IPv6 address of their own, nor the chatter that finding one makes.
@@ -121,8 +123,9 @@ class NodeNetwork:
             wanted = {cidr: address for cidr, address in peers.items() if address != self.node_ip}
             if wanted == self._peers:
                 return
-            before, self._peers = self._peers, wanted
+            before = self._peers
             self.run_in_node(lambda: _change_routes(before, wanted))
+            self._peers = wanted
 
     def run_in_node(self, function: Callable[[], T]) -> T:
         """The result of ``function`` called in the node's namespace; sockets it makes stay there."""

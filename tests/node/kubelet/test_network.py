@@ -4,7 +4,16 @@ import ipaddress
 
 import pytest
 
-from kubeshim.node.kubelet import network, network_addresses, network_host, network_links, network_rules
+from kubeshim.client import kinds
+from kubeshim.node.kubelet import (
+    network,
+    network_addresses,
+    network_host,
+    network_links,
+    network_peers,
+    network_rules,
+)
+from tests import fake_api
 
 
 def test_addresses_are_handed_out_in_turn_and_found_again():
@@ -116,3 +125,27 @@ def test_ranges_are_protected_and_released(node):
     in_host(lambda: network_host.unprotect_ranges("10.199.0.0/16", "10.198.0.0/16"))
     in_host(lambda: network_host.unprotect_ranges("10.199.0.0/16", "10.198.0.0/16"))
     assert in_host(lambda: network_host.collisions("10.198.0.0/16", "10.199.0.0/16")) == []
+
+
+def test_peers_follow_the_nodes():
+    api, seen = fake_api.FakeApi(), []
+
+    class Network:
+        def set_peers(self, peers):
+            seen.append(peers)
+
+    client = api.client()
+    for number in (1, 2):
+        client.create(kinds.NODES, {
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{number}"},
+            "spec": {"podCIDR": f"10.199.{number}.0/24", "podCIDRs": [f"10.199.{number}.0/24"]},
+            "status": {"addresses": [{"type": "InternalIP", "address": f"172.31.77.{number}"}]},
+        })  # fmt: skip
+    peers = network_peers.Peers(client, Network(), "n1")
+    peers.start()
+    fake_api.eventually(lambda: seen and seen[-1] == {"10.199.2.0/24": "172.31.77.2"})
+    client.delete(kinds.NODES, "n2")
+    fake_api.eventually(lambda: seen[-1] == {})
+    peers.stop()
+    client.close()
+    api.stop()
