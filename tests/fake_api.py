@@ -42,8 +42,7 @@ class FakeApi:
 
     def start(self) -> None:
         handler = type("BoundHandler", (Handler,), {"api": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", self._port), handler)
         self._port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -158,13 +157,21 @@ class FakeApi:
             )
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # sixty informers connect at once; a full queue costs them a second
+
+
 def merge(old: object, patch: object) -> object:
     """Merge patch; conditions are merged by type as a strategic patch would."""
     if not isinstance(patch, dict):
         return patch
     result = dict(old) if isinstance(old, dict) else {}
     for key, value in patch.items():
-        if value is None:
+        if key.startswith("$deleteFromPrimitiveList/"):
+            field = key.partition("/")[2]
+            result[field] = [item for item in result.get(field) or () if item not in value]
+        elif value is None:
             result.pop(key, None)
         elif key == "conditions" and isinstance(value, list):
             named = {entry["type"]: entry for entry in result.get(key) or ()}

@@ -1,0 +1,189 @@
+"""PodDisruptionBudgets: how many of the chosen pods may be evicted now.
+
+The eviction subresource trusts ``status.disruptionsAllowed`` and notes each pod it evicts in ``disruptedPods``; such
+a pod counts as gone from then on, for two minutes at most, by when it must have been deleted.
+"""
+
+import datetime
+import logging
+
+from kubeshim import clock
+from kubeshim.client import kinds
+from kubeshim.control_plane.controller_manager import conditions, controller, indexes, pods, rollout
+from kubeshim.machinery import errors, objects, selectors
+from kubeshim.machinery.objects import Object
+from kubeshim.machinery.resources import GroupVersionResource
+
+_log = logging.getLogger(__name__)
+
+DELETION_TIMEOUT = 120.0
+OWNERS: dict[str, GroupVersionResource] = {
+    "ReplicaSet": kinds.REPLICA_SETS,
+    "ReplicationController": kinds.REPLICATION_CONTROLLERS,
+    "StatefulSet": kinds.STATEFUL_SETS,
+    "Deployment": kinds.DEPLOYMENTS,
+}
+
+
+class CannotCount(Exception):
+    """The expected number of pods is unknown; the message says why."""
+
+
+class DisruptionController(controller.Controller):
+    name = "disruption"
+    component = "controllermanager"
+
+    def register(self) -> None:
+        self._budgets = indexes.by_namespace(self.watch(kinds.POD_DISRUPTION_BUDGETS))
+        self._pods = indexes.by_namespace(self.informer(kinds.PODS))
+        self._pods.add_handler(
+            added=self._pod_changed, updated=lambda old, new: self._pod_changed(new, old), deleted=self._pod_changed
+        )
+        self._owners = {kind: self.informer(gvr) for kind, gvr in OWNERS.items()}
+        for cache in self._owners.values():
+            cache.add_handler(updated=self._owner_updated)
+
+    def _pod_changed(self, *versions: Object) -> None:
+        for budget in self._budgets.by_index("namespace", objects.namespace(versions[0])):
+            if any(_selector(budget).matches(objects.labels(pod)) for pod in versions):
+                self.enqueue(budget)
+
+    def _owner_updated(self, old: Object, new: Object) -> None:
+        if old["spec"].get("replicas") != new["spec"].get("replicas"):
+            for budget in self._budgets.by_index("namespace", objects.namespace(new)):
+                self.enqueue(budget)
+
+    def sync(self, key: str) -> float | None:
+        budget = self._budgets.get(key)
+        if budget is None:
+            return None
+        now = self.clock.now()
+        chosen = [
+            pod
+            for pod in self._pods.by_index("namespace", objects.namespace(budget))
+            if _selector(budget).matches(objects.labels(pod))
+        ]
+        if not chosen:
+            self.recorder.event(budget, "Normal", "NoPods", "No matching pods found")
+        try:
+            expected, desired = self._expected(budget, chosen)
+        except CannotCount as error:
+            text = f"Failed to calculate the number of expected pods: {error}"
+            self.recorder.event(budget, "Warning", "CalculateExpectedPodCountFailed", text)
+            self._write(budget, _failed(budget, str(error), now))
+            return None
+        disrupted, again = still_disrupted(budget, chosen, now)
+        healthy = sum(
+            pods.is_ready(pod) and not objects.is_deleting(pod) and objects.name(pod) not in disrupted for pod in chosen
+        )
+        self._write(budget, status(budget, healthy, desired, expected, disrupted, now))
+        return again
+
+    def _expected(self, budget: Object, chosen: list[Object]) -> tuple[int, int]:
+        """How many pods there should be, and how many of them healthy."""
+        spec = budget["spec"]
+        if spec.get("maxUnavailable") is not None:
+            expected = self._scale(chosen)
+            return expected, max(0, expected - rollout.scaled(spec["maxUnavailable"], expected, up=True))
+        least = spec.get("minAvailable")
+        if least is None:
+            return len(chosen), 1 if chosen else 0
+        if isinstance(least, int):
+            return len(chosen), least
+        expected = self._scale(chosen)
+        return expected, rollout.scaled(least, expected, up=True)
+
+    def _scale(self, chosen: list[Object]) -> int:
+        """The sum of the sizes of the pods' controllers."""
+        sizes: dict[str, int] = {}
+        for pod in chosen:
+            reference = objects.controller_of(pod)
+            if reference is None:
+                continue
+            owner = self._find(pod, reference)
+            if owner is None:
+                raise CannotCount(f'found no controllers for pod "{objects.name(pod)}"')
+            parent = objects.controller_of(owner)
+            if parent is not None and parent["kind"] == "Deployment":
+                owner = self._find(owner, parent) or owner
+            sizes[objects.uid(owner)] = rollout.replicas(owner)
+        return sum(sizes.values())
+
+    def _find(self, obj: Object, reference: Object) -> Object | None:
+        cache = self._owners.get(reference["kind"])
+        owner = cache.get(f"{objects.namespace(obj)}/{reference['name']}") if cache else None
+        return owner if owner is not None and objects.uid(owner) == reference["uid"] else None
+
+    def _write(self, budget: Object, wanted: Object) -> None:
+        if wanted == (budget.get("status") or {}):
+            return
+        try:
+            self.client.update(kinds.POD_DISRUPTION_BUDGETS, {**budget, "status": wanted}, subresource="status")
+        except errors.NotFound:
+            _log.debug("budget %s is gone", objects.key(budget))
+
+
+def still_disrupted(
+    budget: Object, chosen: list[Object], now: datetime.datetime
+) -> tuple[dict[str, str], float | None]:
+    """``disruptedPods`` without those that are deleted by now or will not be; and when the next one expires."""
+    kept, waits = {}, []
+    by_name = {objects.name(pod): pod for pod in chosen}
+    for name, since in objects.dig(budget, "status", "disruptedPods", default={}).items():
+        pod = by_name.get(name)
+        if pod is None or objects.is_deleting(pod):
+            continue
+        left = DELETION_TIMEOUT - (now - clock.parse_rfc3339(since)).total_seconds()
+        if left > 0:
+            kept[name] = since
+            waits.append(left)
+    return kept, min(waits) if waits else None
+
+
+def status(
+    budget: Object, healthy: int, desired: int, expected: int, disrupted: dict[str, str], now: datetime.datetime
+) -> Object:
+    allowed = max(0, healthy - desired) if expected > 0 else 0
+    result: Object = {
+        "observedGeneration": int(budget["metadata"].get("generation") or 0),
+        "disruptionsAllowed": allowed,
+        "currentHealthy": healthy,
+        "desiredHealthy": desired,
+        "expectedPods": expected,
+    }
+    if disrupted:
+        result["disruptedPods"] = disrupted
+    reason = "SufficientPods" if allowed else "InsufficientPods"
+    result["conditions"] = _conditions(budget, "True" if allowed else "False", reason, "", now)
+    return result
+
+
+def _failed(budget: Object, message: str, now: datetime.datetime) -> Object:
+    """When nothing is known, nothing may be disrupted."""
+    result = {**(budget.get("status") or {}), "disruptionsAllowed": 0}
+    result["observedGeneration"] = int(budget["metadata"].get("generation") or 0)
+    result["conditions"] = _conditions(budget, "False", "SyncFailed", message, now)
+    for field in ("currentHealthy", "desiredHealthy", "expectedPods"):
+        result.setdefault(field, 0)
+    return result
+
+
+def _conditions(
+    budget: Object, value: str, reason: str, message: str, now: datetime.datetime
+) -> list[conditions.Condition]:
+    old = objects.condition(budget, "DisruptionAllowed")
+    new = {
+        "type": "DisruptionAllowed",
+        "status": value,
+        "observedGeneration": int(budget["metadata"].get("generation") or 0),
+        "lastTransitionTime": clock.rfc3339(now),
+        "reason": reason,
+        "message": message,
+    }
+    if old is not None and old.get("status") == value:
+        new["lastTransitionTime"] = old.get("lastTransitionTime", new["lastTransitionTime"])
+    return [*conditions.without(objects.dig(budget, "status", "conditions", default=()), "DisruptionAllowed"), new]
+
+
+def _selector(budget: Object) -> selectors.LabelSelector:
+    return selectors.from_label_selector(budget["spec"].get("selector"))

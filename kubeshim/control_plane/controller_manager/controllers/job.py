@@ -1,0 +1,263 @@
+"""Jobs: pods that run to their end.
+
+No ended pod may be lost from the count, nor counted twice, whenever we crash: each carries a finalizer; its uid is
+first noted in the status (``uncountedTerminatedPods``), then the finalizer is taken off, and only when that is seen
+the uid becomes part of the number. ``jobs`` has the decisions.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from kubeshim import clock
+from kubeshim.client import kinds
+from kubeshim.control_plane.controller_manager import (
+    adoption,
+    conditions,
+    controller,
+    expectations,
+    indexes,
+    jobs,
+    pod_control,
+    pods,
+)
+from kubeshim.machinery import errors, objects, selectors
+from kubeshim.machinery.objects import Object
+
+_log = logging.getLogger(__name__)
+
+BURST = 500
+ORPHAN = "orphan/"
+MANAGER = "kubernetes.io/job-controller"
+
+
+class JobController(controller.Controller):
+    """Queue keys are ``NS/NAME`` of a job, and ``orphan/NS/NAME`` of a pod whose job is gone."""
+
+    name = "job"
+    workers = 5
+
+    def register(self) -> None:
+        self._expected = expectations.Expectations(self.clock)
+        self._control = pod_control.PodControl(self.client, self.recorder)
+        self._jobs = indexes.by_namespace(self.watch(kinds.JOBS))
+        self._jobs.add_handler(deleted=self._job_deleted)
+        self._pods = indexes.by_claim(self.informer(kinds.PODS))
+        self._pods.add_handler(
+            added=self._pod_added, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_deleted
+        )
+
+    def _job_deleted(self, job: Object) -> None:
+        for pod in self._pods.by_index("claim", objects.uid(job)):
+            if jobs.has_finalizer(pod):
+                self.queue.add(ORPHAN + objects.key(pod))
+
+    def _owner_of(self, pod: Object) -> Object | None:
+        reference = objects.controller_of(pod)
+        if reference is None or reference["kind"] != "Job":
+            return None
+        job = self._jobs.get(f"{objects.namespace(pod)}/{reference['name']}")
+        return job if job is not None and objects.uid(job) == reference["uid"] else None
+
+    def _pod_added(self, pod: Object) -> None:
+        job = self._owner_of(pod)
+        if job is not None:
+            self._expected.creation_observed(objects.key(job))
+        self._pod_changed(pod)
+
+    def _pod_changed(self, pod: Object) -> None:
+        job = self._owner_of(pod)
+        if job is not None:
+            if objects.is_deleting(pod):
+                self._expected.deletion_observed(objects.key(job), objects.uid(pod))
+            self.enqueue(job)
+        elif jobs.has_finalizer(pod):
+            self.queue.add(ORPHAN + objects.key(pod))
+        elif objects.controller_of(pod) is None:
+            for one in self._jobs.by_index("namespace", objects.namespace(pod)):
+                if _selector(one).matches(objects.labels(pod)):
+                    self.enqueue(one)
+
+    def _pod_deleted(self, pod: Object) -> None:
+        job = self._owner_of(pod)
+        if job is not None:
+            self._expected.deletion_observed(objects.key(job), objects.uid(pod))
+            self.enqueue(job)
+
+    def sync(self, key: str) -> float | None:
+        if key.startswith(ORPHAN):
+            self._release_orphan(key.removeprefix(ORPHAN))
+            return None
+        job = self._jobs.get(key)
+        if job is None:
+            self._expected.forget(key)
+            return None
+        if job["spec"].get("managedBy") not in (None, "", MANAGER):
+            return None
+        claimer = adoption.Claimer(
+            self.client, kinds.PODS, job, kinds.JOBS, _selector(job), finalizers=(jobs.FINALIZER,)
+        )
+        mine = claimer.claim(indexes.claimable(self._pods, job))
+        if jobs.is_finished(job):
+            self._release(pod for pod in mine if jobs.has_finalizer(pod))
+            return None
+        return self._run_job(key, job, mine)
+
+    def _run_job(self, key: str, job: Object, mine: Sequence[Object]) -> float | None:
+        now = self.clock.now()
+        moment = clock.rfc3339(now)
+        status = dict(job.get("status") or {})
+        suspended = bool(job["spec"].get("suspend"))
+        if not suspended and not status.get("startTime"):
+            status["startTime"] = moment
+            job = {**job, "status": status}
+        found = jobs.tally(job, mine)
+        verdict = jobs.verdict(job, found, mine, now)
+        may_act = self._expected.satisfied(key) and not objects.is_deleting(job)
+        again: float | None = None
+        failure: Exception | None = None
+        active = len(found.active)
+        if verdict is not None or suspended:
+            failure = self._delete(key, job, found.active) if may_act else None
+            if may_act and failure is None:
+                found.terminating += len(found.active)
+                active = 0
+        elif may_act:
+            active, again, failure = self._scale(key, job, found, mine)
+        self._describe(job, status, found, active, moment)
+        if suspended != conditions.is_true(status, "Suspended") and verdict is None:
+            self._note_suspension(job, status, suspended, moment)
+        if verdict is not None:
+            self._announce(job, status, found, verdict, active, moment)
+        if status != (self._jobs.get(key) or {}).get("status"):
+            job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
+        counted = {*found.uncounted_succeeded, *found.uncounted_failed}
+        self._release(pod for pod in mine if jobs.has_finalizer(pod) and self._may_release(job, pod, counted))
+        if failure is not None and not pod_control.namespace_is_going(failure):
+            raise failure
+        left = jobs.deadline_in(job, now) if verdict is None else None
+        times = [time for time in (again, left) if time is not None]
+        return max(0.05, min(times)) if times else None
+
+    def _may_release(self, job: Object, pod: Object, counted: set[str]) -> bool:
+        if objects.uid(pod) in counted:
+            return True
+        ignored = jobs.has_failed(job, pod) and jobs.failure_action(job, pod)[0] == "Ignore"
+        repeated = pods.phase(pod) == "Succeeded" and jobs.is_indexed(job)
+        return ignored or repeated or jobs.is_finished(job)
+
+    def _describe(self, job: Object, status: Object, found: jobs.Tally, active: int, moment: str) -> None:
+        numbers = {"active": active, "succeeded": found.succeeded, "failed": found.failed}
+        for field, number in numbers.items():
+            if number:
+                status[field] = number
+            else:
+                status.pop(field, None)
+        status["ready"] = min(found.ready, active)
+        status["terminating"] = found.terminating
+        uncounted = {"succeeded": found.uncounted_succeeded, "failed": found.uncounted_failed}
+        status["uncountedTerminatedPods"] = {kind: uids for kind, uids in uncounted.items() if uids}
+        if jobs.is_indexed(job):
+            if found.completed:
+                status["completedIndexes"] = jobs.format_indexes(found.completed)
+            if job["spec"].get("backoffLimitPerIndex") is not None:
+                status["failedIndexes"] = jobs.format_indexes(found.failed_indexes)
+
+    def _note_suspension(self, job: Object, status: Object, suspended: bool, moment: str) -> None:
+        reason, text = ("JobSuspended", "Job suspended") if suspended else ("JobResumed", "Job resumed")
+        _put(status, "Suspended", "True" if suspended else "False", reason, text, moment)
+        if suspended:
+            status.pop("startTime", None)
+        else:
+            status["startTime"] = moment
+        self.recorder.event(job, "Normal", "Suspended" if suspended else "Resumed", text)
+
+    def _announce(
+        self, job: Object, status: Object, found: jobs.Tally, verdict: jobs.Verdict, active: int, moment: str
+    ) -> None:
+        """Says how the job ends; says that it has ended once all its pods have, and are counted."""
+        _put(status, verdict.announced_as, "True", verdict.reason, verdict.message, moment)
+        if active or found.terminating or found.uncounted_succeeded or found.uncounted_failed:
+            return
+        _put(status, verdict.kind, "True", verdict.reason, verdict.message, moment)
+        if verdict.kind == "Complete":
+            status["completionTime"] = moment
+            self.recorder.event(job, "Normal", "Completed", "Job completed")
+        else:
+            self.recorder.event(job, "Warning", verdict.reason, verdict.message)
+
+    def _scale(
+        self, key: str, job: Object, found: jobs.Tally, mine: Sequence[Object]
+    ) -> tuple[int, float | None, Exception | None]:
+        """Starts or stops pods: how many are active then, when to come back, and what went wrong."""
+        wanted, active = jobs.wanted_active(job, found), len(found.active)
+        if active > wanted:
+            surplus = pods.deletion_order(found.active, (), self.clock.now())[: active - wanted]
+            failure = self._delete(key, job, surplus)
+            return (active if failure else wanted), None, failure
+        missing = wanted - active - (found.terminating if jobs.replaces_only_failed(job) else 0)
+        if missing <= 0:
+            return active, None, None
+        left = jobs.backoff_left(mine, self.clock.now())
+        if left > 0:
+            return active, left, None
+        chosen: list[int | None] = [None] * min(missing, BURST)
+        if jobs.is_indexed(job):
+            chosen = list(jobs.missing_indexes(job, found, mine, min(missing, BURST)))
+        self._expected.expect_creations(key, len(chosen))
+
+        def create(number: int) -> None:
+            index = chosen[number]
+            failures = jobs.index_failures(mine, index) if index is not None else 0
+            self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
+
+        done, failure = pod_control.slow_start(len(chosen), create)
+        self._expected.creation_observed(key, len(chosen) - done)
+        return active + done, None, failure
+
+    def _delete(self, key: str, job: Object, unwanted: Sequence[Object]) -> Exception | None:
+        if not unwanted:
+            return None
+        self._expected.expect_deletions(key, [objects.uid(pod) for pod in unwanted])
+
+        def delete(pod: Object) -> None:
+            try:
+                self._control.delete(pod, job)
+            except (errors.APIStatusError, OSError):
+                self._expected.deletion_observed(key, objects.uid(pod))
+                raise
+
+        failures = pod_control.run_all(delete, unwanted)
+        return failures[0] if failures else None
+
+    def _release(self, held: Iterable[Object]) -> None:
+        failures = pod_control.run_all(self._release_one, list(held))
+        if failures:
+            raise failures[0]
+
+    def _release_one(self, pod: Object) -> None:
+        patch = {"metadata": {"uid": objects.uid(pod), "$deleteFromPrimitiveList/finalizers": [jobs.FINALIZER]}}
+        try:
+            self.client.patch(kinds.PODS, objects.name(pod), patch, objects.namespace(pod), kind="strategic")
+        except errors.NotFound:
+            _log.debug("pod %s is gone", objects.key(pod))
+
+    def _release_orphan(self, key: str) -> None:
+        pod = self._pods.get(key)
+        if pod is not None and jobs.has_finalizer(pod) and self._owner_of(pod) is None:
+            self._release_one(pod)
+
+
+def _put(status: Object, kind: str, value: str, reason: str, message: str, moment: str) -> None:
+    new = {
+        "type": kind,
+        "status": value,
+        "lastProbeTime": moment,
+        "lastTransitionTime": moment,
+        "reason": reason,
+        "message": message,
+    }
+    status["conditions"] = conditions.put(status.get("conditions"), new)
+
+
+def _selector(job: Object) -> selectors.LabelSelector:
+    return selectors.from_label_selector(job["spec"].get("selector"))

@@ -1,0 +1,158 @@
+"""StatefulSets: which pods there should be, in which order they come and go. Pure.
+
+Pods are numbered; ``web-0`` exists and is ready before ``web-1`` is made, and goes after it (unless the policy is
+Parallel). Every pod of an ordinal below the partition keeps the old template during an update.
+"""
+
+import copy
+import datetime
+import re
+from collections.abc import Sequence
+
+from kubeshim.control_plane.controller_manager import history, pods, rollout
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+
+NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+INDEX_LABEL = "apps.kubernetes.io/pod-index"
+_ORDINAL = re.compile(r"(.*)-([0-9]+)$")
+
+
+def ordinal(pod: Object) -> int:
+    match = _ORDINAL.match(objects.name(pod))
+    return int(match[2]) if match else -1
+
+
+def is_member(stateful_set: Object, pod: Object) -> bool:
+    match = _ORDINAL.match(objects.name(pod))
+    return match is not None and match[1] == objects.name(stateful_set)
+
+
+def first(stateful_set: Object) -> int:
+    return int(objects.dig(stateful_set, "spec", "ordinals", "start", default=0))
+
+
+def wanted(stateful_set: Object) -> range:
+    """The ordinals that should exist."""
+    start = first(stateful_set)
+    return range(start, start + rollout.replicas(stateful_set))
+
+
+def is_parallel(stateful_set: Object) -> bool:
+    return bool(stateful_set["spec"].get("podManagementPolicy") == "Parallel")
+
+
+def is_rolling(stateful_set: Object) -> bool:
+    return str(objects.dig(stateful_set, "spec", "updateStrategy", "type", default="RollingUpdate")) == "RollingUpdate"
+
+
+def partition(stateful_set: Object) -> int:
+    return int(objects.dig(stateful_set, "spec", "updateStrategy", "rollingUpdate", "partition", default=0))
+
+
+def max_unavailable(stateful_set: Object) -> int:
+    value = objects.dig(stateful_set, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
+    return max(1, rollout.scaled(value, rollout.replicas(stateful_set), up=True)) if value is not None else 1
+
+
+def claim_name(stateful_set: Object, template: Object, number: int) -> str:
+    return f"{objects.name(template)}-{objects.name(stateful_set)}-{number}"
+
+
+def claims(stateful_set: Object, number: int) -> list[Object]:
+    """The claims of a pod."""
+    made = []
+    for template in stateful_set["spec"].get("volumeClaimTemplates") or ():
+        labels = {
+            **objects.labels(template),
+            **objects.dig(stateful_set, "spec", "selector", "matchLabels", default={}),
+        }
+        metadata = {
+            "name": claim_name(stateful_set, template, number),
+            "namespace": objects.namespace(stateful_set),
+            "labels": labels,
+        }
+        if objects.annotations(template):
+            metadata["annotations"] = dict(objects.annotations(template))
+        made.append(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": metadata,
+                "spec": copy.deepcopy(template["spec"]),
+            }
+        )
+    return made
+
+
+def build(stateful_set: Object, number: int, revision: Object) -> Object:
+    """The pod of that number, of the template that ``revision`` keeps."""
+    template = copy.deepcopy(objects.dig(revision, "data", "spec", "template"))
+    template.pop("$patch", None)
+    name = f"{objects.name(stateful_set)}-{number}"
+    made = pods.from_template(template, stateful_set, name=name)
+    made["metadata"]["labels"] |= {
+        NAME_LABEL: name,
+        INDEX_LABEL: str(number),
+        history.HASH_LABEL: objects.name(revision),
+    }
+    spec = made["spec"]
+    spec["hostname"] = name
+    spec["subdomain"] = stateful_set["spec"].get("serviceName") or ""
+    templates = {objects.name(one): one for one in stateful_set["spec"].get("volumeClaimTemplates") or ()}
+    volumes = [one for one in spec.get("volumes") or () if one["name"] not in templates]
+    for volume, one in templates.items():
+        claim = {"claimName": claim_name(stateful_set, one, number)}
+        volumes.append({"name": volume, "persistentVolumeClaim": claim})
+    if volumes:
+        spec["volumes"] = volumes
+    return made
+
+
+def revision_of(pod: Object) -> str:
+    return objects.labels(pod).get(history.HASH_LABEL, "")
+
+
+def template_for(stateful_set: Object, number: int, current: Object, update: Object) -> Object:
+    """The revision a new pod of that number gets: below the partition the current one."""
+    if number < first(stateful_set) + partition(stateful_set) or not is_rolling(stateful_set):
+        return current
+    return update
+
+
+def status(
+    stateful_set: Object,
+    mine: Sequence[Object],
+    current: Object,
+    update: Object,
+    collisions: int,
+    now: datetime.datetime,
+) -> Object:
+    minimum = int(stateful_set["spec"].get("minReadySeconds") or 0)
+    alive = [pod for pod in mine if pods.phase(pod)]
+    counted = [pod for pod in alive if not objects.is_deleting(pod)]
+    result: Object = {
+        "replicas": len(alive),
+        "readyReplicas": sum(pods.is_ready(pod) for pod in alive if pods.phase(pod) == "Running"),
+        "availableReplicas": sum(pods.is_available(pod, minimum, now) for pod in alive if pods.phase(pod) == "Running"),
+        "currentReplicas": sum(revision_of(pod) == objects.name(current) for pod in counted),
+        "updatedReplicas": sum(revision_of(pod) == objects.name(update) for pod in counted),
+        "observedGeneration": int(stateful_set["metadata"].get("generation") or 0),
+        "currentRevision": objects.name(current),
+        "updateRevision": objects.name(update),
+        "collisionCount": collisions,
+    }
+    complete = (
+        is_rolling(stateful_set)
+        and result["updatedReplicas"] == result["replicas"] == result["readyReplicas"]
+        and result["replicas"] == rollout.replicas(stateful_set)
+    )
+    if complete:
+        result["currentReplicas"] = result["updatedReplicas"]
+        result["currentRevision"] = objects.name(update)
+    for field in ("readyReplicas", "currentReplicas", "updatedReplicas"):
+        if not result[field]:
+            del result[field]
+    if objects.dig(stateful_set, "status", "conditions"):
+        result["conditions"] = stateful_set["status"]["conditions"]
+    return result
