@@ -146,8 +146,10 @@ def apply(
             f"failed to create typed patch object ({_named(applied)}): {problem}", code=500, reason=""
         ) from None
     # What this endpoint cannot write is not asked for; identity is, so that pruning leaves it alone.
-    wanted = {key: below for key, below in wanted.items() if key not in _unowned(wanted, schema, subresource, reset)}
-    run = _Apply(live, applied, schema, (manager, managed_fields.APPLY, "", subresource), api_version, now)
+    unowned = _unowned(wanted, schema, subresource, reset)
+    wanted = {key: below for key, below in wanted.items() if key not in unowned}
+    asked = {key: value for key, value in applied.items() if "f:" + key not in unowned}
+    run = _Apply(live, asked, schema, (manager, managed_fields.APPLY, "", subresource), api_version, now)
     result = run.result(wanted, force)
     if manager == "kubectl" and LAST_APPLIED in _annotations(result):
         _sync_last_applied(result, applied)

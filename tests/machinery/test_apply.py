@@ -365,3 +365,11 @@ def test_unsound_records_from_clients_are_not_believed():
         second = copy.deepcopy(first)
         second["metadata"]["managedFields"][0].update(broken)
         assert track(first, second)["metadata"]["managedFields"] == first["metadata"]["managedFields"]
+
+
+def test_applying_through_the_status_endpoint_leaves_the_rest_alone():
+    live = track(None, deployment(), "other")
+    obj = applied(live, {**deployment(replicas=9), "status": {"replicas": 1}}, subresource="status")
+    assert obj["spec"]["replicas"] == 3
+    assert obj["metadata"]["managedFields"][0]["fieldsV1"] == {"f:status": {"f:replicas": {}}}
+    assert "status" not in applied(None, {**deployment(), "status": {"replicas": 1}})

@@ -8,6 +8,7 @@ unknown fields and nulls are gone, zero values that Go omits are gone (``hostNet
 always writes are there (``resources: {}``). Custom resources lose unknown fields and nulls that are not allowed.
 """
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -181,6 +182,20 @@ def prune(obj: Any, schema: Schema) -> None:
     walk = _compiled_prune(schema)
     if walk is not None:
         walk(obj)
+
+
+def fill(obj: dict[str, Any], schema: Schema) -> None:
+    """Puts the structs that Go always writes (``status: {}``) at the top of an object of a built-in kind."""
+    for key in _top_structs(schema.definition):
+        if obj.get(key) is None:
+            made: dict[str, Any] = {}
+            obj[key] = made
+            prune(made, schema.properties[key])
+
+
+@functools.cache
+def _top_structs(definition: str) -> tuple[str, ...]:
+    return tuple(key for key, presence in descriptors.presence_of(definition).items() if presence == "struct")
 
 
 def _compiled_prune(schema: Schema) -> _Prune | None:

@@ -136,3 +136,10 @@ def test_bodies_that_are_no_pods(body, message):
 def test_kind_and_version_are_filled_in():
     obj, _ = bodies.read(b'{"metadata":{"name":"a"},"kind":"Pod"}', negotiation.JSON, POD, strictly=False)
     assert list(obj.items()) == [("apiVersion", "v1"), ("kind", "Pod"), ("metadata", {"name": "a"})]
+
+
+def test_structs_at_the_top_are_always_there():
+    obj = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    strict.fill(obj, schema(resources.GroupVersionKind("", "v1", "Service")))
+    assert obj["status"] == {"loadBalancer": {}}
+    assert obj["spec"] == {}

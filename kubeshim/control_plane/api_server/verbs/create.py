@@ -8,6 +8,7 @@ import random
 from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.verbs import checks, decoding, operation
 from kubeshim.machinery import apply, errors, objects
+from kubeshim.machinery.codecs import strict
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_LIMIT = 58
@@ -33,6 +34,7 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     server.admission.mutate(attributes)
     fill_system_fields(op, metadata)
     op.strategy.prepare_for_create(resource, obj)
+    strict.fill(obj, op.schema)
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     for attempt in range(_ATTEMPTS):
         if generated:
