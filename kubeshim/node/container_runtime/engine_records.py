@@ -39,6 +39,10 @@ def container(answer: Mapping[str, Any]) -> runtime.Container:
     exit_code = int(found.get("ExitCode") or 0)
     labels = answer["Config"].get("Labels") or {}
     created = moment(answer.get("Created", ""))
+    started, finished = moment(found.get("StartedAt", "")), moment(found.get("FinishedAt", ""))
+    if finished:
+        # Of a container that ends at once the engine notes the end first.
+        finished = max(finished, started)
     return runtime.Container(
         id=answer["Id"],
         name=answer["Name"].lstrip("/"),
@@ -47,8 +51,8 @@ def container(answer: Mapping[str, Any]) -> runtime.Container:
         image=answer["Config"].get("Image", ""),
         image_id=answer.get("Image", ""),
         created_at=created,
-        started_at=moment(found.get("StartedAt", "")),
-        finished_at=created if failed_start else moment(found.get("FinishedAt", "")),
+        started_at=started,
+        finished_at=created if failed_start else finished,
         exit_code=128 if failed_start else exit_code,
         signal=0,
         oom_killed=bool(found.get("OOMKilled")) and exit_code == 137,

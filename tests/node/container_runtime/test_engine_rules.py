@@ -1,0 +1,162 @@
+"""The pure parts of the Docker runtime: what differs between engines, bodies, records, streams, cgroup paths."""
+
+import struct
+
+import pytest
+
+from kubeshim.node.container_runtime import (
+    cgroups,
+    dialect,
+    engine_bodies,
+    engine_records,
+    engine_streams,
+    references,
+    runtime,
+)
+
+ALL = (1 << 41) - 1
+FULL = dialect.Machine(ALL, 0, "x86_64")
+BOUND = dialect.Machine(ALL & ~(1 << 24), 100, "x86_64")
+INFO_20 = {
+    "OSType": "linux", "CgroupDriver": "cgroupfs", "CgroupVersion": "1",
+    "SecurityOptions": ["name=seccomp,profile=default"],
+    "OperatingSystem": "Debian GNU/Linux 12 (bookworm)", "DockerRootDir": "/var/lib/docker", "Driver": "overlay2",
+    "DriverStatus": [["Backing Filesystem", "extfs"]], "LiveRestoreEnabled": False,
+}  # fmt: skip
+INFO_24 = INFO_20 | {
+    "CgroupDriver": "systemd", "CgroupVersion": "2", "LiveRestoreEnabled": True,
+    "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"],
+}  # fmt: skip
+INFO_29 = INFO_24 | {
+    "Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+    "FirewallBackend": {"Driver": "nftables"},
+}  # fmt: skip
+VERSION_20 = {"Version": "20.10.24+dfsg1", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
+VERSION_24 = {"Version": "24.0.7", "ApiVersion": "1.43", "MinAPIVersion": "1.12"}
+VERSION_28 = {"Version": "28.3.2", "ApiVersion": "1.51", "MinAPIVersion": "1.24"}
+VERSION_29 = {"Version": "29.0.1", "ApiVersion": "1.52", "MinAPIVersion": "1.44"}
+
+
+@pytest.mark.parametrize(
+    ("info", "version", "api", "driver", "cgroup", "store", "firewall", "trusted"),
+    [
+        (INFO_20, VERSION_20, "1.41", "cgroupfs", 1, "graph", "iptables", False),
+        (INFO_24, VERSION_24, "1.41", "systemd", 2, "graph", "iptables", False),
+        (INFO_24, VERSION_28, "1.41", "systemd", 2, "graph", "iptables", True),
+        (INFO_29, VERSION_29, "1.44", "systemd", 2, "containerd", "nftables", True),
+    ],
+    ids=["20.10", "24", "28", "29"],
+)
+def test_engines_differ_in_these(info, version, api, driver, cgroup, store, firewall, trusted):
+    found = dialect.of(info, version, FULL)
+    assert (found.api_version, found.cgroup_driver, found.cgroup_version) == (api, driver, cgroup)
+    assert (found.image_store, found.firewall, found.trusted_interfaces) == (store, firewall, trusted)
+    assert found.seccomp and found.full_privileges and found.oom_score_floor == -1000
+    assert ("BPF" in found.capabilities) is (version is not VERSION_20)
+
+
+def test_without_the_capability_privileges_are_composed():
+    found = dialect.of(INFO_20, VERSION_20, BOUND)
+    assert not found.full_privileges and "SYS_RESOURCE" not in found.capabilities and found.oom_score_floor == 100
+    spec = runtime.ContainerSpec("n", "i", {}, security=runtime.Security(privileged=True))
+    host = engine_bodies.container("s", "", spec, found)["HostConfig"]
+    assert "Privileged" not in host and "SYS_ADMIN" in host["CapAdd"] and host["MaskedPaths"] == []
+    assert host["OomScoreAdj"] == 100
+
+
+@pytest.mark.parametrize(
+    ("change", "version", "words"),
+    [
+        ({"SecurityOptions": ["name=rootless"]}, VERSION_24, "rootless Docker"),
+        ({"OperatingSystem": "Docker Desktop"}, VERSION_28, "Docker Desktop"),
+        ({"SecurityOptions": ["name=userns"]}, VERSION_24, "userns-remap"),
+        ({"OSType": "windows"}, VERSION_24, "Windows"),
+        ({}, {**VERSION_20, "Version": "19.03.5"}, "20.10 to 29"),
+        ({}, {**VERSION_29, "Version": "30.0.0"}, "20.10 to 29"),
+    ],
+)
+def test_engines_that_cannot_carry_a_node_are_refused_by_name(change, version, words):
+    with pytest.raises(dialect.Unsupported, match=words):
+        dialect.of(INFO_24 | change, version, FULL)
+
+
+@pytest.mark.parametrize(
+    ("driver", "version", "engine_parent", "cpu"),
+    [
+        ("cgroupfs", 1, "/kubeshim/burstable/pod-1", "/r/cpuacct/kubeshim/burstable/pod-1/ID/cpuacct.usage"),
+        ("cgroupfs", 2, "/kubeshim/burstable/pod-1", "/r/kubeshim/burstable/pod-1/ID/cpu.stat"),
+        ("systemd", 2, "kubeshim-burstable-pod_1.slice",
+         "/r/kubeshim.slice/kubeshim-burstable.slice/kubeshim-burstable-pod_1.slice/docker-ID.scope/cpu.stat"),
+    ],
+)  # fmt: skip
+def test_cgroup_paths(driver, version, engine_parent, cpu):
+    parent = cgroups.parent_for_engine("kubeshim/burstable/pod-1", driver)
+    assert parent == engine_parent
+    assert cgroups.files(parent, driver, version, "ID", "/r").cpu == cpu
+
+
+def test_cgroup_figures():
+    found = cgroups.parse(2, "usage_usec 5\nuser_usec 1\n", "100", "anon 30\ninactive_file 40\n", 1.0)
+    assert found == runtime.Stats(5000, 100, 60, 30, 1.0)
+    assert cgroups.parse(1, "7\n", "10", "total_inactive_file 20\ntotal_rss 3\n", 1.0) == runtime.Stats(
+        7, 10, 0, 3, 1.0
+    )
+
+
+def frame(stream, data):
+    return struct.pack(">BxxxI", stream, len(data)) + data
+
+
+def test_frames_may_be_cut_anywhere():
+    data = frame(1, b"out") + frame(2, b"err") + frame(1, b"")
+    for size in (1, 5, 100):
+        chunks = [data[i : i + size] for i in range(0, len(data), size)]
+        assert list(engine_streams.frames(chunks)) == [("stdout", b"out"), ("stderr", b"err"), ("stdout", b"")]
+
+
+def test_pieces_of_a_long_line_keep_one_stamp():
+    parts = [("stdout", b"T1 long"), ("stderr", b"T2 e\n"), ("stdout", b"T3 er\n"), ("stdout", b"T4 x\n")]
+    assert b"".join(data for stream, data in engine_streams.lines(parts, True) if stream == "stdout") == (
+        b"T1 longer\nT4 x\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0001-01-01T00:00:00Z", 0.0), ("", 0.0), ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.123456789Z", 1.123456), ("1970-01-01T02:00:01.5+02:00", 1.5),
+    ],
+)  # fmt: skip
+def test_engine_times(text, seconds):
+    assert engine_records.moment(text) == seconds
+
+
+def test_a_container_that_never_started_has_exited():
+    answer = {
+        "Id": "x", "Name": "/n", "Created": "1970-01-01T00:00:09Z", "Image": "sha256:1",
+        "Config": {"Labels": {"a": "b"}},
+        "State": {"Status": "created", "Running": False, "ExitCode": 127, "Error": "not found"},
+    }  # fmt: skip
+    found = engine_records.container(answer)
+    assert (found.state, found.exit_code, found.message) == (runtime.State.EXITED, 128, "not found")
+    assert (found.started_at, found.finished_at, found.labels) == (0.0, 9.0, {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "repository", "tag", "digest"),
+    [
+        ("nginx", "docker.io", "library/nginx", "latest", ""),
+        ("a/b:1", "docker.io", "a/b", "1", ""),
+        ("localhost/x", "localhost", "x", "latest", ""),
+        ("reg.example:5000/a/b@sha256:" + "0" * 64, "reg.example:5000", "a/b", "", "sha256:" + "0" * 64),
+    ],
+)
+def test_references(text, registry, repository, tag, digest):
+    assert references.parse(text) == references.Reference(registry, repository, tag, digest)
+
+
+@pytest.mark.parametrize("text", ["", "UPPER", "a b", "a:", "x/../y", "0" * 64, "-a", "a@sha256:12"])
+def test_references_refused(text):
+    with pytest.raises(ValueError, match="invalid"):
+        references.parse(text)
