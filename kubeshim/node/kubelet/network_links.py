@@ -22,12 +22,14 @@ _TYPE_UNREACHABLE = 7
 
 @contextlib.contextmanager
 def netlink() -> Iterator[Any]:
-    """A routing socket in the calling thread's network namespace."""
-    from pyroute2 import IPRoute
+    """A routing socket in the calling thread's network namespace. The kernel's refusals come out as ``OSError``."""
+    from pyroute2 import IPRoute, NetlinkError
 
     socket = IPRoute()
     try:
         yield socket
+    except NetlinkError as error:
+        raise OSError(error.code, f"netlink: {error}") from error
     finally:
         socket.close()
 
