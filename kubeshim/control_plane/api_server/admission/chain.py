@@ -6,14 +6,60 @@ validates, in this order. ResourceQuota is last, so that nothing is charged that
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import gevent
+
+from kubeshim import clock
 from kubeshim.control_plane.api_server import config as configuration
+from kubeshim.control_plane.api_server import locks
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.control_plane.api_server.admission.plugins import node_restriction, role_escalation
+from kubeshim.control_plane.api_server.admission.plugins import (
+    certificate_approval,
+    certificate_signing,
+    certificate_subject_restriction,
+    default_ingress_class,
+    default_storage_class,
+    default_toleration_seconds,
+    limit_ranger,
+    namespace_lifecycle,
+    node_restriction,
+    owner_references_permission_enforcement,
+    persistent_volume_claim_resize,
+    priority,
+    resource_quota,
+    role_escalation,
+    runtime_class,
+    service_account,
+    storage_object_in_use_protection,
+    taint_nodes_by_condition,
+)
+from kubeshim.machinery import resources
 
-if TYPE_CHECKING:
-    from kubeshim.control_plane.api_server import server as servers
+
+class Host(Protocol):
+    """What plugins need of the server they work for."""
+
+    authorizer: Any
+    """Is set after admission is built."""
+
+    @property
+    def config(self) -> configuration.Config: ...
+
+    @property
+    def registry(self) -> resources.Registry: ...
+
+    @property
+    def client(self) -> resource_quota.Writer: ...
+
+    @property
+    def locks(self) -> locks.Locks: ...
+
+    @property
+    def clock(self) -> clock.Clock: ...
+
+
+Step = Callable[[plugin.Attributes, plugin.Reader], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,37 +67,90 @@ class Entry:
     """``make`` builds the plugin for a server; one that is not ``default`` must be asked for."""
 
     name: str
-    make: Callable[["servers.Server"], Any]
+    make: Callable[[Host], Any]
     default: bool = True
 
 
 PLUGINS: tuple[Entry, ...] = (
     Entry("RoleEscalation", lambda server: role_escalation.RoleEscalation(lambda: server.authorizer)),
+    Entry("NamespaceLifecycle", lambda server: namespace_lifecycle.NamespaceLifecycle()),
+    Entry("LimitRanger", lambda server: limit_ranger.LimitRanger()),
+    Entry("ServiceAccount", lambda server: service_account.ServiceAccount(gevent.sleep)),
     Entry("NodeRestriction", lambda server: node_restriction.NodeRestriction()),
+    Entry("TaintNodesByCondition", lambda server: taint_nodes_by_condition.TaintNodesByCondition()),
+    Entry("Priority", lambda server: priority.Priority()),
+    Entry(
+        "DefaultTolerationSeconds",
+        lambda server: default_toleration_seconds.DefaultTolerationSeconds(
+            server.config.default_not_ready_toleration, server.config.default_unreachable_toleration
+        ),
+    ),
+    Entry("DefaultStorageClass", lambda server: default_storage_class.DefaultStorageClass()),
+    Entry(
+        "StorageObjectInUseProtection",
+        lambda server: storage_object_in_use_protection.StorageObjectInUseProtection(),
+    ),
+    Entry(
+        "OwnerReferencesPermissionEnforcement",
+        lambda server: owner_references_permission_enforcement.OwnerReferencesPermissionEnforcement(
+            server.registry, lambda: server.authorizer
+        ),
+        default=False,
+    ),
+    Entry("PersistentVolumeClaimResize", lambda server: persistent_volume_claim_resize.PersistentVolumeClaimResize()),
+    Entry("RuntimeClass", lambda server: runtime_class.RuntimeClass()),
+    Entry("CertificateApproval", lambda server: certificate_approval.CertificateApproval(lambda: server.authorizer)),
+    Entry("CertificateSigning", lambda server: certificate_signing.CertificateSigning(lambda: server.authorizer)),
+    Entry(
+        "CertificateSubjectRestriction",
+        lambda server: certificate_subject_restriction.CertificateSubjectRestriction(),
+    ),
+    Entry("DefaultIngressClass", lambda server: default_ingress_class.DefaultIngressClass()),
+    Entry(
+        "ResourceQuota",
+        lambda server: resource_quota.ResourceQuota(server.client, server.locks.of, server.clock),
+    ),
 )
 
 
 class Chain:
     """The plugins that are on, bound to one server."""
 
-    def __init__(self, reader: plugin.Reader, config: configuration.Config, server: "servers.Server") -> None:
+    def __init__(self, reader: plugin.Reader, config: configuration.Config, server: Host) -> None:
         """Raises ``ValueError`` for names nobody knows."""
         self._reader = reader
         plugins = [entry.make(server) for entry in _chosen(config)]
-        self._mutating = [one.admit for one in plugins if hasattr(one, "admit")]
-        self._validating = [one.validate for one in plugins if hasattr(one, "validate")]
+        self._mutating = [one for one in plugins if hasattr(one, "admit")]
+        self._validating = [one for one in plugins if hasattr(one, "validate")]
+        self._by_type: dict[str, tuple[list[Step], list[Step]]] = {}
 
     def mutate(self, attributes: plugin.Attributes) -> None:
         """Lets plugins change ``attributes.object``. Raises ``errors.APIStatusError`` to refuse."""
         reader = self._reader
-        for admit in self._mutating:
+        for admit in self._steps(attributes.resource.group_resource)[0]:
             admit(attributes, reader)
 
     def validate(self, attributes: plugin.Attributes) -> None:
         """Raises ``errors.APIStatusError`` to refuse."""
         reader = self._reader
-        for validate in self._validating:
+        for validate in self._steps(attributes.resource.group_resource)[1]:
             validate(attributes, reader)
+
+    def _steps(self, group_resource: str) -> tuple[list[Step], list[Step]]:
+        """The plugins that look at objects of a type."""
+        steps = self._by_type.get(group_resource)
+        if steps is None:
+            steps = self._by_type[group_resource] = (
+                [one.admit for one in self._mutating if _concerns(one, group_resource)],
+                [one.validate for one in self._validating if _concerns(one, group_resource)],
+            )
+        return steps
+
+
+def _concerns(one: Any, group_resource: str) -> bool:
+    """A plugin with ``resources`` (``deployments.apps``, ``pods``) is asked about those only."""
+    types = getattr(one, "resources", None)
+    return types is None or group_resource in types
 
 
 def _chosen(config: configuration.Config) -> list[Entry]:

@@ -1,0 +1,22 @@
+"""DefaultStorageClass: a claim that names no class gets the default one."""
+
+from kubeshim.control_plane.api_server.admission import class_defaults, plugin
+from kubeshim.machinery import objects, resources
+
+_CLASSES = resources.GroupVersionResource("storage.k8s.io", "v1", "storageclasses")
+_OLD_NAME = "volume.beta.kubernetes.io/storage-class"
+_MARKS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+
+
+class DefaultStorageClass:
+    resources = frozenset(("persistentvolumeclaims",))
+
+    def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+        claim = attributes.object
+        if attributes.operation != "CREATE" or attributes.subresource or claim is None:
+            return
+        if claim["spec"].get("storageClassName") is not None or _OLD_NAME in objects.annotations(claim):
+            return
+        default = class_defaults.pick(reader.list(_CLASSES), *_MARKS)
+        if default is not None:
+            claim["spec"]["storageClassName"] = objects.name(default)
