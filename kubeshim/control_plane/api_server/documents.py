@@ -130,8 +130,7 @@ class Documents:
 
     def _metrics(self) -> request.Response:
         storage = self._server.storage
-        gauges = {"apiserver_longrunning_requests": float(self._server.metrics.long_running)}
-        gauges["apiserver_storage_revision"] = float(storage.revision)
+        gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
         text = self._server.metrics.text(gauges)
         return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
 

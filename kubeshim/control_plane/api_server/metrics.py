@@ -1,6 +1,7 @@
 """What the server counts, in Prometheus' text form."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from kubeshim.control_plane.api_server import request
 
@@ -14,7 +15,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.in_flight = {"readOnly": 0, "mutating": 0}
-        self.long_running = 0
         self._requests: dict[_Key, int] = defaultdict(int)
         self._durations: dict[_Key, list[float]] = {}
 
@@ -34,7 +34,7 @@ class Metrics:
         series[-2] += 1
         series[-1] += seconds
 
-    def text(self, gauges: dict[str, float]) -> str:
+    def text(self, gauges: Mapping[str, float]) -> str:
         """The exposition; ``gauges`` are read at the time of asking."""
         lines = [
             "# HELP apiserver_request_total Requests by verb, resource and HTTP code.",

@@ -39,8 +39,10 @@ _SWITCH_INTERVAL = 0.0005
 commit."""
 
 _COLLECT = (20_000, 50, 1000)
+_COLLECT_PERIOD = 60.0
 """Objects here are trees that counting frees; a full search for cycles through all that is cached takes a third of a
-second in which nobody is answered."""
+second in which nobody is answered. So full searches are made once a period, and what they have looked at is set aside
+(``gc.freeze``): the next one only looks at what has come since."""
 
 
 class Server:
@@ -57,7 +59,7 @@ class Server:
         """Schemas of custom resources; whoever adds a type to the registry adds its schema first."""
         self.custom_openapi: dict[resources.GroupVersionKind, dict[str, Any]] = {}
         """The same as they are published."""
-        self._strategies: dict[str, strategies.Strategy] = {}
+        self._strategies = strategy_table.table([config.service_range], config.node_ports)
         self._schemas: dict[resources.GroupVersionKind, schemas.Schema] = {}
         self.registry.on_change(self._schemas.clear)
         self.storage = storage.Storage(
@@ -91,10 +93,7 @@ class Server:
             self.openid = issuer.Documents(self.config.token_issuer, address, self.authenticators.public_keys)
 
     def strategy(self, resource: resources.Resource) -> strategies.Strategy:
-        found = self._strategies.get(resource.strategy)
-        if found is None:
-            found = self._strategies[resource.strategy] = strategy_table.strategy(resource.strategy)
-        return found
+        return self._strategies[resource.strategy]
 
     def schema(self, gvk: resources.GroupVersionKind) -> schemas.Schema:
         """Raises ``LookupError`` for a kind nobody knows."""
@@ -157,14 +156,21 @@ def serve(server: Server, sockets: Sequence[socket.socket]) -> http_server.Serve
     return listening
 
 
+def _collect_garbage(server: Server) -> None:
+    while True:
+        gc.collect()
+        gc.freeze()
+        if server.stopping.wait(_COLLECT_PERIOD):
+            return
+
+
 def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
     """Serves until SIGTERM or SIGINT."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     server = Server(config, open_store(config))
     server.start()
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(*_COLLECT)
+    gevent.spawn(_collect_garbage, server)
     stop = gevent_event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)

@@ -145,11 +145,12 @@ class Storage:
         cache = self.cache(resource)
         at = revision or self.revision
         snapshot = cache.at(at)
+        if snapshot is None and limit and matches is None:
+            return self._page_from_store(resource, cache, namespace, at, limit, after)
         if snapshot is None:
             snapshot = self._snapshot_from_store(cache, at)
         keys, state = snapshot
         found = [state[key] for key in cache.in_scope(keys, namespace, after)]
-        # Bytes of other versions are made in ``view``; the same for all, so the first one tells.
         return self._page(resource, found, at, matches, limit)
 
     def _page(
@@ -182,6 +183,18 @@ class Storage:
 
     def view(self, resource: resources.Resource, item: Stored) -> Stored:
         return item.view(resource, self._from_storage)
+
+    def _page_from_store(
+        self, resource: resources.Resource, cache: watch_cache.Cache, namespace: str, at: int, limit: int, after: str
+    ) -> Page:
+        """A page of a state older than the ring."""
+        prefix = f"{cache.prefix}{namespace}/" if namespace else cache.prefix
+        start = cache.prefix + after if after else ""
+        found = self._in_thread(functools.partial(self.store.range, prefix, revision=at, limit=limit, after=start))
+        items = [self._stored(cache.prefix, record) for record in found.records]
+        following = items[-1].key + "\0" if found.more else ""
+        remaining = found.count - len(items) if found.more else None
+        return Page(self.views(resource, items), at, following, remaining)
 
     def _snapshot_from_store(self, cache: watch_cache.Cache, at: int) -> State:
         found = self._in_thread(functools.partial(self.store.range, cache.prefix, revision=at))
@@ -299,6 +312,10 @@ class Storage:
         # Reading took its time; what came meanwhile may have left the ring again only under absurd load.
         newer = cache.since(max(last, cache.floor)) or []
         return found + [event for event in newer if event.revision > last]
+
+    def watchers(self) -> int:
+        """How many watches are open."""
+        return sum(len(cache.watchers) for cache in self._caches.values())
 
     def unwatch(self, resource: resources.Resource, watcher: watch_cache.Watcher) -> None:
         watcher.stop()

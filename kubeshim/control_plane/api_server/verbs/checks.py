@@ -8,7 +8,8 @@ from kubeshim.machinery.validation import metadata
 def new(op: operation.Operation, obj: objects.Object) -> None:
     """Raises ``errors.Invalid`` for what is wrong with an object to be created."""
     strategy = op.strategy
-    problems = metadata.validate(op.resource, obj) + strategy.validate(op.resource, obj)
+    problems = metadata.validate(op.resource, obj)
+    problems += strategy.validate(op.resource, obj) + strategy.validate_create(op.resource, obj)
     problems += strategy.validate_create(op.resource, obj)
     if problems:
         raise errors.invalid(op.resource.group, op.resource.kind, objects.name(obj), problems)

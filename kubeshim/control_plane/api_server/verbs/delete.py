@@ -13,6 +13,7 @@ from kubeshim.control_plane.api_server import request, response, storage, stored
 from kubeshim.control_plane.api_server.verbs import operation, options
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
+from kubeshim.machinery.validation import decoding
 
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
 _ATTEMPTS = 10
@@ -139,7 +140,7 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
     if asked.body:
         accepted = negotiation.OBJECTS.media_types
         media_type = negotiation.content_type(asked.header("content-type"), accepted)
-        found = _parsed(asked.body, media_type, op.resource)
+        found = _parsed(op, asked.body, media_type)
     else:
         found = {}
         if "gracePeriodSeconds" in asked.query:
@@ -161,11 +162,12 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
     return found
 
 
-def _parsed(body: bytes, media_type: str, resource: resources.Resource) -> dict[str, Any]:
+def _parsed(op: operation.Operation, body: bytes, media_type: str) -> dict[str, Any]:
     """``DeleteOptions`` is registered in every group-version, so any of their names will do."""
     value, _ = bodies.parse(body, media_type, _OPTIONS, strictly=False)
     if not isinstance(value, dict) or value.get("kind", "DeleteOptions") not in ("DeleteOptions", ""):
         raise errors.BadRequest("expected *internalversion.DeleteOptions")
+    decoding.decode(value, op.server.schema(_OPTIONS), _OPTIONS)
     return {key: entry for key, entry in value.items() if key not in ("kind", "apiVersion") and entry is not None}
 
 

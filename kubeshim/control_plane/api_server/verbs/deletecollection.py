@@ -26,7 +26,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
     chosen = selection.of(op, asked)
     wanted = delete.read_options(op, asked)
-    at = versions.ListAt(limit=options.integer(asked, "limit") or 0)
+    at = versions.ListAt(limit=max(options.integer(asked, "limit") or 0, 0))
     found = lists.page(op, chosen, at)
     deleted = delete_collection(op, found, wanted)
     metadata = {"resourceVersion": str(found.revision)}

@@ -85,6 +85,4 @@ def integer(asked: request.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise errors.BadRequest(
-            f'converting (url.Values) to (v1.ListOptions): strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from None
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None

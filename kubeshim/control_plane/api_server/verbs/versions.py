@@ -119,7 +119,7 @@ def _match_problems(version: str, match: str, token: str) -> list[errors.FieldEr
 def of_list(asked: request.Request) -> ListAt:
     """Raises 400 and 422."""
     validate(asked, watching=False)
-    limit = options.integer(asked, "limit") or 0
+    limit = max(options.integer(asked, "limit") or 0, 0)
     token, version, match = asked.param("continue"), asked.param("resourceVersion"), asked.param("resourceVersionMatch")
     if token:
         if version not in ("", "0"):
