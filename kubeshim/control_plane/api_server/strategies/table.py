@@ -18,19 +18,16 @@ from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies.checked import Checked
 from kubeshim.machinery.validation import core, jobs, networking, others, rbac, services, workloads
 
-SERVICE = service.Service()
-
 _DAEMON_STATUS = {
     "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
 }  # fmt: skip
 _BUDGET_STATUS = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
 
-_TABLE: dict[str, strategies.Strategy] = {
+_STRATEGIES: dict[str, strategies.Strategy] = {
     "default": default.Default(),
     "guarded": default.Guarded(),
     "custom": default.Custom(),
     "pod": pod.Pod(),
-    "service": SERVICE,
     "namespace": namespace.Namespace(),
     "node": node.Node(),
     "job": job.Job(),
@@ -71,11 +68,6 @@ _TABLE: dict[str, strategies.Strategy] = {
 }
 
 
-def strategy(name: str) -> strategies.Strategy:
-    """The strategy of that name. Raises ``KeyError`` for one that is not in the table."""
-    return _TABLE[name]
-
-
-def configure(service_ranges: Iterable[str], node_port_range: tuple[int, int]) -> None:
-    """Tells strategies what depends on the cluster; call once before serving."""
-    SERVICE.configure(service_ranges, node_port_range)
+def table(service_ranges: Iterable[str], node_ports: tuple[int, int]) -> dict[str, strategies.Strategy]:
+    """All of them for one server; the Service's depends on its ranges."""
+    return {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
