@@ -21,9 +21,8 @@ from typing import Any
 
 import orjson
 
-from kubeshim.machinery import errors, field_changes, field_values, fieldsets, managed_fields
+from kubeshim.machinery import errors, field_changes, field_values, fieldsets, managed_fields, schemas
 from kubeshim.machinery.objects import Object
-from kubeshim.machinery.schemas import Schema
 
 Fields = fieldsets.Fields
 
@@ -38,7 +37,7 @@ STRIPPED = frozenset("f:" + name for name in _METADATA)
 
 
 def track_update(
-    old: Object | None, new: Object, *, schema: Schema, manager: str, api_version: str, subresource: str,
+    old: Object | None, new: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
     now: datetime.datetime, reset: Collection[str] | None = None,
 ) -> None:  # fmt: skip
     """Writes ``new["metadata"]["managedFields"]`` for a create (``old`` is None), update or patch.
@@ -103,13 +102,13 @@ def _after_update(
     return result
 
 
-def _owned(fields: Fields, schema: Schema, subresource: str, reset: Collection[str] | None) -> Fields:
+def _owned(fields: Fields, schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> Fields:
     """The set without what nobody, or nobody on this endpoint, can own."""
     dropped = _unowned(fields, schema, subresource, reset)
     return _stripped({key: below for key, below in fields.items() if key not in dropped})
 
 
-def _unowned(fields: Fields, schema: Schema, subresource: str, reset: Collection[str] | None) -> set[str]:
+def _unowned(fields: Fields, schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> set[str]:
     """The top-level members that an endpoint does not write."""
     if reset is not None:
         return {"f:" + name for name in reset}
@@ -130,7 +129,7 @@ def _stripped(fields: Fields) -> Fields:
 
 
 def apply(
-    live: Object | None, applied: Object, *, schema: Schema, manager: str, api_version: str, subresource: str,
+    live: Object | None, applied: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
     force: bool, now: datetime.datetime, reset: Collection[str] | None = None,
 ) -> Object:  # fmt: skip
     """The object that server-side apply of ``applied`` makes, with its managedFields; ``live`` is left alone.
@@ -185,8 +184,8 @@ class _Apply:
     """One application: the parts that its steps share."""
 
     def __init__(
-        self, live: Object | None, applied: Object, schema: Schema, me: managed_fields.Identity, api_version: str,
-        now: datetime.datetime,
+        self, live: Object | None, applied: Object, schema: schemas.Schema, me: managed_fields.Identity,
+        api_version: str, now: datetime.datetime,
     ) -> None:  # fmt: skip
         self.schema = schema
         self.me = me

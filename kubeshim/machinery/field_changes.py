@@ -12,9 +12,8 @@ them; optional ones (``metadata.labels``) are. ``template`` makes that struct fr
 from collections.abc import Callable
 from typing import Any
 
-from kubeshim.machinery import field_types, fieldsets
+from kubeshim.machinery import field_types, fieldsets, schemas
 from kubeshim.machinery.codecs import descriptors
-from kubeshim.machinery.schemas import Schema
 
 Fields = fieldsets.Fields
 Changes = tuple[Fields | None, Fields | None]
@@ -29,18 +28,18 @@ _NOTHING: Changes = (None, None)
 _CHANGED: Changes = (_LEAF, None)
 _ABSENT: Any = object()
 _CACHE_LIMIT = 20_000
-_added: dict[Schema, _Added | None] = {}
-_compare: dict[Schema, _Compare] = {}
-_templates: dict[Schema, dict[str, Any]] = {}
+_added: dict[schemas.Schema, _Added | None] = {}
+_compare: dict[schemas.Schema, _Compare] = {}
+_templates: dict[schemas.Schema, dict[str, Any]] = {}
 
 
-def changes(old: dict[str, Any], new: dict[str, Any], schema: Schema) -> tuple[Fields, Fields]:
+def changes(old: dict[str, Any], new: dict[str, Any], schema: schemas.Schema) -> tuple[Fields, Fields]:
     """``(changed or added, removed)`` between two objects, as sets."""
     changed, removed = _comparer(schema)(old, new)
     return changed or _LEAF, removed or _LEAF
 
 
-def template(schema: Schema) -> dict[str, Any]:
+def template(schema: schemas.Schema) -> dict[str, Any]:
     """Go's empty struct of a built-in type as JSON; ``{}`` for a custom resource. Not to be changed."""
     found = _templates.get(schema)
     if found is None:
@@ -53,7 +52,7 @@ def template(schema: Schema) -> dict[str, Any]:
 _ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False, "quantity": "0", "int-or-string": 0}
 
 
-def _empty_struct(schema: Schema) -> dict[str, Any]:
+def _empty_struct(schema: schemas.Schema) -> dict[str, Any]:
     empty: dict[str, Any] = {}
     for name, presence in descriptors.presence_of(schema.definition).items():
         field = schema.properties.get(name)
@@ -69,7 +68,7 @@ def _empty_struct(schema: Schema) -> dict[str, Any]:
 # --- what is new -------------------------------------------------------------------------------------------------
 
 
-def _adder(schema: Schema) -> _Added | None:
+def _adder(schema: schemas.Schema) -> _Added | None:
     """None for a field that is one whole: its node is always the leaf."""
     if schema in _added:
         return _added[schema]
@@ -95,7 +94,7 @@ def _deduced_added(value: Any) -> Fields:
     return result
 
 
-def _object_adder(schema: Schema) -> _Added:
+def _object_adder(schema: schemas.Schema) -> _Added:
     rules: dict[str, tuple[str, _Added | None]] = {}
 
     def added(value: Any) -> Fields:
@@ -117,7 +116,7 @@ def _object_adder(schema: Schema) -> _Added:
     return added
 
 
-def _map_adder(schema: Schema) -> _Added:
+def _map_adder(schema: schemas.Schema) -> _Added:
     cell: list[_Added | None] = [None]
 
     def added(value: Any) -> Fields:
@@ -134,7 +133,7 @@ def _map_adder(schema: Schema) -> _Added:
     return added
 
 
-def _list_adder(schema: Schema) -> _Added:
+def _list_adder(schema: schemas.Schema) -> _Added:
     make = field_types.element_maker(schema)
     cell: list[_Added | None] = [None]
 
@@ -159,7 +158,7 @@ def _list_adder(schema: Schema) -> _Added:
 # --- what differs ------------------------------------------------------------------------------------------------
 
 
-def _comparer(schema: Schema) -> _Compare:
+def _comparer(schema: schemas.Schema) -> _Compare:
     found = _compare.get(schema)
     if found is not None:
         return found
@@ -179,7 +178,7 @@ def _compare_whole(old: Any, new: Any) -> Changes:
     return _NOTHING if old == new else _CHANGED
 
 
-def _members_comparer(schema: Schema) -> _Compare:
+def _members_comparer(schema: schemas.Schema) -> _Compare:
     """For structs, maps and free-form parts: member by member."""
     rules: dict[str, tuple[str, _Added | None, _Compare | None]] = {}
 
@@ -233,7 +232,7 @@ def _members_comparer(schema: Schema) -> _Compare:
     return compare
 
 
-def _list_comparer(schema: Schema) -> _Compare:
+def _list_comparer(schema: schemas.Schema) -> _Compare:
     make = field_types.element_maker(schema)
     cell: list[tuple[_Added | None, _Compare]] = []
 

@@ -7,27 +7,26 @@ is one field; an element of a granular list has a path element made of its keys 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kubeshim.machinery import fieldsets
-from kubeshim.machinery.schemas import Schema
+from kubeshim.machinery import fieldsets, schemas
 
-ANYTHING = Schema("any", preserve_unknown=True)
+ANYTHING = schemas.Schema("any", preserve_unknown=True)
 """Where a schema is silent but keeps what it gets: maps are granular, lists are one field (as deduced types are)."""
 
 
-def is_granular_map(schema: Schema) -> bool:
+def is_granular_map(schema: schemas.Schema) -> bool:
     return schema.kind in ("object", "map") and schema.map_type == "granular"
 
 
-def is_granular_list(schema: Schema) -> bool:
+def is_granular_list(schema: schemas.Schema) -> bool:
     return schema.kind == "array" and schema.list_type in ("set", "map")
 
 
-def is_deduced(schema: Schema) -> bool:
+def is_deduced(schema: schemas.Schema) -> bool:
     """Custom resources' free-form parts. Built-ins' raw JSON (RawExtension) is one field."""
     return schema.kind == "any" and schema.preserve_unknown and not schema.definition
 
 
-def child(schema: Schema, key: str) -> Schema | None:
+def child(schema: schemas.Schema, key: str) -> schemas.Schema | None:
     """The schema of a member, or None where none is declared (a map key has its map's values')."""
     found = schema.properties.get(key)
     if found is not None:
@@ -41,7 +40,7 @@ class MissingKey(ValueError):
     """A list element without one of the list's keys. The text is what upstream says after the path."""
 
 
-def element_maker(schema: Schema) -> Callable[[Any], str]:
+def element_maker(schema: schemas.Schema) -> Callable[[Any], str]:
     """The function from an element of a granular list to its path element. It raises ``MissingKey``."""
     if schema.list_type == "set":
         return fieldsets.value_element

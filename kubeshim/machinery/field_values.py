@@ -6,8 +6,7 @@ These walks follow structured-merge-diff. They never change their arguments, but
 from collections.abc import Callable
 from typing import Any
 
-from kubeshim.machinery import field_types, fieldsets, go_text
-from kubeshim.machinery.schemas import Schema
+from kubeshim.machinery import field_types, fieldsets, go_text, schemas
 
 Fields = fieldsets.Fields
 
@@ -22,7 +21,7 @@ class NotTyped(ValueError):
 # --- the fields of a configuration -------------------------------------------------------------------------------
 
 
-def field_set(obj: dict[str, Any], schema: Schema) -> Fields:
+def field_set(obj: dict[str, Any], schema: schemas.Schema) -> Fields:
     """The fields that ``obj`` names. Raises ``NotTyped``, also for undeclared fields and duplicate elements."""
     problems: list[str] = []
     found = _members(obj, schema, "", problems)
@@ -31,12 +30,12 @@ def field_set(obj: dict[str, Any], schema: Schema) -> Fields:
     return found
 
 
-def lenient_field_set(obj: dict[str, Any], schema: Schema) -> Fields:
+def lenient_field_set(obj: dict[str, Any], schema: schemas.Schema) -> Fields:
     """The same for a live object, whose oddities are passed over."""
     return _members(obj, schema, "", [])
 
 
-def _below(value: Any, schema: Schema, path: str, problems: list[str]) -> Fields | None:
+def _below(value: Any, schema: schemas.Schema, path: str, problems: list[str]) -> Fields | None:
     """What is under a place; None means that the place itself is the field."""
     if field_types.is_deduced(schema):
         return _members(value, schema, path, problems) if isinstance(value, dict) else None
@@ -60,7 +59,7 @@ def _below(value: Any, schema: Schema, path: str, problems: list[str]) -> Fields
     return None
 
 
-def _members(value: dict[str, Any], schema: Schema, path: str, problems: list[str]) -> Fields:
+def _members(value: dict[str, Any], schema: schemas.Schema, path: str, problems: list[str]) -> Fields:
     result: Fields = {}
     for key, child in value.items():
         field = field_types.child(schema, key)
@@ -75,7 +74,7 @@ def _members(value: dict[str, Any], schema: Schema, path: str, problems: list[st
     return result
 
 
-def _elements(value: list[Any], schema: Schema, path: str, problems: list[str]) -> Fields:
+def _elements(value: list[Any], schema: schemas.Schema, path: str, problems: list[str]) -> Fields:
     items = schema.items or field_types.ANYTHING
     if not field_types.is_granular_list(schema):
         for index, item in enumerate(value):
@@ -98,7 +97,7 @@ def _elements(value: list[Any], schema: Schema, path: str, problems: list[str]) 
     return result
 
 
-def _mismatch(value: Any, schema: Schema) -> str:
+def _mismatch(value: Any, schema: schemas.Schema) -> str:
     """What was expected of a scalar, where it is something else."""
     if value is None:
         return ""
@@ -112,7 +111,7 @@ def _mismatch(value: Any, schema: Schema) -> str:
 # --- merging -----------------------------------------------------------------------------------------------------
 
 
-def merge(live: Any, applied: Any, schema: Schema) -> Any:
+def merge(live: Any, applied: Any, schema: schemas.Schema) -> Any:
     """``live`` with everything that ``applied`` says."""
     if field_types.is_deduced(schema) or field_types.is_granular_map(schema):
         if isinstance(live, dict) and isinstance(applied, dict):
@@ -123,7 +122,7 @@ def merge(live: Any, applied: Any, schema: Schema) -> Any:
     return applied
 
 
-def _merge_members(live: dict[str, Any], applied: dict[str, Any], schema: Schema) -> dict[str, Any]:
+def _merge_members(live: dict[str, Any], applied: dict[str, Any], schema: schemas.Schema) -> dict[str, Any]:
     result = dict(live)
     for key, value in applied.items():
         if key in result:
@@ -133,7 +132,7 @@ def _merge_members(live: dict[str, Any], applied: dict[str, Any], schema: Schema
     return result
 
 
-def _merge_elements(live: list[Any], applied: list[Any], schema: Schema) -> list[Any]:
+def _merge_elements(live: list[Any], applied: list[Any], schema: schemas.Schema) -> list[Any]:
     """Elements in the applied order; those of the live list alone keep their place between shared ones.
 
     The applied list has no duplicates; of a live element that it names, duplicates are dropped.
@@ -189,7 +188,7 @@ def _element_or_none(make: Callable[[Any], str], item: Any) -> str | None:
 # --- taking out --------------------------------------------------------------------------------------------------
 
 
-def remove(value: Any, fields: Fields, schema: Schema) -> Any:
+def remove(value: Any, fields: Fields, schema: schemas.Schema) -> Any:
     """``value`` without the given fields; containers that this empties are gone too (``None``)."""
     if not fields:
         return value
@@ -202,7 +201,7 @@ def remove(value: Any, fields: Fields, schema: Schema) -> Any:
     return value
 
 
-def _kept_members(value: dict[str, Any], fields: Fields, schema: Schema) -> dict[str, Any]:
+def _kept_members(value: dict[str, Any], fields: Fields, schema: schemas.Schema) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, child in value.items():
         node = fields.get("f:" + key)
@@ -215,7 +214,7 @@ def _kept_members(value: dict[str, Any], fields: Fields, schema: Schema) -> dict
     return kept
 
 
-def _kept_elements(value: list[Any], fields: Fields, schema: Schema) -> list[Any]:
+def _kept_elements(value: list[Any], fields: Fields, schema: schemas.Schema) -> list[Any]:
     make: Callable[[Any], str] = field_types.element_maker(schema)
     items = schema.items or field_types.ANYTHING
     kept: list[Any] = []
@@ -233,7 +232,7 @@ def _kept_elements(value: list[Any], fields: Fields, schema: Schema) -> list[Any
     return kept
 
 
-def with_named_fields(fields: Fields, schema: Schema) -> Fields:
+def with_named_fields(fields: Fields, schema: schemas.Schema) -> Fields:
     """The set plus every declared field that something in it lies under (``spec`` where it has ``spec.replicas``)."""
     result: Fields = {}
     for key, below in fields.items():

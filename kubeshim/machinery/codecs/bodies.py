@@ -8,9 +8,8 @@ form of upstream's structs (``strict.prune``).
 from collections.abc import Callable
 from typing import Literal
 
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, objects, resources, schemas
 from kubeshim.machinery.codecs import json, negotiation, protobuf, strict, yaml
-from kubeshim.machinery.schemas import Schema
 
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
 
@@ -81,7 +80,7 @@ def _check_kind(obj: objects.Object, expected: resources.GroupVersionKind) -> No
 
 def check(
     obj: objects.Object,
-    schema: Schema,
+    schema: schemas.Schema,
     duplicates: list[str],
     validation: FieldValidation,
     warn: Callable[[str], None],

@@ -12,9 +12,8 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kubeshim.machinery import errors
+from kubeshim.machinery import errors, schemas
 from kubeshim.machinery.codecs import descriptors
-from kubeshim.machinery.schemas import Schema
 
 MAX_REPORTED = 100
 """Upstream keeps this many strictness errors and drops the rest."""
@@ -22,15 +21,15 @@ MAX_REPORTED = 100
 _Check = Callable[[Any], bool]
 _Prune = Callable[[Any], None]
 
-_checks: dict[Schema, _Check | None] = {}
-_prunes: dict[Schema, _Prune | None] = {}
+_checks: dict[schemas.Schema, _Check | None] = {}
+_prunes: dict[schemas.Schema, _Prune | None] = {}
 _CACHE_LIMIT = 20_000
 """Compiled nodes kept. Built-ins need some 3,000; the rest is for custom resources, whose schemas come and go."""
 
 _RESOURCE_FIELDS = frozenset(("apiVersion", "kind", "metadata"))
 
 
-def unknown_fields(obj: Any, schema: Schema) -> list[str]:
+def unknown_fields(obj: Any, schema: schemas.Schema) -> list[str]:
     """``unknown field "spec.x"`` for each field that ``schema`` does not have, in the object's order."""
     check = _compiled_check(schema)
     if check is None or check(obj):
@@ -40,7 +39,7 @@ def unknown_fields(obj: Any, schema: Schema) -> list[str]:
     return [f'unknown field "{path}"' for path in dict.fromkeys(found)][:MAX_REPORTED]
 
 
-def problems(obj: Any, schema: Schema, duplicates: Iterable[str]) -> list[str]:
+def problems(obj: Any, schema: schemas.Schema, duplicates: Iterable[str]) -> list[str]:
     """Unknown and duplicate fields together, in document order; what is unknown is not duplicate as well."""
     unknown = unknown_fields(obj, schema)
     repeated = list(duplicates)
@@ -90,12 +89,12 @@ def _paths(value: Any, path: str) -> Iterable[str]:
             yield from _paths(child, f"{path}[{index}]")
 
 
-def known_fields(schema: Schema) -> frozenset[str]:
+def known_fields(schema: schemas.Schema) -> frozenset[str]:
     known = frozenset(schema.properties)
     return known | _RESOURCE_FIELDS if schema.embedded_resource else known
 
 
-def _collect(value: Any, schema: Schema, path: str, found: list[str]) -> None:
+def _collect(value: Any, schema: schemas.Schema, path: str, found: list[str]) -> None:
     if isinstance(value, dict) and schema.kind == "object":
         known = known_fields(schema)
         for key, child in value.items():
@@ -116,7 +115,7 @@ def _collect(value: Any, schema: Schema, path: str, found: list[str]) -> None:
 # --- the check ---------------------------------------------------------------------------------------------------
 
 
-def _compiled_check(schema: Schema) -> _Check | None:
+def _compiled_check(schema: schemas.Schema) -> _Check | None:
     """Says True where nothing is unknown; None where there is nothing to look at."""
     if schema in _checks:
         return _checks[schema]
@@ -131,7 +130,7 @@ def _compiled_check(schema: Schema) -> _Check | None:
     return _check_items(schema, inner)
 
 
-def _check_object(schema: Schema) -> _Check:
+def _check_object(schema: schemas.Schema) -> _Check:
     children: dict[str, _Check] = {}
     known = known_fields(schema)
     closed = not schema.preserve_unknown
@@ -154,7 +153,7 @@ def _check_object(schema: Schema) -> _Check:
     return check
 
 
-def _check_items(schema: Schema, inner: Schema) -> _Check | None:
+def _check_items(schema: schemas.Schema, inner: schemas.Schema) -> _Check | None:
     cell: list[_Check | None] = [None]
 
     def check(value: Any) -> bool:
@@ -177,14 +176,14 @@ def _check_items(schema: Schema, inner: Schema) -> _Check | None:
 # --- pruning -----------------------------------------------------------------------------------------------------
 
 
-def prune(obj: Any, schema: Schema) -> None:
+def prune(obj: Any, schema: schemas.Schema) -> None:
     """Brings ``obj`` in place into the form described above."""
     walk = _compiled_prune(schema)
     if walk is not None:
         walk(obj)
 
 
-def fill(obj: dict[str, Any], schema: Schema) -> None:
+def fill(obj: dict[str, Any], schema: schemas.Schema) -> None:
     """Puts the structs that Go always writes (``status: {}``) at the top of an object of a built-in kind."""
     for key in _top_structs(schema.definition):
         if obj.get(key) is None:
@@ -198,7 +197,7 @@ def _top_structs(definition: str) -> tuple[str, ...]:
     return tuple(key for key, presence in descriptors.presence_of(definition).items() if presence == "struct")
 
 
-def _compiled_prune(schema: Schema) -> _Prune | None:
+def _compiled_prune(schema: schemas.Schema) -> _Prune | None:
     if schema in _prunes:
         return _prunes[schema]
     if len(_prunes) > _CACHE_LIMIT:
@@ -212,7 +211,7 @@ def _compiled_prune(schema: Schema) -> _Prune | None:
     return _prune_items(schema, inner)
 
 
-def _prune_struct(schema: Schema) -> _Prune:
+def _prune_struct(schema: schemas.Schema) -> _Prune:
     """Of a Go struct."""
     presence = descriptors.presence_of(schema.definition)
     rules: dict[str, tuple[bool, bool, _Prune | None]] = {}
@@ -251,7 +250,7 @@ def _prune_struct(schema: Schema) -> _Prune:
     return walk
 
 
-def _prune_object(schema: Schema) -> _Prune:
+def _prune_object(schema: schemas.Schema) -> _Prune:
     """Of a custom resource."""
     children: dict[str, _Prune] = {}
     known = known_fields(schema)
@@ -282,7 +281,7 @@ def _prune_object(schema: Schema) -> _Prune:
     return walk
 
 
-def _prune_items(schema: Schema, inner: Schema) -> _Prune | None:
+def _prune_items(schema: schemas.Schema, inner: schemas.Schema) -> _Prune | None:
     cell: list[_Prune | None] = [None]
 
     def walk(value: Any) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 
 import orjson
 
-from kubeshim.machinery import errors, go_text
+from kubeshim.machinery import errors, go_text, schemas
 from kubeshim.machinery.patches import equality, merge, ordering
-from kubeshim.machinery.schemas import Schema
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
@@ -28,7 +27,7 @@ ORDER_PREFIX = "$setElementOrder/"
 _Map = dict[str, Any]
 
 
-def apply(obj: _Map, patch: Any, schema: Schema) -> _Map:
+def apply(obj: _Map, patch: Any, schema: schemas.Schema) -> _Map:
     """The patched copy of ``obj``. Raises 400 for a patch in a wrong form, 422 for one that cannot be merged."""
     if not isinstance(patch, dict):
         raise errors.BadRequest("invalid JSON document")
@@ -41,7 +40,7 @@ def _copied(value: _Map) -> _Map:
     return result
 
 
-def _merge_map(original: _Map, patch: _Map, schema: Schema | None) -> _Map:
+def _merge_map(original: _Map, patch: _Map, schema: schemas.Schema | None) -> _Map:
     if DIRECTIVE in patch:
         return _directed(patch)
     _retain_keys(original, patch)
@@ -90,7 +89,7 @@ def _retain_keys(original: _Map, patch: _Map) -> None:
         del original[key]
 
 
-def _merge_ordered_lists(original: _Map, patch: _Map, schema: Schema | None) -> None:
+def _merge_ordered_lists(original: _Map, patch: _Map, schema: schemas.Schema | None) -> None:
     """Handles each ``$setElementOrder/LIST`` with its LIST, and takes both out of the patch."""
     for key in [key for key in patch if key.startswith(ORDER_PREFIX)]:
         order = patch.pop(key)
@@ -124,13 +123,15 @@ def _check_order(change: list[Any], order: list[Any], merge_key: str) -> None:
         raise _refused(f"The order in patch list:\n{given}\n doesn't match {ORDER_PREFIX[:-1]} list:\n{wanted}\n")
 
 
-def _merge_list_field(current: list[Any], change: list[Any], field: Schema | None, from_list: bool) -> list[Any]:
+def _merge_list_field(
+    current: list[Any], change: list[Any], field: schemas.Schema | None, from_list: bool
+) -> list[Any]:
     if field is None or _strategy(field) != "merge":
         return change
     return _merge_list(current, change, field, from_list)
 
 
-def _merge_list(current: list[Any], change: list[Any], field: Schema, from_list: bool) -> list[Any]:
+def _merge_list(current: list[Any], change: list[Any], field: schemas.Schema, from_list: bool) -> list[Any]:
     if not current and not change:
         return current
     merge_key = field.patch_merge_key
@@ -209,13 +210,13 @@ def _is_directive(key: str) -> bool:
     return key in (DIRECTIVE, RETAIN_KEYS) or key.startswith((DELETE_PREFIX, ORDER_PREFIX))
 
 
-def _field(schema: Schema | None, name: str) -> Schema | None:
+def _field(schema: schemas.Schema | None, name: str) -> schemas.Schema | None:
     if schema is None:
         return None
     return schema.properties.get(name) or schema.values
 
 
-def _strategy(field: Schema) -> str:
+def _strategy(field: schemas.Schema) -> str:
     """``merge`` or ``replace``; retainKeys stands beside it and only says what patches hold."""
     return next((strategy for strategy in field.patch_strategy if strategy != "retainKeys"), "")
 
