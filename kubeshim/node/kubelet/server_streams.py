@@ -17,6 +17,8 @@ from kubeshim.wire import duplex, portforward, remotecommand, remotecommand_stre
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
+"""A client that vanished without a word is noticed after two minutes; an idle one may stay as long as it likes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ def connect(sandbox_pid: int, port: int) -> socket.socket:
 def _upgrade(environ: Mapping[str, Any], agreed: remotecommand.Upgrade) -> duplex.Duplex | None:
     """Takes the connection over and answers 101; None where the client is gone already."""
     taken, buffered = environ["wire.connection"].hijack()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        taken.setsockopt(socket.IPPROTO_TCP, option, value)
     link = duplex.Duplex(taken, buffered)
     try:
         link.sendall(agreed.answer)
