@@ -64,6 +64,8 @@ class Registration:
             self._written_at = time.monotonic()
         except errors.AlreadyExists:
             node = self._api.get(kinds.NODES, self._settings.node_name)
+            # Its network first: a node that was Ready must not be seen otherwise because its kubelet began anew.
+            self._on_node(node)
             lacking = node_status.missing_labels(node, self._settings, self._machine)
             if lacking:
                 node = self._api.patch(kinds.NODES, self._settings.node_name, {"metadata": {"labels": lacking}})

@@ -32,7 +32,7 @@ def difference(old: Object, new: Object) -> Object:
     """
     patch: Object = {}
     for field in FIELDS:
-        before, after = old.get(field), new.get(field)
+        before, after = _without_nulls(old.get(field)), _without_nulls(new.get(field))
         if before == after:
             continue
         if field == "conditions":
@@ -44,6 +44,13 @@ def difference(old: Object, new: Object) -> Object:
         else:
             patch[field] = after
     return patch
+
+
+def _without_nulls(value: Any) -> Any:
+    """The API leaves out what is null; so it must not count as a difference."""
+    if isinstance(value, dict):
+        return {field: _without_nulls(entry) for field, entry in value.items() if entry is not None}
+    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
