@@ -19,7 +19,7 @@ from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
-from kubeshim.node.kube_proxy import conntrack, iptables, nft, services
+from kubeshim.node.kube_proxy import conntrack, health, iptables, nft, services
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class Proxy:
         self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={node_name}")
         self._slices.add_index("service", _service_keys)
         self._frontends: dict[str, list[services.Frontend]] = {}
+        self._health = health.HealthPorts(run_in_node, self.healthy)
         self._dirty: set[str] = set()
         self._wake = threading.Condition()
         self._stopping = False
@@ -165,6 +166,7 @@ class Proxy:
                 delay = min(max(delay * 2, _RETRY_FIRST), _RETRY_LAST)
                 log.error("writing service rules failed, trying again in %.1f s: %s", delay, error)
                 whole = True
+        self._health.close()
         if backend is not None:
             backend.close()
 
@@ -194,6 +196,7 @@ class Proxy:
             frontends = self._frontends_of(key)
             new += frontends
             backend.replace(key, frontends)
+            self._health.follow(key, self._services.get(key), frontends)
             if frontends:
                 self._frontends[key] = frontends
             else:
