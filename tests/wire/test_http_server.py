@@ -3,11 +3,13 @@
 import contextlib
 import random
 import socket
+import ssl
 import threading
 import time
 
 import pytest
 
+from kubeshim import pki
 from kubeshim.wire import http_server, transport
 
 
@@ -265,3 +267,39 @@ def test_stopping_finishes_what_is_being_answered(serve):
         assert receive(idle) == b""
         go.set()
         assert receive(sock).endswith(b"done")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("pki")
+    files = pki.create_all(directory, server="https://127.0.0.1")
+    return files
+
+
+def tls_context(kind, files):
+    chosen = transport.GeventTransport() if kind == "gevent" else transport.ThreadTransport()
+    certificate, key = files.pair("apiserver")
+    return transport.server_tls(chosen, str(certificate), str(key), client_ca=str(files.ca))
+
+
+def test_client_certificates_are_seen(request, serve, certificates):
+    def who(environ, start_response):
+        der = environ["wire.connection"].peer_certificate()
+        start_response("200 OK", [])
+        return [str(len(der)).encode() if der else b"nobody"]
+
+    served = serve(who, tls=tls_context(request.node.callspec.params["serve"], certificates))
+    for pair, expected in ((None, b"nobody"), (certificates.pair("apiserver-kubelet-client"), None)):
+        context = ssl.create_default_context(cafile=str(certificates.ca))
+        if pair:
+            context.load_cert_chain(*pair)
+        with served.connect() as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            body = receive(sock).rpartition(b"\r\n\r\n")[2]
+            assert body == expected if expected else int(body) > 100
+
+
+def test_a_handshake_that_stalls_is_cut_off(request, serve, certificates):
+    served = serve(echo, tls=tls_context(request.node.callspec.params["serve"], certificates), limits=LIMITS)
+    with served.connect() as sock:
+        assert receive(sock) == b""

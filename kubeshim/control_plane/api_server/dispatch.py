@@ -24,13 +24,7 @@ def dispatch(asked: request.Request, server: "servers.Server") -> request.Respon
     if resource is None:
         return _no_resource(asked, server)
     asked.resource = resource
-    if (
-        resource.namespaced
-        and not info.namespace
-        and (info.name or info.verb == "create")
-        and info.verb not in ("watch", "list", "deletecollection")
-    ):
-        raise not_found()
+    _check_scope(info, resource)
     if info.subresource or info.verb == "proxy":
         return _subresource(asked, server, resource)
     if len(info.parts) > 2:
@@ -41,6 +35,17 @@ def dispatch(asked: request.Request, server: "servers.Server") -> request.Respon
     if special is not None:
         return special.handle(asked, server)
     return _verb(asked, server, resource)
+
+
+def _check_scope(info: request.RequestInfo, resource: resources.Resource) -> None:
+    """Across namespaces one can only look; what has no namespace is not found in one."""
+    if resource.namespaced and not info.namespace:
+        if info.verb in ("create", "deletecollection") and len(info.parts) == 1:
+            raise not_allowed()
+        if info.verb not in ("watch", "list"):
+            raise not_found()
+    if not resource.namespaced and info.namespace and resource.group_resource != "namespaces":
+        raise not_found()
 
 
 def _verb(asked: request.Request, server: "servers.Server", resource: resources.Resource) -> request.Response:

@@ -59,7 +59,7 @@ class Server:
         """Schemas of custom resources; whoever adds a type to the registry adds its schema first."""
         self.custom_openapi: dict[resources.GroupVersionKind, dict[str, Any]] = {}
         """The same as they are published."""
-        self._strategies = strategy_table.table([config.service_range], config.node_ports)
+        self._strategies = strategy_table.table(config.service_range.split(","), config.node_ports)
         self._schemas: dict[resources.GroupVersionKind, schemas.Schema] = {}
         self.registry.on_change(self._schemas.clear)
         self.storage = storage.Storage(

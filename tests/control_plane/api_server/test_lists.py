@@ -162,3 +162,12 @@ def test_large_answers_are_compressed_for_who_accepts_it(running, configmaps):
     raw = connection.getresponse().read()
     connection.close()
     assert gzip.decompress(raw) == plain.raw
+
+
+def test_resource_versions_of_gets(running, pods):
+    made = running.ask("GET", f"{pods}/p1").body
+    now = made["metadata"]["resourceVersion"]
+    for version in ("0", "1", now):
+        assert running.ask("GET", f"{pods}/p1?resourceVersion={version}").body == made
+    assert running.ask("GET", f"{pods}/p1?resourceVersion=x").status == 400
+    assert running.ask("GET", f"{pods}/p1?resourceVersion=99999999").status == 504

@@ -280,6 +280,9 @@ def test_scale(running, namespace):
         ("DELETE", "/api/v1/namespaces", 405, "the server does not allow this method on the requested resource"),
         ("GET", "/api/v1/namespaces/x/configmaps/y/status", 404, "the server could not find the requested resource"),
         ("GET", "/api/v1/namespaces/x/configmaps/y", 404, 'configmaps "y" not found'),
+        ("POST", "/api/v1/configmaps", 405, "the server does not allow this method on the requested resource"),
+        ("DELETE", "/api/v1/configmaps", 405, "the server does not allow this method on the requested resource"),
+        ("GET", "/api/v1/namespaces/x/nodes", 404, "the server could not find the requested resource"),
         ("POST", "/version", 405, "the server does not allow this method on the requested resource"),
     ],
 )

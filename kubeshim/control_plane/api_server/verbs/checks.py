@@ -10,7 +10,6 @@ def new(op: operation.Operation, obj: objects.Object) -> None:
     strategy = op.strategy
     problems = metadata.validate(op.resource, obj)
     problems += strategy.validate(op.resource, obj) + strategy.validate_create(op.resource, obj)
-    problems += strategy.validate_create(op.resource, obj)
     if problems:
         raise errors.invalid(op.resource.group, op.resource.kind, objects.name(obj), problems)
     op.warnings += strategy.warnings(op.resource, obj, None)

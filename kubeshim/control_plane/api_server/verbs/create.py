@@ -4,6 +4,7 @@ Fields are attributed to their manager before admission, as upstream does: what 
 """
 
 import random
+from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.verbs import checks, decoding, operation
@@ -33,12 +34,15 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     attributes = op.attributes("CREATE", obj, None, objects.name(obj))
     server.admission.mutate(attributes)
     fill_system_fields(op, metadata)
+    generated = not metadata.get("name") and bool(metadata.get("generateName"))
+    if generated:
+        # before the strategy: jobs label their pods with the name
+        metadata["name"] = _generated_name(metadata)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
-    generated = not metadata.get("name") and bool(metadata.get("generateName"))
     for attempt in range(_ATTEMPTS):
-        if generated:
-            metadata["name"] = metadata["generateName"][:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
+        if generated and attempt:
+            metadata["name"] = _generated_name(metadata)
         if attempt == 0:
             checks.new(op, obj)
             attributes.name = objects.name(obj)
@@ -50,6 +54,10 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
             if not generated or attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def _generated_name(metadata: dict[str, Any]) -> str:
+    return str(metadata["generateName"])[:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
 
 
 def _write(op: operation.Operation, obj: objects.Object) -> stored.Stored:
