@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server import locks
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.admission.plugins import (
     certificate_approval,
+    certificate_requester,
     certificate_signing,
     certificate_subject_restriction,
     default_ingress_class,
@@ -26,6 +27,8 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     node_restriction,
     owner_references_permission_enforcement,
     persistent_volume_claim_resize,
+    pod_resize_validator,
+    pod_security,
     priority,
     resource_quota,
     role_escalation,
@@ -78,6 +81,8 @@ PLUGINS: tuple[Entry, ...] = (
     Entry("ServiceAccount", lambda server: service_account.ServiceAccount(gevent.sleep)),
     Entry("NodeRestriction", lambda server: node_restriction.NodeRestriction()),
     Entry("TaintNodesByCondition", lambda server: taint_nodes_by_condition.TaintNodesByCondition()),
+    Entry("PodSecurity", lambda server: pod_security.PodSecurity()),
+    Entry("PodSecurity", lambda server: pod_security.PodSecurity()),
     Entry("Priority", lambda server: priority.Priority()),
     Entry(
         "DefaultTolerationSeconds",
@@ -99,6 +104,7 @@ PLUGINS: tuple[Entry, ...] = (
     ),
     Entry("PersistentVolumeClaimResize", lambda server: persistent_volume_claim_resize.PersistentVolumeClaimResize()),
     Entry("RuntimeClass", lambda server: runtime_class.RuntimeClass()),
+    Entry("CertificateRequester", lambda server: certificate_requester.CertificateRequester()),
     Entry("CertificateApproval", lambda server: certificate_approval.CertificateApproval(lambda: server.authorizer)),
     Entry("CertificateSigning", lambda server: certificate_signing.CertificateSigning(lambda: server.authorizer)),
     Entry(
@@ -106,6 +112,7 @@ PLUGINS: tuple[Entry, ...] = (
         lambda server: certificate_subject_restriction.CertificateSubjectRestriction(),
     ),
     Entry("DefaultIngressClass", lambda server: default_ingress_class.DefaultIngressClass()),
+    Entry("PodResizeValidator", lambda server: pod_resize_validator.PodResizeValidator()),
     Entry(
         "ResourceQuota",
         lambda server: resource_quota.ResourceQuota(server.client, server.locks.of, server.clock),

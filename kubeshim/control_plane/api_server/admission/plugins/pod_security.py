@@ -1,119 +1,152 @@
-"""PodSecurity: a namespace's labels say how much its pods may ask for.
+"""PodSecurity: pods are held to the level their namespace's labels ask for.
 
-``pod-security.kubernetes.io/enforce`` refuses pods, ``warn`` warns, of workloads too, so that one learns of it
-before the pods fail. Namespaces without labels allow everything.
+Workloads are not refused for their templates, only warned about: their pods are judged when they are made. There is
+no audit log, so the ``audit`` labels are checked and otherwise without effect.
 """
 
-import re
 from typing import Any
 
-from kubeshim.control_plane.api_server.admission import plugin, pod_security
+from kubeshim.control_plane.api_server.admission import plugin, refusals
+from kubeshim.control_plane.api_server.admission.pod_security import evaluation, levels
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.validation import fields
 
-_PREFIX = "pod-security.kubernetes.io/"
 _NAMESPACES = resources.GroupVersionResource("", "v1", "namespaces")
 _PODS = resources.GroupVersionResource("", "v1", "pods")
-_VERSION = re.compile(r"v1\.(0|[1-9][0-9]*)").fullmatch
+_JUDGED = frozenset(("", "ephemeralcontainers", "resize"))
+"""Subresources that write a pod's spec."""
 _TEMPLATES: dict[str, tuple[str, ...]] = {
-    "podtemplates": ("template", "spec"),
-    "replicationcontrollers": ("spec", "template", "spec"),
-    "replicasets.apps": ("spec", "template", "spec"),
-    "deployments.apps": ("spec", "template", "spec"),
-    "statefulsets.apps": ("spec", "template", "spec"),
-    "daemonsets.apps": ("spec", "template", "spec"),
-    "jobs.batch": ("spec", "template", "spec"),
-    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template", "spec"),
+    "podtemplates": ("template",),
+    "replicationcontrollers": ("spec", "template"),
+    "replicasets.apps": ("spec", "template"),
+    "deployments.apps": ("spec", "template"),
+    "statefulsets.apps": ("spec", "template"),
+    "daemonsets.apps": ("spec", "template"),
+    "jobs.batch": ("spec", "template"),
+    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
 }
+_MOST_PODS = 3000
+"""How many existing pods are looked at when a namespace becomes stricter."""
+_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+_SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 
 
 class PodSecurity:
-    """Validating admission plugin."""
+    resources = frozenset(("pods", "namespaces", *_TEMPLATES))
 
     def validate(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
-        obj, kind = attributes.object, attributes.resource.group_resource
+        obj = attributes.object
         if obj is None or attributes.operation not in ("CREATE", "UPDATE"):
             return
-        if kind == "namespaces":
+        if attributes.resource.plural == "namespaces":
             if not attributes.subresource:
-                _namespace(attributes, obj, reader)
-        elif kind == "pods":
-            if _concerns_security(attributes):
-                _judge(attributes, reader, obj.get("spec") or {}, enforce=True)
-        elif kind in _TEMPLATES and not attributes.subresource:
-            spec = objects.dig(obj, *_TEMPLATES[kind])
-            if spec is not None:
-                _judge(attributes, reader, spec, enforce=False)
+                _namespace(attributes, reader, obj)
+            return
+        namespace = reader.get(_NAMESPACES, "", attributes.namespace)
+        labels = objects.labels(namespace) if namespace is not None else {}
+        if not levels.is_labelled(labels):
+            return
+        policy, _ = levels.policy(labels)
+        if attributes.resource.plural == "pods":
+            if attributes.subresource in _JUDGED and _is_significant(obj, attributes.old_object):
+                _judge(attributes, policy, obj, enforce=True)
+        elif not attributes.subresource:
+            template = objects.dig(obj, *_TEMPLATES[attributes.resource.group_resource])
+            if template is not None:
+                _judge(attributes, policy, template, enforce=False)
 
 
-def _concerns_security(attributes: plugin.Attributes) -> bool:
-    """A pod being made, or given a container; nothing else of it that counts here may change."""
-    if attributes.operation == "CREATE":
-        return not attributes.subresource
-    return attributes.subresource == "ephemeralcontainers"
-
-
-def _judge(attributes: plugin.Attributes, reader: plugin.Reader, spec: dict[str, Any], *, enforce: bool) -> None:
-    namespace = reader.get(_NAMESPACES, "", attributes.namespace)
-    labels = objects.labels(namespace) if namespace else {}
+def _judge(attributes: plugin.Attributes, policy: levels.Policy, pod: objects.Object, *, enforce: bool) -> None:
+    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     if enforce:
-        level, version, shown = _policy(labels, "enforce")
-        found = pod_security.evaluate(spec, level, version)
+        found = evaluation.violations(policy.enforce, metadata, spec)
         if found:
-            obj = attributes.object or {}
-            name = attributes.name or objects.name(obj) or objects.dig(obj, "metadata", "generateName", default="")
-            why = f'violates PodSecurity "{shown}": {", ".join(str(finding) for finding in found)}'
-            raise errors.forbidden("", "pods", name, why)
-    level, version, shown = _policy(labels, "warn")
-    found = pod_security.evaluate(spec, level, version)
+            why = f'violates PodSecurity "{policy.enforce}": {evaluation.details(found)}'
+            raise refusals.forbidden(attributes, why)
+    found = evaluation.violations(policy.warn, metadata, spec)
     if found:
-        attributes.warnings.append(
-            f'would violate PodSecurity "{shown}": {", ".join(str(finding) for finding in found)}'
-        )
+        attributes.warnings.append(f'would violate PodSecurity "{policy.warn}": {evaluation.details(found)}')
 
 
-def _policy(labels: dict[str, str], mode: str) -> tuple[str, int, str]:
-    """Level, minor version, and both as shown. What cannot be read is taken at its strictest."""
-    level = labels.get(_PREFIX + mode, "privileged")
-    text = labels.get(f"{_PREFIX}{mode}-version", "latest")
-    match = _VERSION(text)
-    version = int(match[1]) if match else pod_security.LATEST
-    if level not in pod_security.LEVELS:
-        level = "restricted"
-    return level, version, f"{level}:{text if match else 'latest'}"
+def _is_significant(pod: objects.Object, old: objects.Object | None) -> bool:
+    """Whether a change may have made a pod worse; most of a pod cannot change."""
+    if old is None:
+        return True
+    if _seccomp(pod, "") != _seccomp(old, ""):
+        return True
+    for field in ("containers", "initContainers"):
+        now, before = pod["spec"].get(field) or [], old["spec"].get(field) or []
+        if len(now) != len(before):
+            return True
+        if any(_is_changed(one, other, pod, old) for one, other in zip(now, before, strict=True)):
+            return True
+    known = {one["name"]: one for one in old["spec"].get("ephemeralContainers") or ()}
+    return any(
+        one["name"] not in known or _is_changed(one, known[one["name"]], pod, old)
+        for one in pod["spec"].get("ephemeralContainers") or ()
+    )
 
 
-def _namespace(attributes: plugin.Attributes, obj: objects.Object, reader: plugin.Reader) -> None:
-    """Labels must be readable; a stricter level warns of the pods that are there already."""
-    labels, before = objects.labels(obj), objects.labels(attributes.old_object or {})
-    problems = _label_problems(labels)
-    if problems and _label_problems(before) != problems:
-        raise errors.invalid("", "Namespace", objects.name(obj), problems)
-    if attributes.operation != "UPDATE" or _policy(labels, "enforce") == _policy(before, "enforce"):
+def _is_changed(one: dict[str, Any], other: dict[str, Any], pod: objects.Object, old: objects.Object) -> bool:
+    name = str(one["name"])
+    return one.get("image") != other.get("image") or _seccomp(pod, name) != _seccomp(old, name)
+
+
+def _seccomp(pod: objects.Object, container: str) -> str | None:
+    return objects.annotations(pod).get(_SECCOMP_CONTAINER + container if container else _SECCOMP_POD)
+
+
+def _namespace(attributes: plugin.Attributes, reader: plugin.Reader, namespace: objects.Object) -> None:
+    """Labels must be readable; where they become stricter, the pods that are there are judged, for a warning."""
+    policy, problems = levels.policy(objects.labels(namespace))
+    old, known = levels.policy({})
+    if attributes.old_object is not None:
+        old, known = levels.policy(objects.labels(attributes.old_object))
+    if problems and problems != known:
+        raise errors.invalid("", "Namespace", objects.name(namespace), problems)
+    if attributes.operation != "UPDATE" or not _is_stricter(policy.enforce, old.enforce):
         return
-    level, version, shown = _policy(labels, "enforce")
-    violating: dict[str, list[str]] = {}
-    for pod in reader.list(_PODS, objects.name(obj)):
-        found = pod_security.evaluate(pod.get("spec") or {}, level, version)
+    attributes.warnings += _of_existing(reader, objects.name(namespace), policy.enforce)
+
+
+def _is_stricter(new: levels.LevelVersion, old: levels.LevelVersion) -> bool:
+    if new == old or new.level == levels.PRIVILEGED:
+        return False
+    return new.minor != old.minor or levels.LEVELS.index(new.level) > levels.LEVELS.index(old.level)
+
+
+def _of_existing(reader: plugin.Reader, namespace: str, wanted: levels.LevelVersion) -> list[str]:
+    pods = _first_of_each_owner(reader.list(_PODS, namespace))
+    by_reasons: dict[str, list[str]] = {}
+    for pod in pods[:_MOST_PODS]:
+        found = evaluation.violations(wanted, pod.get("metadata") or {}, pod.get("spec") or {})
         if found:
-            violating.setdefault(", ".join(finding.reason for finding in found), []).append(objects.name(pod))
-    if violating:
-        attributes.warnings.append(
-            f'existing pods in namespace "{objects.name(obj)}" violate the new PodSecurity enforce level "{shown}"'
+            by_reasons.setdefault(evaluation.reasons(found), []).append(objects.name(pod))
+    warnings = []
+    if len(pods) > _MOST_PODS:
+        warnings.append(
+            f"new PodSecurity enforce level only checked against the first {_MOST_PODS} of {len(pods)} existing pods"
         )
-    for reasons, names in sorted(violating.items(), key=lambda entry: min(entry[1])):
-        others = f" (and {len(names) - 1} other pod{'s' if len(names) > 2 else ''})" if len(names) > 1 else ""
-        attributes.warnings.append(f"{min(names)}{others}: {reasons}")
+    if by_reasons:
+        warnings.append(
+            f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{wanted}"'
+        )
+    return warnings + sorted(_told(min(names), len(names) - 1, why) for why, names in by_reasons.items())
 
 
-def _label_problems(labels: dict[str, str]) -> list[errors.FieldError]:
-    wrong = []
-    for mode in ("enforce", "audit", "warn"):
-        level, version = labels.get(_PREFIX + mode), labels.get(f"{_PREFIX}{mode}-version")
-        if level is not None and level not in pod_security.LEVELS:
-            text = f"must be one of {', '.join(pod_security.LEVELS)}"
-            wrong.append(fields.invalid(f"metadata.labels[{_PREFIX}{mode}]", level, text))
-        if version is not None and version != "latest" and not _VERSION(version):
-            text = 'must be "latest" or "v1.x"'
-            wrong.append(fields.invalid(f"metadata.labels[{_PREFIX}{mode}-version]", version, text))
-    return wrong
+def _told(name: str, others: int, why: str) -> str:
+    if not others:
+        return f"{name}: {why}"
+    return f"{name} (and {others} other {'pod' if others == 1 else 'pods'}): {why}"
+
+
+def _first_of_each_owner(pods: list[objects.Object]) -> list[objects.Object]:
+    """Pods of one controller are mostly alike: one of each comes first, the rest last."""
+    first: list[objects.Object] = []
+    rest: list[objects.Object] = []
+    seen: set[str] = set()
+    for pod in pods:
+        owner = objects.controller_of(pod)
+        uid = str(owner["uid"]) if owner else ""
+        (rest if uid and uid in seen else first).append(pod)
+        seen.add(uid)
+    return first + rest
