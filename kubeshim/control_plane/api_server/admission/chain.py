@@ -82,7 +82,6 @@ PLUGINS: tuple[Entry, ...] = (
     Entry("NodeRestriction", lambda server: node_restriction.NodeRestriction()),
     Entry("TaintNodesByCondition", lambda server: taint_nodes_by_condition.TaintNodesByCondition()),
     Entry("PodSecurity", lambda server: pod_security.PodSecurity()),
-    Entry("PodSecurity", lambda server: pod_security.PodSecurity()),
     Entry("Priority", lambda server: priority.Priority()),
     Entry(
         "DefaultTolerationSeconds",

@@ -1,7 +1,7 @@
 import pytest
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.control_plane.api_server.admission import plugin, pod_security
+from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.admission.plugins import pod_security as plugins
 from kubeshim.machinery import errors, resources
 
@@ -19,50 +19,6 @@ SAFE = {
 
 def spec(context=None, **fields):
     return {"containers": [{"name": "a", "image": "a:1", "securityContext": context or {}}], **fields}
-
-
-@pytest.mark.parametrize(
-    ("found", "baseline"),
-    [
-        (spec(), []),
-        (spec({"privileged": True}), ['privileged (container "a" must not set securityContext.privileged=true)']),
-        (spec(hostNetwork=True, hostPID=True), ["host namespaces (hostNetwork=true, hostPID=true)"]),
-        (spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), ['hostPath volumes (volume "v")']),
-        (
-            spec({"capabilities": {"add": ["NET_ADMIN", "CHOWN"]}}),
-            [
-                'non-default capabilities (container "a" must not include "NET_ADMIN" in '
-                "securityContext.capabilities.add)"
-            ],
-        ),
-        (
-            {"containers": [{"name": "a", "ports": [{"hostPort": 80}]}]},
-            ['hostPort (container "a" uses hostPort 80)'],
-        ),
-        (spec(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), ["forbidden sysctls (kernel.msgmax)"]),
-        (
-            spec(securityContext={"seccompProfile": {"type": "Unconfined"}}),
-            ['seccompProfile (pod must not set securityContext.seccompProfile.type to "Unconfined")'],
-        ),
-    ],
-)
-def test_baseline(found, baseline):
-    assert [str(finding) for finding in pod_security.evaluate(found, "baseline")] == baseline
-
-
-def test_restricted():
-    assert pod_security.evaluate(spec(SAFE), "restricted") == []
-    assert [str(finding) for finding in pod_security.evaluate(spec(), "restricted")] == [
-        'allowPrivilegeEscalation != false (container "a" must set securityContext.allowPrivilegeEscalation=false)',
-        'unrestricted capabilities (container "a" must set securityContext.capabilities.drop=["ALL"])',
-        'runAsNonRoot != true (pod or container "a" must set securityContext.runAsNonRoot=true)',
-        'seccompProfile (pod or container "a" must set securityContext.seccompProfile.type to "RuntimeDefault" or '
-        '"Localhost")',
-    ]
-    mounted = spec(SAFE, volumes=[{"name": "v", "nfs": {}}, {"name": "c", "configMap": {}}])
-    assert [str(finding) for finding in pod_security.evaluate(mounted, "restricted")] == [
-        'restricted volume types (volume "v" uses restricted volume type "nfs")'
-    ]
 
 
 class Reader:
