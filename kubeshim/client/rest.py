@@ -31,6 +31,8 @@ from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
 
 _log = logging.getLogger(__name__)
+# It warns of each connection beyond the pool's size that is closed after use, which is what we want of a burst.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 65.0

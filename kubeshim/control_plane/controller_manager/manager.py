@@ -15,6 +15,7 @@ from kubeshim.control_plane import health
 from kubeshim.control_plane.controller_manager import config as configuration
 from kubeshim.control_plane.controller_manager import controller
 from kubeshim.control_plane.controller_manager.controllers import (
+    certificates,
     clusterrole_aggregation,
     cronjob,
     daemonset,
@@ -22,6 +23,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     disruption,
     endpoints,
     endpointslice,
+    endpointslice_mirroring,
     garbage_collector,
     job,
     namespace,
@@ -32,6 +34,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     pvc_protection,
     replicaset,
     replicationcontroller,
+    resource_quota,
     root_ca,
     serviceaccount,
     statefulset,
@@ -63,8 +66,11 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     pvc_protection.PVCProtectionController,
     pv_protection.PVProtectionController,
     clusterrole_aggregation.ClusterRoleAggregationController,
+    resource_quota.ResourceQuotaController,
+    certificates.CertificatesController,
     endpoints.EndpointsController,
     endpointslice.EndpointSliceController,
+    endpointslice_mirroring.EndpointSliceMirroringController,
     namespace.NamespaceController,
     # Last: it shares the informers that the others asked for.
     garbage_collector.GarbageCollectorController,

@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery import objects, quantity, selectors
+from kubeshim.machinery import objects, pod_resources, quantity, selectors
 from kubeshim.machinery.objects import Object
 
-DEFAULT_MILLI_CPU = 100
-DEFAULT_MEMORY = 200 * 1024 * 1024
+DEFAULTS = {"cpu": "100m", "memory": "200Mi"}
 """What a container without requests counts as when nodes are scored, so that such pods spread too."""
 
 Amounts = dict[str, int]
@@ -38,41 +37,30 @@ def subtract(total: Amounts, less: Mapping[str, int]) -> None:
             total.pop(name, None)
 
 
-def requests(spec: Mapping[str, Any], *, with_defaults: bool = False) -> Amounts:
-    """What the whole pod requests.
-
-    Containers and sidecars run together; an ordinary init container runs alone with the sidecars started before
-    it, so the larger of the two counts. Requests of the pod itself replace the containers' sum. Overhead is on top.
-    """
-    running: Amounts = {}
-    for container in spec.get("containers") or ():
-        add(running, _container(container, with_defaults))
-    sidecars: Amounts = {}
-    initial: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        asked = _container(container, with_defaults)
-        if container.get("restartPolicy") == "Always":
-            add(sidecars, asked)
-            peak = dict(sidecars)
-        else:
-            peak = dict(sidecars)
-            add(peak, asked)
-        for name, number in peak.items():
-            initial[name] = max(initial.get(name, 0), number)
-    add(running, sidecars)
-    for name, number in initial.items():
-        running[name] = max(running.get(name, 0), number)
-    running |= amounts(objects.dig(spec, "resources", "requests"))
-    add(running, amounts(spec.get("overhead")))
-    return running
+def requests(pod: Object) -> Amounts:
+    """What the whole pod requests, or still holds where it is being made smaller."""
+    return _units(pod_resources.total(pod, "requests", with_status=True))
 
 
-def _container(container: Mapping[str, Any], with_defaults: bool) -> Amounts:
-    asked = amounts(objects.dig(container, "resources", "requests"))
-    if with_defaults:
-        asked.setdefault("cpu", DEFAULT_MILLI_CPU)
-        asked.setdefault("memory", DEFAULT_MEMORY)
-    return asked
+def scored(pod: Object) -> Amounts:
+    """The same, with something for containers that request nothing."""
+    spec = pod["spec"]
+    filled = {
+        **spec,
+        "containers": [_filled(container) for container in spec.get("containers") or ()],
+        "initContainers": [_filled(container) for container in spec.get("initContainers") or ()],
+    }
+    return _units(pod_resources.total({**pod, "spec": filled}, "requests", with_status=True))
+
+
+def _filled(container: Mapping[str, Any]) -> dict[str, Any]:
+    resources = container.get("resources") or {}
+    asked = {**DEFAULTS, **(resources.get("requests") or {})}
+    return {**container, "resources": {**resources, "requests": asked}}
+
+
+def _units(found: Mapping[str, quantity.Quantity]) -> Amounts:
+    return {name: number.milli() if name == "cpu" else number.value() for name, number in found.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,8 +122,8 @@ def of(pod: Object) -> PodInfo:
         namespace=objects.namespace(pod),
         labels=objects.labels(pod),
         priority=int(spec.get("priority") or 0),
-        requests=requests(spec),
-        scored=requests(spec, with_defaults=True),
+        requests=requests(pod),
+        scored=scored(pod),
         ports=_ports(spec),
         affinity=_terms(pod, affinity.get("podAffinity"), preferred=False),
         anti_affinity=_terms(pod, affinity.get("podAntiAffinity"), preferred=False),

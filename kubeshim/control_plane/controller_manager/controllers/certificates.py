@@ -1,0 +1,254 @@
+"""CertificateSigningRequests: approving kubelets' client certificates, signing what was approved, cleaning up.
+
+Approved by itself is only a kubelet client certificate asked for by a node for itself, or by a bootstrap
+token's user that the server says may. Signed are the signers of ``kubernetes.io``; the certificate holds exactly
+what its signer allows. Requests are deleted an hour after they were decided, or a day after nobody did.
+"""
+
+import base64
+import datetime
+import logging
+
+from kubeshim import clock
+from kubeshim.client import kinds
+from kubeshim.control_plane.controller_manager import conditions, controller
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.objects import Object
+from kubeshim.machinery.resources import GroupVersionResource
+
+_log = logging.getLogger(__name__)
+
+CLIENT_KUBELET = "kubernetes.io/kube-apiserver-client-kubelet"
+SIGNERS = frozenset(
+    {
+        "kubernetes.io/kube-apiserver-client",
+        CLIENT_KUBELET,
+        "kubernetes.io/kubelet-serving",
+        "kubernetes.io/legacy-unknown",
+    }
+)
+REVIEWS = GroupVersionResource("authorization.k8s.io", "v1", "subjectaccessreviews")
+KUBELET_USAGES = ({"key encipherment", "digital signature", "client auth"}, {"digital signature", "client auth"})
+HOUR = 3600.0
+LIFETIMES = {"Approved": HOUR, "Denied": HOUR, "Failed": HOUR, "": 24 * HOUR}
+
+
+class CertificatesController(controller.Controller):
+    name = "certificatesigningrequest"
+    component = "certificate-controller"
+    workers = 1
+
+    def register(self) -> None:
+        self._requests = self.watch(kinds.CERTIFICATE_SIGNING_REQUESTS)
+
+    def sync(self, key: str) -> float | None:
+        request = self._requests.get(key)
+        if request is None:
+            return None
+        left = lifetime_left(request, self.clock.now())
+        if left <= 0:
+            self._delete(request)
+            return None
+        decided = {entry["type"] for entry in objects.dig(request, "status", "conditions", default=())}
+        if not decided & {"Approved", "Denied", "Failed"}:
+            self._approve(request)
+        elif "Approved" in decided and "Failed" not in decided and not objects.dig(request, "status", "certificate"):
+            self._sign(request)
+        return left
+
+    def _delete(self, request: Object) -> None:
+        try:
+            self.client.delete(kinds.CERTIFICATE_SIGNING_REQUESTS, objects.name(request))
+        except errors.NotFound:
+            _log.debug("request %s is gone already", objects.name(request))
+
+    def _approve(self, request: Object) -> None:
+        if request["spec"].get("signerName") != CLIENT_KUBELET or not is_kubelet_client(request):
+            return
+        own = request["spec"].get("username") == _common_name(request)
+        subresource = "selfnodeclient" if own else "nodeclient"
+        if not self._may(request, subresource):
+            return
+        text = "Auto approving kubelet client certificate after SubjectAccessReview."
+        if own:
+            text = "Auto approving self kubelet client certificate after SubjectAccessReview."
+        self._condition(request, "Approved", "AutoApproved", text, "approval")
+
+    def _may(self, request: Object, subresource: str) -> bool:
+        spec = request["spec"]
+        attributes = {
+            "group": "certificates.k8s.io",
+            "resource": "certificatesigningrequests",
+            "verb": "create",
+            "subresource": subresource,
+            "version": "*",
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": spec.get("username"),
+                "uid": spec.get("uid"),
+                "groups": spec.get("groups") or [],
+                "extra": spec.get("extra") or {},
+                "resourceAttributes": attributes,
+            },
+        }
+        return bool(objects.dig(self.client.create(REVIEWS, review), "status", "allowed", default=False))
+
+    def _condition(self, request: Object, kind: str, reason: str, message: str, subresource: str) -> None:
+        moment = clock.rfc3339(self.clock.now())
+        new = {
+            "type": kind,
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastUpdateTime": moment,
+            "lastTransitionTime": moment,
+        }
+        status = {**(request.get("status") or {})}
+        status["conditions"] = conditions.put(status.get("conditions"), new)
+        self.client.update(kinds.CERTIFICATE_SIGNING_REQUESTS, {**request, "status": status}, subresource=subresource)
+
+    def _sign(self, request: Object) -> None:
+        options = self.context.options
+        if request["spec"].get("signerName") not in SIGNERS or not options.cluster_signing_key:
+            return
+        seconds = options.cluster_signing_duration
+        asked = request["spec"].get("expirationSeconds")
+        if asked is not None:
+            seconds = min(seconds, max(600.0, float(asked)))
+        try:
+            check_signer(request)
+        except ValueError as error:
+            self._condition(request, "Failed", "SignerValidationFailure", str(error), "status")
+            return
+        certificate = sign(
+            request, options.cluster_signing_cert, options.cluster_signing_key, self.clock.now(), seconds
+        )
+        status = {**(request.get("status") or {}), "certificate": base64.b64encode(certificate).decode()}
+        self.client.update(kinds.CERTIFICATE_SIGNING_REQUESTS, {**request, "status": status}, subresource="status")
+
+
+def lifetime_left(request: Object, now: datetime.datetime) -> float:
+    """Seconds until the request is deleted."""
+    found = objects.dig(request, "status", "conditions", default=())
+    ends = []
+    for entry in found:
+        since = entry.get("lastUpdateTime") or objects.dig(request, "metadata", "creationTimestamp")
+        if entry["type"] in LIFETIMES and since:
+            ends.append(LIFETIMES[entry["type"]] - (now - clock.parse_rfc3339(since)).total_seconds())
+    if ends:
+        return min(ends)
+    created = objects.dig(request, "metadata", "creationTimestamp")
+    return LIFETIMES[""] - ((now - clock.parse_rfc3339(created)).total_seconds() if created else 0.0)
+
+
+def _csr(request: Object):  # type: ignore[no-untyped-def]  # cryptography is imported late
+    from cryptography import x509
+
+    return x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
+
+
+def _names(request: Object) -> tuple[str, list[str], list[str]]:
+    """Common name, organizations, subject alternative names (as ``KIND:value``)."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    csr = _csr(request)
+    common = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    organizations = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    try:
+        extension = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        alternatives = [f"{type(one).__name__}:{one.value}" for one in extension]
+    except x509.ExtensionNotFound:
+        alternatives = []
+    return (common[0] if common else ""), organizations, alternatives
+
+
+def _common_name(request: Object) -> str:
+    return _names(request)[0]
+
+
+def is_kubelet_client(request: Object) -> bool:
+    """Whether it asks for just what a kubelet's client certificate is."""
+    try:
+        common, organizations, alternatives = _names(request)
+    except ValueError:
+        return False
+    usages = set(request["spec"].get("usages") or ())
+    return (
+        organizations == ["system:nodes"]
+        and common.startswith("system:node:")
+        and not alternatives
+        and usages in KUBELET_USAGES
+    )
+
+
+def check_signer(request: Object) -> None:
+    """Raises ``ValueError`` where the signer does not sign such a thing."""
+    signer, usages = request["spec"]["signerName"], set(request["spec"].get("usages") or ())
+    common, organizations, alternatives = _names(request)
+    if signer == CLIENT_KUBELET and not is_kubelet_client(request):
+        raise ValueError("subject organization is not system:nodes")
+    if signer == "kubernetes.io/kube-apiserver-client" and "client auth" not in usages:
+        raise ValueError(f"usages did not match {sorted(usages)}")
+    if signer == "kubernetes.io/kubelet-serving":
+        if organizations != ["system:nodes"] or not common.startswith("system:node:"):
+            raise ValueError("subject organization is not system:nodes")
+        if not alternatives or any(not one.startswith(("DNSName:", "IPAddress:")) for one in alternatives):
+            raise ValueError("DNS or IP subjectAltName is required")
+        if "server auth" not in usages:
+            raise ValueError(f"usages did not match {sorted(usages)}")
+
+
+def sign(request: Object, ca_cert: bytes, ca_key: bytes, now: datetime.datetime, seconds: float) -> bytes:
+    """The certificate in PEM. Subject, names and key are the request's; usages those of its spec."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    csr = _csr(request)
+    if not csr.is_signature_valid:
+        raise ValueError("the request's signature is not valid")
+    authority = x509.load_pem_x509_certificate(ca_cert)
+    key = serialization.load_pem_private_key(ca_key, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError("the signing key is neither EC nor RSA")
+    usages = set(request["spec"].get("usages") or ())
+    extended = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+    end = min(now + datetime.timedelta(seconds=seconds), authority.not_valid_after_utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(csr.subject)
+        .issuer_name(authority.subject)
+        .public_key(csr.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature="digital signature" in usages,
+                content_commitment=False,
+                key_encipherment="key encipherment" in usages,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=False,
+                crl_sign=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+    )
+    purposes = [extended[usage] for usage in sorted(usages) if usage in extended]
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    try:
+        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        builder = builder.add_extension(names.value, critical=names.critical)
+    except x509.ExtensionNotFound:
+        _log.debug("request %s has no alternative names", objects.name(request))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

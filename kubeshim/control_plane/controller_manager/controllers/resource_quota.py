@@ -1,0 +1,109 @@
+"""ResourceQuotas: recounting what is used.
+
+Admission only ever adds to ``status.used``; here it is counted afresh when a quota changes and when something
+that counts goes away or ends. Types that a quota names by ``count/…`` are watched (metadata alone) from the first
+time one does.
+"""
+
+import logging
+import threading
+
+from kubeshim.client import discovery, informer, kinds
+from kubeshim.control_plane.controller_manager import controller, indexes, pods
+from kubeshim.machinery import errors, objects, quantity, quotas
+from kubeshim.machinery.objects import Object
+from kubeshim.machinery.resources import GroupVersionResource
+
+_log = logging.getLogger(__name__)
+
+WHOLE: dict[str, GroupVersionResource] = {
+    "pods": kinds.PODS,
+    "services": kinds.SERVICES,
+    "persistentvolumeclaims": kinds.PERSISTENT_VOLUME_CLAIMS,
+}
+"""Types that count by what is in them."""
+PLAIN = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas")
+
+
+class ResourceQuotaController(controller.Controller):
+    name = "resourcequota"
+    component = "resourcequota-controller"
+
+    def register(self) -> None:
+        self._quotas = indexes.by_namespace(self.watch(kinds.RESOURCE_QUOTAS))
+        self._lock = threading.Lock()
+        self._caches: dict[str, informer.Informer] = {}
+        for name, gvr in WHOLE.items():
+            self._caches[name] = self._observed(self.informer(gvr))
+
+    def _observed(self, cache: informer.Informer) -> informer.Informer:
+        indexes.by_namespace(cache)
+        cache.add_handler(added=self._changed, updated=self._updated, deleted=self._changed)
+        return cache
+
+    def _changed(self, obj: Object) -> None:
+        for quota in self._quotas.by_index("namespace", objects.namespace(obj)):
+            self.enqueue(quota)
+
+    def _updated(self, old: Object, new: Object) -> None:
+        # A pod's many status updates matter only when it ends or is resized; other types by their spec.
+        if pods.is_finished(old) != pods.is_finished(new) or old.get("spec") != new.get("spec"):
+            self._changed(new)
+
+    def sync(self, key: str) -> None:
+        quota = self._quotas.get(key)
+        if quota is None:
+            return
+        hard = quota["spec"].get("hard") or {}
+        now = self.clock.now()
+        used: dict[str, quantity.Quantity] = {}
+        for group_resource in counted_types(hard):
+            names = quotas.concerning(group_resource, hard)
+            for name in names:
+                used.setdefault(name, quantity.ZERO)
+            for obj in self._objects(group_resource, objects.namespace(quota)):
+                if not quotas.in_scope(group_resource, quota, obj):
+                    continue
+                for name, number in quotas.usage(group_resource, obj, now).items():
+                    if name in used and name in names:
+                        used[name] += number
+        status = {"hard": hard, "used": {name: used.get(name, quantity.ZERO).canonical() for name in hard}}
+        if status != (quota.get("status") or {}):
+            try:
+                self.client.update(kinds.RESOURCE_QUOTAS, {**quota, "status": status}, subresource="status")
+            except errors.NotFound:
+                _log.debug("quota %s is gone", key)
+
+    def _objects(self, group_resource: str, namespace: str) -> list[Object]:
+        cache = self._cache(group_resource)
+        return cache.by_index("namespace", namespace) if cache is not None else []
+
+    def _cache(self, group_resource: str) -> informer.Informer | None:
+        with self._lock:
+            cache = self._caches.get(group_resource)
+        if cache is None:
+            gvr = self._find(group_resource)
+            if gvr is None:
+                return None
+            shared = self.context.informers.existing(gvr)
+            cache = self._observed(shared or self.context.informers.informer(gvr, metadata_only=True))
+            with self._lock:
+                self._caches[group_resource] = cache
+        if not cache.wait_for_sync(10):
+            raise TimeoutError(f"{group_resource} cannot be listed yet")
+        return cache
+
+    def _find(self, group_resource: str) -> GroupVersionResource | None:
+        plural, _, group = group_resource.partition(".")
+        for one in discovery.discover(self.client).types:
+            if (one.gvr.resource, one.gvr.group) == (plural, group) and one.preferred and one.namespaced:
+                return one.gvr
+        return None
+
+
+def counted_types(hard: Object) -> list[str]:
+    """The types (``pods``, ``deployments.apps``) that the names of ``hard`` are about."""
+    found = [name for name in WHOLE if quotas.concerning(name, hard)]
+    found += [name for name in PLAIN if name in hard]
+    found += [name.removeprefix("count/") for name in hard if name.startswith("count/")]
+    return list(dict.fromkeys(found))
