@@ -1,0 +1,337 @@
+"""Decision tables of the other controllers."""
+
+import datetime
+
+import pytest
+
+from kubeshim.control_plane.controller_manager import (
+    cron,
+    daemons,
+    expectations,
+    jobs,
+    node_health,
+    ownership,
+    pods,
+    slices,
+)
+from kubeshim.control_plane.controller_manager.controllers import namespace, node_ipam, resource_quota, taint_eviction
+from kubeshim.machinery.resources import GroupVersionResource
+
+NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+
+
+def pod(name="p", node="n", phase="Running", ready=True, **metadata):
+    conditions = [
+        {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    ]
+    metadata = {"name": name, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z", **metadata}
+    return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": phase, "conditions": conditions}}
+
+
+def test_which_pods_go_first():
+    costly = {pods.DELETION_COST: "100"}
+    found = pods.deletion_order(
+        [
+            pod("old-ready"),
+            pod("costly", annotations=costly),
+            pod("young", creationTimestamp="2026-01-01T11:59:00Z"),
+            pod("not-ready", ready=False),
+            pod("pending", phase="Pending", ready=False),
+            pod("unassigned", node="", phase="Pending", ready=False),
+        ],
+        [],
+        NOW,
+    )
+    names = [one["metadata"]["name"] for one in found]
+    assert names[:3] == ["unassigned", "pending", "not-ready"]
+    assert names[-1] == "costly"
+
+
+def test_of_equal_pods_the_one_on_the_fuller_node_goes_first():
+    crowd = [pod("a", node="one"), pod("b", node="two"), pod("c", node="two")]
+    assert pods.deletion_order(crowd, crowd, NOW)[0]["metadata"]["name"] in ("b", "c")
+
+
+def test_expectations_hold_until_seen():
+    expected = expectations.Expectations()
+    expected.expect("k", 1, ["x"])
+    assert not expected.satisfied("k")
+    expected.creation_observed("k")
+    expected.deletion_observed("k", "x")
+    expected.deletion_observed("k", "x")
+    assert expected.satisfied("k") and expected.satisfied("another")
+
+
+# slices
+
+METADATA = {"generateName": "s-", "labels": {"l": "1"}, "ownerReferences": []}
+PORTS = [{"name": "", "protocol": "TCP", "port": 80}]
+
+
+def endpoint(number, ready=True):
+    return {"addresses": [f"10.0.0.{number}"], "conditions": {"ready": ready}, "targetRef": {"uid": f"u{number}"}}
+
+
+def existing(name, endpoints, ports=PORTS):
+    metadata = {"name": name, "labels": {"l": "1"}}
+    return {"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints, "ports": ports}
+
+
+def planned(endpoints, present, capacity=3):
+    group = slices.Group("IPv4", PORTS if endpoints else [], endpoints)
+    found = slices.plan([group], present, METADATA, capacity)
+    return (
+        [len(one["endpoints"]) for one in found.create],
+        {one["metadata"]["name"]: len(one["endpoints"]) for one in found.update},
+        [one["metadata"]["name"] for one in found.delete],
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "present", "outcome"),
+    [
+        ([], [], ([0], {}, [])),
+        ([], [existing("a", [], [])], ([], {}, [])),
+        ([1, 2], [], ([2], {}, [])),
+        ([1, 2], [existing("a", [endpoint(1), endpoint(2)])], ([], {}, [])),
+        ([1, 2], [existing("a", [endpoint(1)])], ([], {"a": 2}, [])),
+        ([1, 2, 3, 4], [existing("a", [endpoint(1), endpoint(2), endpoint(3)])], ([1], {}, [])),
+        ([4, 5, 6, 7], [], ([3, 1], {}, [])),
+        ([1], [existing("a", [endpoint(1)]), existing("b", [endpoint(2)])], ([], {}, ["b"])),
+        ([1], [existing("a", [], [])], ([1], {}, ["a"])),
+        ([], [existing("a", [endpoint(1)])], ([0], {}, ["a"])),
+    ],
+)
+def test_slices_are_packed_with_few_writes(endpoints, present, outcome):
+    assert planned([endpoint(number) for number in endpoints], present) == outcome
+
+
+def test_a_changed_endpoint_rewrites_its_slice_only():
+    present = [existing("a", [endpoint(1)]), existing("b", [endpoint(2)])]
+    assert planned([endpoint(1), endpoint(2, ready=False)], present) == ([], {"b": 1}, [])
+
+
+# ownership
+
+MAPS = GroupVersionResource("", "v1", "configmaps")
+
+
+def owned(uid, *owners, **metadata):
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": owner, "blockOwnerDeletion": True}
+        for owner in owners
+    ]
+    return {"metadata": {"name": uid, "namespace": "x", "uid": uid, "ownerReferences": references, **metadata}}
+
+
+def applied(graph, obj):
+    return graph.apply(obj, MAPS, "v1", "ConfigMap")
+
+
+def test_an_unknown_owner_is_looked_for_and_becomes_real_when_seen():
+    graph = ownership.Graph()
+    assert [node.uid for node in applied(graph, owned("child", "parent")).judge] == ["parent"]
+    assert graph.nodes["parent"].virtual
+    applied(graph, owned("parent"))
+    assert not graph.nodes["parent"].virtual and "child" in graph.nodes["parent"].dependents
+
+
+def test_dependents_of_what_is_gone_are_judged():
+    graph = ownership.Graph()
+    applied(graph, owned("parent"))
+    applied(graph, owned("child", "parent"))
+    assert [node.uid for node in graph.remove("parent").judge] == ["child"]
+    graph.remove("child")
+    assert graph.nodes == {}
+
+
+def test_foreground_deletion_judges_dependents_and_then_the_owner():
+    graph = ownership.Graph()
+    applied(graph, owned("parent"))
+    applied(graph, owned("child", "parent"))
+    going = owned("parent", deletionTimestamp="t", finalizers=["foregroundDeletion"])
+    assert [node.uid for node in applied(graph, going).judge] == ["child", "parent"]
+    assert [node.uid for node in graph.nodes["parent"].blocking_dependents()] == ["child"]
+    assert [node.uid for node in graph.remove("child").judge] == ["parent"]
+
+
+def test_orphaning_is_asked_for_once():
+    graph = ownership.Graph()
+    going = owned("parent", deletionTimestamp="t", finalizers=["orphan"])
+    assert [node.uid for node in applied(graph, going).orphan] == ["parent"]
+    assert not applied(graph, going).orphan
+
+
+# jobs, daemons, cron
+
+
+def job(**spec):
+    return {"metadata": {"name": "j"}, "spec": {"completions": 3, "parallelism": 2, "template": {}, **spec}}
+
+
+def tallied(one, *mine):
+    found = jobs.tally(one, mine)
+    return found, jobs.verdict(one, found, mine, NOW)
+
+
+HELD = {"finalizers": [jobs.FINALIZER]}
+
+
+def test_a_jobs_pods_are_counted_once_over_any_crash():
+    first, _ = tallied(job(), pod("a", phase="Succeeded", **HELD))
+    assert (first.succeeded, first.uncounted_succeeded) == (0, ["a"])
+    noted = {**job(), "status": {"uncountedTerminatedPods": {"succeeded": ["a"]}}}
+    again, _ = tallied(noted, pod("a", phase="Succeeded", **HELD))
+    assert (again.succeeded, again.uncounted_succeeded) == (0, ["a"])
+    released, _ = tallied(noted, pod("a", phase="Succeeded"))
+    assert (released.succeeded, released.uncounted_succeeded) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "reason"),
+    [
+        ({}, {"succeeded": 2}, None),
+        ({}, {"succeeded": 3}, "CompletionsReached"),
+        ({"backoffLimit": 1}, {"failed": 1}, None),
+        ({"backoffLimit": 1}, {"failed": 2}, "BackoffLimitExceeded"),
+        ({"activeDeadlineSeconds": 60}, {"startTime": "2026-01-01T11:58:00Z"}, "DeadlineExceeded"),
+        ({"completionMode": "Indexed"}, {"completedIndexes": "0-2"}, "CompletionsReached"),
+        ({"completionMode": "Indexed"}, {"completedIndexes": "0", "failedIndexes": "1,2"}, "FailedIndexes"),
+    ],
+)
+def test_how_a_job_ends(spec, status, reason):
+    _, verdict = tallied({**job(**spec), "status": status})
+    assert (verdict.reason if verdict else None) == reason
+
+
+def test_indexes_are_written_as_ranges():
+    assert jobs.format_indexes({0, 2, 3, 5, 6, 7}) == "0,2,3,5-7"
+    assert jobs.parse_indexes("0,2,3,5-7") == {0, 2, 3, 5, 6, 7}
+
+
+@pytest.mark.parametrize(
+    ("taints", "outcome"),
+    [
+        ([], (True, True)),
+        ([{"key": "k", "effect": "NoSchedule"}], (False, True)),
+        ([{"key": "k", "effect": "NoExecute"}], (False, False)),
+        ([{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}], (True, True)),
+        ([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}], (True, True)),
+    ],
+)
+def test_where_daemons_run(taints, outcome):
+    daemon_set = {"metadata": {"name": "d"}, "spec": {"template": {"spec": {}}}}
+    assert daemons.should_run(daemon_set, {"metadata": {"name": "n"}, "spec": {"taints": taints}}) == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "following"),
+    [
+        ("*/5 * * * *", "2026-01-01T12:03:20", "2026-01-01T12:05:00"),
+        ("0 0 * * *", "2026-01-01T12:00:00", "2026-01-02T00:00:00"),
+        ("30 6 1 * mon", "2026-01-02T00:00:00", "2026-01-05T06:30:00"),
+        ("0 0 29 2 *", "2026-01-01T00:00:00", "2028-02-29T00:00:00"),
+        ("@hourly", "2026-12-31T23:30:00", "2027-01-01T00:00:00"),
+        ("0 9-17/4 * jan,mar fri", "2026-01-01T12:00:00", "2026-01-02T09:00:00"),
+        ("0 0 30 2 *", "2026-01-01T00:00:00", None),
+        ("@every 90s", "2026-01-01T00:00:00", "2026-01-01T00:01:30"),
+    ],
+)
+def test_schedules(text, moment, following):
+    found = cron.parse(text)[0].after(datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC))
+    assert (found and found.replace(tzinfo=None).isoformat()) == following
+
+
+def test_a_time_that_summer_skips_does_not_come():
+    zone = cron.zone("Europe/Berlin")
+    found = cron.parse("30 2 * * *")[0].after(datetime.datetime(2026, 3, 28, 12, tzinfo=zone))
+    assert found.date() == datetime.date(2026, 3, 30)
+
+
+@pytest.mark.parametrize("text", ["", "* * * *", "60 * * * *", "* * * * fun", "*/0 * * * *", "@every x"])
+def test_what_is_no_schedule(text):
+    with pytest.raises(cron.CronError):
+        cron.parse(text)
+
+
+# nodes and namespaces
+
+
+def node(name="n", **conditions):
+    listed = [{"type": kind, "status": status} for kind, status in conditions.items()]
+    return {"metadata": {"name": name}, "spec": {}, "status": {"conditions": listed}}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "taints"),
+    [
+        ({"Ready": "True"}, set()),
+        ({"Ready": "False"}, {"node.kubernetes.io/not-ready"}),
+        (
+            {"Ready": "Unknown", "DiskPressure": "True"},
+            {"node.kubernetes.io/unreachable", "node.kubernetes.io/disk-pressure"},
+        ),
+    ],
+)
+def test_taints_by_condition(conditions, taints):
+    assert node_health.no_schedule_taints(node(**conditions)) == taints
+
+
+def test_taints_of_others_and_times_of_ours_stay():
+    mine = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "timeAdded": "t"}
+    theirs = {"key": "theirs", "effect": "NoExecute"}
+    one = {"metadata": {}, "spec": {"taints": [theirs, mine]}}
+    assert node_health.with_taints(one, set(), "node.kubernetes.io/not-ready", NOW) == [theirs, mine]
+    assert node_health.with_taints(one, set(), None, NOW) == [theirs]
+
+
+@pytest.mark.parametrize(
+    ("lost", "ready", "state"),
+    [(0, 3, "Normal"), (1, 0, "FullDisruption"), (2, 1, "Normal"), (3, 2, "PartialDisruption"), (3, 7, "Normal")],
+)
+def test_how_bad_a_zone_is(lost, ready, state):
+    nodes = [node(Ready="Unknown")] * lost + [node(Ready="True")] * ready
+    assert node_health.zone_state(nodes, 0.55) == state
+
+
+def test_ranges_of_nodes_skip_what_is_taken_or_reserved():
+    cluster = node_ipam.ipaddress.ip_network("10.0.0.0/22")
+    services = [node_ipam.ipaddress.ip_network("10.0.1.0/25")]
+    assert str(node_ipam.first_free(cluster, 24, ["10.0.0.0/24"], services)) == "10.0.2.0/24"
+    assert node_ipam.first_free(cluster, 24, [f"10.0.{n}.0/24" for n in range(4)], []) is None
+
+
+TAINT = {"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T11:59:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "wait"),
+    [
+        ([], 0.0),
+        ([{"key": "k", "operator": "Exists"}], None),
+        ([{"key": "k", "operator": "Exists", "tolerationSeconds": 300}], 240.0),
+        ([{"operator": "Exists", "tolerationSeconds": 30}], -30.0),
+        ([{"key": "k", "value": "other"}], 0.0),
+    ],
+)
+def test_when_a_pod_must_leave_a_tainted_node(tolerations, wait):
+    assert taint_eviction.evicted_in([TAINT], tolerations, NOW) == wait
+
+
+def test_what_a_namespace_says_remains():
+    remains = namespace.Remains({"pods.": 2, "jobs.batch": 1})
+    remains.finalizers["a/b"] = 3
+    texts = {one["type"]: one["message"] for one in namespace.describe(remains) if one["status"] == "True"}
+    assert texts == {
+        "NamespaceContentRemaining": (
+            "Some resources are remaining: jobs.batch has 1 resource instances, pods. has 2 resource instances"
+        ),
+        "NamespaceFinalizersRemaining": (
+            "Some content in the namespace has finalizers remaining: a/b in 3 resource instances"
+        ),
+    }
+
+
+def test_which_types_a_quota_counts():
+    hard = {"pods": "1", "requests.cpu": "1", "secrets": "2", "count/deployments.apps": "3"}
+    assert resource_quota.counted_types(hard) == ["pods", "secrets", "deployments.apps"]
