@@ -413,7 +413,7 @@ class Docker:
             answer = self._engine.stream("POST", "/images/create", query, headers=headers)
             self._read_progress(answer, progress)
         except engine_http.EngineError as error:
-            raise _pull_failure(error.message) from error
+            raise runtime.ImagePullFailure(error.message) from error
         found = self.image(reference)
         if found is None:
             raise runtime.ImagePullFailure(f"{reference} was pulled, but is not there")
@@ -468,12 +468,6 @@ def _collect(session: runtime.Session) -> bytes:
 
 def _progress_text(entry: Mapping[str, Any]) -> str:
     return " ".join(str(entry[key]) for key in ("id", "status", "progress") if entry.get(key))
-
-
-def _pull_failure(message: str) -> runtime.ImagePullFailure:
-    unreachable = ("connection refused", "no such host", "i/o timeout", "no route to host", "network is unreachable")
-    reason = "RegistryUnavailable" if any(text in message for text in unreachable) else "ErrImagePull"
-    return runtime.ImagePullFailure(message, reason)
 
 
 def this_machine() -> dialect.Machine:

@@ -99,6 +99,20 @@ def _stopped(entry: Object) -> Object:
     return {**entry, "state": {"terminated": container_status.lost("terminated")}}
 
 
+def held_back(made: Object, pod: Object) -> Object:
+    """The status while containers still run: the phase that ends a pod is told when all of them have stopped."""
+    before = objects.dig(pod, "status", "phase", default="Pending")
+    if made["phase"] not in ("Failed", "Succeeded") or before in ("Failed", "Succeeded"):
+        return made
+    kept = {field: value for field, value in made.items() if field not in ("reason", "message")}
+    return {**kept, "phase": before}
+
+
+def is_over(pod: Object, made: Object) -> bool:
+    """Whether nothing is left to do but to stop what still runs (sidecars)."""
+    return phase(pod, made, terminated=False) in ("Failed", "Succeeded") or made["phase"] in ("Failed", "Succeeded")
+
+
 # --- phase
 
 

@@ -92,6 +92,8 @@ class Syncer:
             conditions=resize.conditions(work.resize_problem),
         )
         status = pod_status.status(pod, found, circumstances, situation)
+        if found.running() and not terminated:
+            status = pod_status.held_back(status, pod)
         shared.statuses.set(work.pod, status)
         return status
 
@@ -132,7 +134,7 @@ class Syncer:
         shared.cache.need(work.uid, object_cache.references_of(work.pod))
         self._watch_probes(work, found)
         status = self._set_status(work, found)
-        if status["phase"] in ("Succeeded", "Failed"):
+        if pod_status.is_over(work.pod, status):
             work.phase = pod_worker.Phase.TERMINATING
             return None
         todo = self._decide(work, found)
@@ -307,7 +309,9 @@ class Syncer:
         shared = self._parts
         found = self.observe(work.uid)
         shared.probes.stop_pod(work.uid, keep_readiness=True)
-        if not work.removed and not pod_spec.is_terminal(work.pod):
+        # An earlier kubelet process told the end already; what it read the messages from is gone.
+        told = pod_spec.is_terminal(work.pod) and shared.statuses.latest(work.uid) is None and not found.running()
+        if not work.removed and not told:
             self._set_status(work, found)
         address = self._address(work, found)
         orders = [self._order(work, container) for container in found.running()]
@@ -316,7 +320,7 @@ class Syncer:
         shared.probes.stop_pod(work.uid)
         if found.sandbox is not None:
             shared.engine.stop_sandbox(found.sandbox.id)
-        if not work.removed and not pod_spec.is_terminal(work.pod):
+        if not work.removed and not told:
             self._set_status(work, self.observe(work.uid), terminated=True)
 
     def _order(self, work: pod_worker.Work, container: runtime.Container) -> termination.Order:

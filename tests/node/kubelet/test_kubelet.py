@@ -109,6 +109,15 @@ def test_init_containers_run_in_order_before_the_others(kit):
     assert order == ["spec.initContainers{one}", "spec.initContainers{two}", "spec.containers{web}"]
 
 
+def test_a_sidecar_is_stopped_when_the_others_are_done_and_only_then_is_the_pod_over(kit):
+    kit.start()
+    sidecar = [{"name": "side", "image": kit_module.IMAGE, "restartPolicy": "Always"}]
+    pod(kit, "a", {"args": ["succeeds"]}, initContainers=sidecar, restartPolicy="Never")
+    found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Succeeded")
+    assert "terminated" in status_of(found, "side")["state"] and "terminated" in status_of(found)["state"]
+    assert ("a", "Killing", "Stopping container side", "spec.initContainers{side}") in kit.events.told
+
+
 def test_a_failing_init_container_of_a_pod_that_never_restarts_fails_it(kit):
     kit.start()
     init = [{"name": "one", "image": kit_module.IMAGE, "args": ["exits"]}]
@@ -185,6 +194,12 @@ def test_a_new_kubelet_takes_over_without_restarting_anything(kit):
     kit.start()
     pod(kit, "b")
     other = kit.wait("b", kit_module.ready)
+    node = kit.api.find(("v1", "nodes"), "", kit.settings.node_name)
+    states = [event[3] for event in kit.api.history if event[1] == ("v1", "nodes")][2:]
+    for state in [*states, node]:
+        assert {"Ready": "True"}.items() <= {
+            each["type"]: each["status"] for each in state["status"]["conditions"]
+        }.items()
     assert other["status"]["podIP"] == "10.244.3.3"
     assert kit.container("a").id == before.id and kit.pod("a")["metadata"]["resourceVersion"] == versions
     kit.engine.finish(before.id, 1)
