@@ -2,5 +2,6 @@
 
 ``records`` answers a question from Services and EndpointSlices and is pure; ``message`` is the wire format, small
 because an answer here has few forms; ``forwarder`` asks others about names outside the cluster (and may be switched
-off); ``server`` listens. Follows the cluster DNS specification 1.1.0, and CoreDNS where that leaves a choice.
+off); ``resolver`` decides who answers, ``server`` listens. Follows the cluster DNS specification 1.1.0, and CoreDNS
+where that leaves a choice.
 """
