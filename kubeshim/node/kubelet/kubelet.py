@@ -154,6 +154,8 @@ class Kubelet:
             return
         self._registration.start()
         self._parts.statuses.start()
+        if self._node is not None:
+            self._parts.recorder.event(self._node, "Normal", "Starting", "Starting kubelet.")
         self._nodes.add_handler(added=self._on_node, updated=lambda old, new: self._on_node(new))
         self._nodes.start()
         self._spawn("kubelet-events", self._follow_engine)

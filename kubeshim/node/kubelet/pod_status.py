@@ -47,7 +47,7 @@ def status(
         if containers and not (situation.failed and not found.containers and field not in old):
             made[field] = container_status.statuses(pod, containers, old.get(field) or (), found, known, init=init)
     if situation.terminated:
-        made = _all_stopped(made)
+        made = _all_stopped(pod, made)
     made["phase"] = "Failed" if situation.failed else _lasting_phase(pod, made, situation)
     reason, message = situation.reason, situation.message
     if made["phase"] in ("Failed", "Succeeded") and not reason and old.get("phase") == made["phase"]:
@@ -79,23 +79,31 @@ def _places(pod: Object, old: Object, situation: Situation) -> Object:
     return made
 
 
-def _all_stopped(made: Mapping[str, list[Object]]) -> Object:
-    """At the end nothing may show as running or about to run."""
+def _all_stopped(pod: Object, made: Mapping[str, list[Object]]) -> Object:
+    """At the end nothing may show as running; what never began because initialization did not get there, waits."""
+    done = {entry["name"]: _completed(entry) for entry in made.get("initContainerStatuses") or ()}
+    ordinary = [each for each in pod_spec.init_containers(pod) if not pod_spec.is_sidecar(each)]
+    initialized = all(done.get(container["name"]) for container in ordinary)
     result: Object = {}
     for field, entries in made.items():
-        result[field] = [_stopped(entry) for entry in entries]
+        may_wait = not initialized or field == "initContainerStatuses"
+        result[field] = [_stopped(entry, may_wait=may_wait) for entry in entries]
     return result
 
 
-def _stopped(entry: Object) -> Object:
-    entry = {**entry, "ready": False, "started": False}
+def _completed(entry: Object) -> bool:
+    return objects.dig(entry, "state", "terminated", "exitCode") == 0
+
+
+def _stopped(entry: Object, *, may_wait: bool) -> Object:
     if "terminated" in entry["state"]:
-        if entry["name"] and entry["state"]["terminated"].get("exitCode") == 0:
-            return entry
         return entry
+    entry = {**entry, "ready": False, "started": False}
     last = objects.dig(entry, "lastState", "terminated")
     if last is not None:
         return {**entry, "state": {"terminated": last}, "lastState": {}}
+    if may_wait and not entry.get("containerID"):
+        return entry
     return {**entry, "state": {"terminated": container_status.lost("terminated")}}
 
 

@@ -21,6 +21,7 @@ from kubeshim.node.kubelet import (
     container_status,
     handlers,
     labels,
+    local_storage,
     object_cache,
     observation,
     parts,
@@ -131,6 +132,9 @@ class Syncer:
             shared.recorder.event(work.pod, "Normal", _DEADLINE[0], _DEADLINE[1])
             work.phase = pod_worker.Phase.TERMINATING
             return None
+        if self._uses_too_much(work, found):
+            work.phase = pod_worker.Phase.TERMINATING
+            return None
         shared.cache.need(work.uid, object_cache.references_of(work.pod))
         self._watch_probes(work, found)
         status = self._set_status(work, found)
@@ -139,6 +143,8 @@ class Syncer:
             return None
         todo = self._decide(work, found)
         waits = [shared.config.sync_frequency, *([left] if left is not None else [])]
+        if local_storage.limits(work.pod):
+            waits.append(local_storage.CHECK_SECONDS)
         for kill in todo.kill:
             self._kill(work, kill, found)
         if todo.kill_all:
@@ -173,6 +179,16 @@ class Syncer:
         work.failure = refusal
         shared.recorder.event(work.pod, "Warning", refusal[0], refusal[1])
         return False
+
+    def _uses_too_much(self, work: pod_worker.Work, found: observation.Observation) -> bool:
+        if not found.running():
+            return False
+        message = local_storage.exceeded(work.pod, self._parts.pod_directory(work.uid))
+        if not message:
+            return False
+        work.failure = "Evicted", message
+        self._parts.recorder.event(work.pod, "Warning", "Evicted", message)
+        return True
 
     def _deadline(self, work: pod_worker.Work) -> float | None:
         """Seconds until ``activeDeadlineSeconds`` are over."""

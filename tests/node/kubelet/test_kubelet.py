@@ -8,7 +8,7 @@ import kubelet_kit as kit_module
 import pytest
 
 from kubeshim.node.container_runtime import fake, runtime
-from kubeshim.node.kubelet import labels
+from kubeshim.node.kubelet import labels, local_storage
 
 
 @pytest.fixture
@@ -244,3 +244,16 @@ def test_a_dead_sandbox_is_replaced_and_its_containers_restarted(kit):
     [fresh] = [each for each in kit.engine.sandboxes({labels.POD_NAME: "a"}) if each.pid]
     assert fresh.id != sandbox.id
     assert "SandboxChanged" in kit.events.reasons("a")
+
+
+def test_a_volume_beyond_its_limit_evicts_the_pod(kit, monkeypatch):
+    monkeypatch.setattr(local_storage, "CHECK_SECONDS", 0.05)
+    kit.start()
+    volumes = [{"name": "v", "emptyDir": {"sizeLimit": "64Ki"}}]
+    made = pod(kit, "a", {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}, volumes=volumes)
+    kit.wait("a", kit_module.ready)
+    directory = pathlib.Path(kit.settings.data_dir, "pods", made["metadata"]["uid"])
+    (directory / "volumes/kubernetes.io~empty-dir/v/big").write_bytes(b"x" * 200_000)
+    found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
+    assert found["status"]["reason"] == "Evicted"
+    assert found["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "64Ki". '

@@ -74,6 +74,14 @@ def test_a_finished_phase_never_changes():
     assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", "why")
 
 
+def test_what_initialization_never_reached_still_waits_at_the_end():
+    spec = pod(init=[{"name": "one"}, {"name": "two"}], policy="Never")
+    status = made(spec, container("one", EXITED, 1), terminated=True)
+    assert status["phase"] == "Failed"
+    assert [list(entry["state"]) for entry in status["initContainerStatuses"]] == [["terminated"], ["waiting"]]
+    assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+
+
 def conditions(status):
     return {
         each["type"]: (each["status"], each.get("reason", ""), each.get("message", "")) for each in status["conditions"]
