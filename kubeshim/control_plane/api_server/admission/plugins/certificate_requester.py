@@ -6,16 +6,12 @@ fields, so whatever the client wrote into them is replaced.
 
 from kubeshim.control_plane.api_server.admission import plugin
 
-_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
-
 
 class CertificateRequester:
-    """Mutating admission plugin."""
+    resources = frozenset(("certificatesigningrequests.certificates.k8s.io",))
 
     def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
-        if attributes.operation != "CREATE" or attributes.resource.group_resource != _REQUESTS:
-            return
-        if attributes.object is None or attributes.subresource:
+        if attributes.operation != "CREATE" or attributes.subresource or attributes.object is None:
             return
         spec, user = attributes.object.setdefault("spec", {}), attributes.user
         for field in ("username", "uid", "groups", "extra"):
