@@ -184,9 +184,15 @@ def prune(obj: Any, schema: schemas.Schema) -> None:
 
 
 def fill(obj: dict[str, Any], schema: schemas.Schema) -> None:
-    """Puts the structs that Go always writes (``status: {}``) at the top of an object of a built-in kind."""
+    """Puts the structs that Go always writes (``status: {}``) at the top of an object of a built-in kind.
+
+    A time is a struct too; an unset one is written ``null`` (an Event's ``eventTime``).
+    """
     for key in _top_structs(schema.definition):
         if obj.get(key) is None:
+            if schema.properties[key].kind != "object":
+                obj[key] = None
+                continue
             made: dict[str, Any] = {}
             obj[key] = made
             prune(made, schema.properties[key])

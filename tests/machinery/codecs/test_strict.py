@@ -143,3 +143,10 @@ def test_structs_at_the_top_are_always_there():
     strict.fill(obj, schema(resources.GroupVersionKind("", "v1", "Service")))
     assert obj["status"] == {"loadBalancer": {}}
     assert obj["spec"] == {}
+
+
+def test_an_unset_time_that_go_always_writes_is_null():
+    event = {"apiVersion": "v1", "kind": "Event", "source": {"component": "kubelet"}}
+    strict.fill(event, schemas.definitions().schema(resources.GroupVersionKind("", "v1", "Event")))
+    assert event["eventTime"] is None
+    assert event["involvedObject"] == {}
