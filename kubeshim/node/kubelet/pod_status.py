@@ -92,7 +92,7 @@ def _all_stopped(pod: Object, made: Mapping[str, list[Object]]) -> Object:
 
 
 def _completed(entry: Object) -> bool:
-    return objects.dig(entry, "state", "terminated", "exitCode") == 0
+    return bool(objects.dig(entry, "state", "terminated", "exitCode") == 0)
 
 
 def _stopped(entry: Object, *, may_wait: bool) -> Object:
