@@ -15,7 +15,7 @@ from kubeshim.cluster import configuration, layout, options
 from kubeshim.node.container_runtime import docker, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
-from kubeshim.node.kubelet import kubelet, network, server, server_auth
+from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class Agent:
         """DNS first: questions may be waiting in its socket."""
         if "dns" not in without:
             self._start_dns()
+        if len(self._config.nodes) > 1:
+            self._start_peers()
         if "kube-proxy" not in without:
             self._start_proxy()
         self._start_kubelet()
@@ -71,6 +73,12 @@ class Agent:
         serving = dns.DnsServer(self._client("dns"), sockets, self._config.domain, upstreams)
         serving.start()
         self._stops.append(serving.stop)
+
+    def _start_peers(self) -> None:
+        """With kube-proxy's rights, which may watch Nodes; a kubelet may see its own only."""
+        following = network_peers.Peers(self._client("kube-proxy"), self._network, self._node.name)
+        following.start()
+        self._stops.append(following.stop)
 
     def _start_proxy(self) -> None:
         chosen = self._config.ranges
