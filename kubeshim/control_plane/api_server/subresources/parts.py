@@ -16,7 +16,8 @@ from kubeshim.machinery.validation import pod_updates
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
-Rule = Callable[[objects.Object, objects.Object], list[errors.FieldError]]
+Rule = Callable[[objects.Object, objects.Object, str], list[errors.FieldError]]
+"""(new, old, the time now) → what is wrong."""
 
 
 class Part:
@@ -25,7 +26,7 @@ class Part:
 
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
         op = call.operation_of(asked, server)
-        op.restrict = self._rule
+        op.restrict = lambda new, old: self._rule(new, old, op.now())
         match asked.info.verb:
             case "get":
                 return get.handle(op, asked)
@@ -52,7 +53,7 @@ def keep_all_but(new: objects.Object, old: objects.Object, *owned: str) -> None:
     new["metadata"] = metadata
 
 
-def ephemeral_containers(new: objects.Object, old: objects.Object) -> list[errors.FieldError]:
+def ephemeral_containers(new: objects.Object, old: objects.Object, now: str) -> list[errors.FieldError]:
     """Containers may be added; those that are there stay as they are."""
     wanted = objects.dig(new, "spec", "ephemeralContainers", default=[])
     keep_all_but(new, old)
@@ -62,7 +63,7 @@ def ephemeral_containers(new: objects.Object, old: objects.Object) -> list[error
     return pod_updates.ephemeral_containers(new, old)
 
 
-def resize(new: objects.Object, old: objects.Object) -> list[errors.FieldError]:
+def resize(new: objects.Object, old: objects.Object, now: str) -> list[errors.FieldError]:
     """Requests and limits of cpu and memory, container by container."""
     wanted = new.get("spec") or {}
     keep_all_but(new, old)
@@ -71,7 +72,7 @@ def resize(new: objects.Object, old: objects.Object) -> list[errors.FieldError]:
     return pod_updates.resize(new, old, classes)
 
 
-def approval(new: objects.Object, old: objects.Object) -> list[errors.FieldError]:
+def approval(new: objects.Object, old: objects.Object, now: str) -> list[errors.FieldError]:
     """The conditions that approve or deny a certificate signing request."""
     conditions = objects.dig(new, "status", "conditions", default=[])
     new["spec"] = old["spec"]
@@ -80,6 +81,13 @@ def approval(new: objects.Object, old: objects.Object) -> list[errors.FieldError
         del new["status"]["conditions"]
     held = {one.get("type") for one in objects.dig(old, "status", "conditions", default=())}
     wanted = {one.get("type") for one in conditions}
+    known = {(one.get("type"), one.get("status")): one for one in objects.dig(old, "status", "conditions", default=())}
+    for one in conditions:
+        before = known.get((one.get("type"), one.get("status")), {})
+        if not one.get("lastTransitionTime"):
+            one["lastTransitionTime"] = before.get("lastTransitionTime") or now
+        if not one.get("lastUpdateTime"):
+            one["lastUpdateTime"] = now
     problems = [
         _forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
         for kind in ("Approved", "Denied", "Failed")
@@ -95,7 +103,7 @@ def approval(new: objects.Object, old: objects.Object) -> list[errors.FieldError
     return problems
 
 
-def finalize(new: objects.Object, old: objects.Object) -> list[errors.FieldError]:
+def finalize(new: objects.Object, old: objects.Object, now: str) -> list[errors.FieldError]:
     """A namespace's ``spec.finalizers``: when the last is gone, so is the namespace."""
     if "status" in old:
         new["status"] = old["status"]

@@ -120,7 +120,8 @@ def test_to_stream_by_get_one_must_be_allowed_to_create(upgrade, secure, shop):
 
 def test_port_forward_is_a_pipe_too(upgrade, secure, shop, kubelet):
     path = shop("forwarded")
-    sock, head, _ = upgrade("POST", f"{path}/portforward", protocol="SPDY/3.1", X_Stream_Protocol_Version="portforward.k8s.io")  # fmt: skip
+    version = {"X_Stream_Protocol_Version": "portforward.k8s.io"}
+    sock, head, _ = upgrade("POST", f"{path}/portforward", protocol="SPDY/3.1", **version)
     assert head.startswith("HTTP/1.1 101")
     assert kubelet.asked[-1][0] == "/portForward/shop/forwarded"
     assert kubelet.asked[-1][1]["X-Stream-Protocol-Version"] == "portforward.k8s.io"
