@@ -272,8 +272,7 @@ def test_stopping_finishes_what_is_being_answered(serve):
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     directory = tmp_path_factory.mktemp("pki")
-    files = pki.create_all(directory, server="https://127.0.0.1")
-    return files
+    return pki.create_all(directory, server="https://127.0.0.1")
 
 
 def tls_context(kind, files):

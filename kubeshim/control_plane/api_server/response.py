@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from kubeshim.control_plane.api_server import request, stored
+from kubeshim.control_plane.api_server import native, request, stored
 from kubeshim.machinery import errors, objects, resources, tables
 from kubeshim.machinery.codecs import json, negotiation, protobuf, yaml
 
@@ -236,7 +236,7 @@ def gzip(asked: request.Request, answer: request.Response) -> None:
     if any(name == "Content-Encoding" for name, _ in answer.headers):
         return
     if len(body) >= _IN_THREAD_FROM:
-        answer.body = gevent.get_hub().threadpool.apply(_deflate, (body,))
+        answer.body = native.run(_deflate, body)
     else:
         answer.body = _deflate(body)
     answer.headers = [*answer.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]

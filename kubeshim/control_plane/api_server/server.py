@@ -18,7 +18,7 @@ import gevent
 from gevent import event as gevent_event
 
 from kubeshim import clock
-from kubeshim.control_plane.api_server import app, documents, health, local, locks, metrics, storage
+from kubeshim.control_plane.api_server import app, documents, health, local, locks, metrics, native, storage
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
 from kubeshim.control_plane.api_server.authentication import issuer
@@ -107,7 +107,7 @@ class Server:
 
     def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Runs what would hold up the loop in a native thread, and waits for it."""
-        return gevent.get_hub().threadpool.apply(work, arguments)
+        return native.run(work, *arguments)
 
     def start_background(self) -> None:
         for work in background.WORK:

@@ -22,8 +22,8 @@ import gevent.hub
 from gevent import event as gevent_event
 from gevent import lock
 
+from kubeshim.control_plane.api_server import native, watch_cache
 from kubeshim.control_plane.api_server import stored as kept
-from kubeshim.control_plane.api_server import watch_cache
 from kubeshim.control_plane.cluster_store import store as stores
 from kubeshim.machinery import errors, objects, resources
 
@@ -390,7 +390,7 @@ class Storage:
         return watch_cache.Event(kind, event.revision, now, before if previous is not None else None)
 
     def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return self._hub.threadpool.apply(work)
+        return native.run(work)
 
     # --- what the store says ----------------------------------------------------------------------------------------
 

@@ -48,14 +48,21 @@ class ListAt:
     continued: bool = False
 
 
+class MalformedVersion(errors.BadRequest):
+    """A resourceVersion that is no number: 400 for a get or list, 422 for a watch."""
+
+    def __init__(self, problem: errors.FieldError) -> None:
+        super().__init__(f"invalid resource version: {problem}")
+        self.problem = problem
+
+
 def parse(text: str) -> int:
-    """A resourceVersion as a number; 0 where unset. Raises ``errors.BadRequest``."""
+    """A resourceVersion as a number; 0 where unset. Raises ``MalformedVersion``."""
     if not text:
         return 0
     if not (text.isascii() and text.isdecimal()) or int(text) >= 1 << 64:
         why = "value out of range" if text.isascii() and text.isdecimal() else "invalid syntax"
-        problem = fields.invalid("resourceVersion", text, f'strconv.ParseUint: parsing "{text}": {why}')
-        raise errors.BadRequest(str(problem))
+        raise MalformedVersion(fields.invalid("resourceVersion", text, f'strconv.ParseUint: parsing "{text}": {why}'))
     return int(text)
 
 
@@ -145,19 +152,23 @@ def decode_token(token: str) -> tuple[int, str]:
     try:
         content = json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), strict=False)[0]
     except (binascii.Error, ValueError, errors.BadRequest) as problem:
-        raise errors.BadRequest(f"continue key is not valid: {problem}") from problem
+        raise errors.BadRequest(f"invalid continue token: continue key is not valid: {problem}") from problem
     if not isinstance(content, dict) or content.get("v") != _TOKEN_VERSION:
-        raise errors.BadRequest("continue key is not valid: server does not recognize this encoded version")
+        raise errors.BadRequest(
+            "invalid continue token: continue key is not valid: server does not recognize this encoded version"
+        )
     revision, start = content.get("rv", 0), content.get("start", "")
     if not isinstance(revision, int) or not revision:
         raise errors.BadRequest(
             "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
         )
     if not isinstance(start, str) or not start:
-        raise errors.BadRequest("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+        raise errors.BadRequest(
+            "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)"
+        )
     clean = posixpath.normpath("/" + start)
     if clean != "/" + start:
-        raise errors.BadRequest(f"continue key is not valid: {start}")
+        raise errors.BadRequest(f"invalid continue token: continue key is not valid: {start}")
     return revision, start
 
 

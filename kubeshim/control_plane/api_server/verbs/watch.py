@@ -3,7 +3,8 @@
     resourceVersion   without sendInitialEvents        with sendInitialEvents
     unset, "0"        ADDED for what there is,         ADDED for what there is, a bookmark that says so, then events
                       then events
-    N                 events after N; 410 if too old   as above, once the cache is at N
+    N                 events after N; an ERROR event   as above, once the cache is at N
+                      (410) if that is too old
 
 A stream is one generator in its connection's greenlet. It sleeps on the watcher's buffer; the client's leaving, the
 time limit, the server's stopping and a full buffer all end it. An event is encoded once for each representation and
@@ -145,19 +146,26 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     offers = response.offers_of(op.resource, watch=True)
     media = response.negotiate(asked.header("accept"), offers)
     chosen = selection.of(op, asked)
-    stream = open_stream(op, asked, media, chosen)
+    versions.validate(asked, watching=True)
+    encoder = _Encoder(op, asked, media)
+    headers = [("Cache-Control", "no-cache, private"), ("Content-Type", media.header(stream=True))]
+    try:
+        stream = open_stream(op, asked, encoder, chosen)
+    except versions.MalformedVersion as malformed:
+        raise errors.invalid(op.resource.group, op.resource.plural, op.name, [malformed.problem]) from malformed
+    except (errors.Expired, errors.Timeout, errors.InternalError) as refusal:
+        # Once a request is accepted, upstream tells what is wrong with it in the stream.
+        return request.Response(200, headers, iter([encoder.of_object("ERROR", refusal.status())]))
     connection = asked.environ.get("wire.connection")
     if connection is not None:
         connection.on_gone(stream.watcher.stop)
-    content_type = media.header(stream=True)
-    return request.Response(200, [("Cache-Control", "no-cache, private"), ("Content-Type", content_type)], stream)
+    return request.Response(200, headers, stream)
 
 
 def open_stream(
-    op: operation.Operation, asked: request.Request, media: negotiation.MediaType, chosen: selection.Selection
+    op: operation.Operation, asked: request.Request, encoder: _Encoder, chosen: selection.Selection
 ) -> Stream:
-    """Raises 400, 410, 422 and 504."""
-    versions.validate(asked, watching=True)
+    """Raises 400, 410 and 504."""
     revision = versions.parse(asked.param("resourceVersion"))
     asks_initial = options.boolean(asked, "sendInitialEvents")
     bookmarks = options.boolean(asked, "allowWatchBookmarks")
@@ -168,7 +176,7 @@ def open_stream(
     limit = op.server.config.min_watch_timeout * (1 + random.random())
     try:
         return Stream(
-            op, chosen, _Encoder(op, asked, media), revision=revision or op.server.storage.revision, initial=initial,
+            op, chosen, encoder, revision=revision or op.server.storage.revision, initial=initial,
             initial_bookmark=asks_initial and bookmarks, bookmarks=bookmarks,
             seconds=float(seconds) if seconds and seconds > 0 else limit,
         )  # fmt: skip
