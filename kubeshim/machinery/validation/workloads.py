@@ -230,3 +230,12 @@ def stateful_set_update(obj: objects.Object, old: objects.Object) -> list[FieldE
     listed = ", ".join(f"'{name}'" for name in _CHANGEABLE[:-1]) + f" and '{_CHANGEABLE[-1]}'"
     text = f"updates to statefulset spec for fields other than {listed} are forbidden"
     return [fields.forbidden("spec", text)]
+
+
+def controller_revision(obj: objects.Object) -> list[FieldError]:
+    wrong = [] if obj.get("data") is not None else [fields.required("data", "data is mandatory")]
+    return wrong + fields.non_negative("revision", obj.get("revision"))
+
+
+def controller_revision_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    return fields.immutable("data", obj.get("data"), old.get("data"))

@@ -16,7 +16,7 @@ from kubeshim.control_plane.api_server.strategies import (
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies.checked import Checked
-from kubeshim.machinery.validation import core, jobs, networking, others, rbac, services, workloads
+from kubeshim.machinery.validation import core, jobs, networking, others, pods, rbac, services, workloads
 
 _DAEMON_STATUS = {
     "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
@@ -36,6 +36,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "certificatesigningrequest": certificatesigningrequest.CertificateSigningRequest(),
     "deployment": deployment.Deployment(workloads.deployment, workloads.immutable_selector, status={}),
     "replicaset": Checked(workloads.replica_set, workloads.immutable_selector, status={"replicas": 0}),
+    "controllerrevision": Checked(workloads.controller_revision, workloads.controller_revision_update),
+    "podtemplate": Checked(lambda obj: pods.template(obj.get("template"), "template")),
     "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}),
     "statefulset": Checked(
         workloads.stateful_set, workloads.stateful_set_update, status={"replicas": 0, "availableReplicas": 0}

@@ -138,6 +138,17 @@ def test_selectors_and_templates(kind):
             ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"],
         ),
         (
+            {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "a"}, "template": {"spec": {}}},
+            ["template.spec.containers: Required value"],
+        ),
+        (
+            {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "a"}, "revision": -1},
+            [
+                "data: Required value: data is mandatory",
+                "revision: Invalid value: -1: must be greater than or equal to 0",
+            ],
+        ),
+        (
             {
                 "apiVersion": "policy/v1",
                 "kind": "PodDisruptionBudget",
