@@ -47,8 +47,13 @@ class Connection:
 
     def stale(self) -> bool:
         """Whether the other side closed (or wrote something unasked) while the connection was idle."""
-        readable, _, _ = select.select([self.sock], [], [], 0)
-        return bool(readable) or bool(self.buffer)
+        return bool(self.buffer) or self.readable(0.0)
+
+    def readable(self, timeout: float) -> bool:
+        """Whether there is something to read (or the end) within ``timeout`` seconds; for any descriptor number."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
 
     def fill(self) -> bool:
         """Reads more; False at the end of the stream."""
@@ -100,8 +105,7 @@ class Answer:
         while stop is not None and not connection.buffer:
             if stop():
                 return False
-            readable, _, _ = select.select([connection.sock], [], [], poll)
-            if readable:
+            if connection.readable(poll):
                 break
         return True
 
