@@ -22,7 +22,7 @@ import gevent.hub
 from gevent import event as gevent_event
 from gevent import lock
 
-from kubeshim.control_plane.api_server import native, watch_cache
+from kubeshim.control_plane.api_server import native, reader, watch_cache
 from kubeshim.control_plane.api_server import stored as kept
 from kubeshim.control_plane.cluster_store import store as stores
 from kubeshim.machinery import errors, objects, resources
@@ -85,7 +85,7 @@ class Storage:
         self.store = store
         self.revision = 0
         """Everything up to here is in the caches."""
-        self.reader = Reader(self)
+        self.reader = reader.Reader(self)
         self._to_storage = to_storage
         self._from_storage = from_storage
         self._caches: dict[str, watch_cache.Cache] = {}
@@ -422,23 +422,3 @@ class Storage:
                     _log.exception("cannot apply revision %d of %s", event.revision, event.key)
             self.revision = event.revision
         self._advanced.set()
-
-
-class Reader:
-    """``admission.plugin.Reader`` over the caches."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def get(self, gvr: resources.GroupVersionResource, namespace: str, name: str) -> objects.Object | None:
-        resource = self._storage.registry.get(*gvr)
-        found = self._storage.get(resource, namespace, name) if resource else None
-        return found.obj if found is not None else None
-
-    def list(self, gvr: resources.GroupVersionResource, namespace: str = "") -> list[objects.Object]:
-        resource = self._storage.registry.get(*gvr)
-        if resource is None:
-            return []
-        cache = self._storage.cache(resource)
-        keys = cache.in_scope(cache.keys, namespace)
-        return [self._storage.view(resource, cache.objects[key]).obj for key in keys]

@@ -31,30 +31,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from kubeshim.control_plane.cluster_store import batch, broadcast, store
+from kubeshim.control_plane.cluster_store import sqlite_statements as statements
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS log (
-        revision INTEGER PRIMARY KEY,
-        key TEXT NOT NULL,
-        created INTEGER NOT NULL,
-        previous INTEGER NOT NULL,
-        deleted INTEGER NOT NULL,
-        value BLOB NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS log_key ON log (key, revision)",
-    "CREATE TABLE IF NOT EXISTS current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    "INSERT OR IGNORE INTO meta VALUES ('compacted', 0), ('revision', 0)",
-)
 _QUEUE_LIMIT = 10_000
 _BATCH_LIMIT = 256
 _BATCH_BYTES = 16 << 20
-_COMPACT_ROWS = 500
-_VACUUM_PAGES = 256
 _CHECKPOINT_BYTES = 4 << 20
 _WAL_LIMIT = 128 << 20
-_PAGE_ROWS = 500
 
 _Write = tuple[store.Operation, store.Reply]
 _Task = Callable[[sqlite3.Connection], None]
@@ -72,9 +57,9 @@ class SQLiteStore:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._reader_closed = False
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        self._connection = _open_writer(self._path)
-        self._revision = _meta(self._connection, "revision")
-        self._compacted = _meta(self._connection, "compacted")
+        self._connection = statements.open_writer(self._path)
+        self._revision = statements.meta(self._connection, "revision")
+        self._compacted = statements.meta(self._connection, "compacted")
         self._trouble: str = ""
         self._grown = threading.Event()
         self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
@@ -124,11 +109,11 @@ class SQLiteStore:
         operations = [operation for operation, _ in writes]
         replies = [reply for _, reply in writes]
         try:
-            current = _records(self._connection, {operation.key for operation in operations})
+            current = statements.records(self._connection, {operation.key for operation in operations})
             decided = batch.plan(operations, current, self._revision)
             if decided.events:
-                with _transaction(self._connection):
-                    _write(self._connection, decided.events)
+                with statements.transaction(self._connection):
+                    statements.write(self._connection, decided.events)
             self._trouble = ""
         except sqlite3.Error as error:
             self._fail(error, replies)
@@ -159,7 +144,7 @@ class SQLiteStore:
             self._grown.set()
 
     def _checkpoint_loop(self) -> None:
-        connection = _connect(self._path)
+        connection = statements.connect(self._path)
         while True:
             self._grown.wait()
             if self._closing:
@@ -187,16 +172,16 @@ class SQLiteStore:
 
     def get(self, key: str) -> store.Record | None:
         with self._snapshot() as connection:
-            return _records(connection, {key}).get(key)
+            return statements.records(connection, {key}).get(key)
 
     def range(self, prefix: str, *, revision: int = 0, limit: int = 0, after: str = "") -> store.Range:
-        low, high = max(after, prefix), _end(prefix)
+        low, high = max(after, prefix), statements.end_of(prefix)
         compare = ">" if after >= prefix and after else ">="
         with self._snapshot() as connection:
-            newest = _meta(connection, "revision")
+            newest = statements.meta(connection, "revision")
             if revision > newest:
                 raise store.FutureRevision(newest)
-            if revision and revision < (oldest := _meta(connection, "compacted")):
+            if revision and revision < (oldest := statements.meta(connection, "compacted")):
                 raise store.Compacted(oldest)
             if revision in (0, newest):
                 source = f"current AS c WHERE c.key {compare} ? AND c.key < ?"
@@ -221,16 +206,16 @@ class SQLiteStore:
 
     def events(self, prefix: str, *, after: int) -> Sequence[store.Event]:
         with self._snapshot() as connection:
-            oldest = _meta(connection, "compacted")
+            oldest = statements.meta(connection, "compacted")
             if after < oldest:
                 raise store.Compacted(oldest)
             rows = connection.execute(
                 "SELECT l.revision, l.key, l.created, l.deleted, l.value, p.value, p.created, p.revision"
                 " FROM log AS l LEFT JOIN log AS p ON p.revision = l.previous"
                 " WHERE l.revision > ? AND l.key >= ? AND l.key < ? ORDER BY l.revision",
-                (after, prefix, _end(prefix)),
+                (after, prefix, statements.end_of(prefix)),
             ).fetchall()
-        return [_event(row) for row in rows]
+        return [statements.event(row) for row in rows]
 
     def revision(self) -> int:
         return self._revision
@@ -245,7 +230,7 @@ class SQLiteStore:
         try:
             connection = self._readers.get_nowait()
         except queue.Empty:
-            connection = _connect(self._path)
+            connection = statements.connect(self._path)
             connection.execute("PRAGMA query_only=ON")
         try:
             connection.execute("BEGIN")
@@ -271,20 +256,20 @@ class SQLiteStore:
             return
         self._run(lambda connection: self._begin_compaction(connection, revision))
         while done < revision:
-            turn = functools.partial(_compact_turn, start=done, end=revision)
+            turn = functools.partial(statements.compact_turn, start=done, end=revision)
             done = self._run(turn)
-        while self._run(_vacuum_turn):
+        while self._run(statements.vacuum_turn):
             pass
 
     def _begin_compaction(self, connection: sqlite3.Connection, revision: int) -> int:
-        with _transaction(connection):
+        with statements.transaction(connection):
             connection.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (revision,))
         self._compacted = revision
         return revision
 
     def ping(self) -> None:
         def probe(connection: sqlite3.Connection) -> int:
-            with _transaction(connection):
+            with statements.transaction(connection):
                 connection.execute("UPDATE meta SET value = value WHERE name = 'compacted'")
             return 0
 
@@ -325,122 +310,3 @@ class SQLiteStore:
             while True:
                 self._readers.get_nowait().close()
         self._connection.close()
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=30)
-    connection.execute("PRAGMA wal_autocheckpoint=0")
-    connection.execute("PRAGMA synchronous=FULL")
-    return connection
-
-
-def _open_writer(path: str) -> sqlite3.Connection:
-    connection = _connect(path)
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    connection.execute("PRAGMA journal_mode=WAL")
-    with _transaction(connection):
-        for statement in _SCHEMA:
-            connection.execute(statement)
-    return connection
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk may have rolled back by itself.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _meta(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
-
-
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
-    """``(start, size)`` covering ``count`` rows in powers of two, so that few statement texts are ever prepared."""
-    start = 0
-    while start < count:
-        size = min(_BATCH_LIMIT, 1 << ((count - start).bit_length() - 1))
-        yield start, size
-        start += size
-
-
-def _records(connection: sqlite3.Connection, keys: set[str]) -> dict[str, store.Record]:
-    names = list(keys)
-    found: dict[str, store.Record] = {}
-    for start, size in _chunks(len(names)):
-        marks = ",".join("?" * size)
-        for row in connection.execute(
-            "SELECT l.key, l.value, l.created, l.revision FROM current AS c JOIN log AS l ON l.revision = c.revision"
-            f" WHERE c.key IN ({marks})",
-            names[start : start + size],
-        ).fetchall():
-            found[row[0]] = store.Record(*row)
-    return found
-
-
-def _write(connection: sqlite3.Connection, events: Sequence[store.Event]) -> None:
-    rows: list[object] = []
-    for event in events:
-        record, previous = event.record, event.previous
-        living = record or previous
-        assert living is not None
-        rows += (
-            event.revision, event.key, living.create_revision, previous.mod_revision if previous else 0,
-            int(record is None), record.value if record else b"",
-        )  # fmt: skip
-    for start, size in _chunks(len(events)):
-        marks = ",".join(["(?,?,?,?,?,?)"] * size)
-        connection.execute(f"INSERT INTO log VALUES {marks}", rows[start * 6 : (start + size) * 6])
-    final = {event.key: event for event in events}
-    kept = [value for event in final.values() if event.record for value in (event.key, event.revision)]
-    gone = [event.key for event in final.values() if not event.record and event.previous]
-    for start, size in _chunks(len(kept) // 2):
-        marks = ",".join(["(?,?)"] * size)
-        connection.execute(f"INSERT OR REPLACE INTO current VALUES {marks}", kept[start * 2 : (start + size) * 2])
-    for start, size in _chunks(len(gone)):
-        marks = ",".join("?" * size)
-        connection.execute(f"DELETE FROM current WHERE key IN ({marks})", gone[start : start + size])
-    connection.execute("UPDATE meta SET value = ? WHERE name = 'revision'", (events[-1].revision,))
-
-
-def _compact_turn(connection: sqlite3.Connection, start: int, end: int) -> int:
-    """Drops what the next rows after ``start`` superseded, tombstones included; returns how far it came."""
-    with _transaction(connection):
-        step = connection.execute(
-            "SELECT max(revision) FROM (SELECT revision FROM log WHERE revision > ? AND revision <= ?"
-            " ORDER BY revision LIMIT ?)",
-            (start, end, _COMPACT_ROWS // 2),
-        ).fetchone()[0]
-        if step is None:
-            return end
-        connection.execute(
-            "DELETE FROM log WHERE revision IN"
-            " (SELECT previous FROM log WHERE revision > ? AND revision <= ? AND previous > 0)",
-            (start, step),
-        )
-        connection.execute("DELETE FROM log WHERE revision > ? AND revision <= ? AND deleted", (start, step))
-    return int(step)
-
-
-def _vacuum_turn(connection: sqlite3.Connection) -> int:
-    """Gives some free pages back to the file system; returns how many are still free."""
-    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
-
-
-def _event(row: Sequence[object]) -> store.Event:
-    revision, key, created, deleted, value, old_value, old_created, old_revision = row
-    record = None if deleted else store.Record(key, value, created, revision)  # type: ignore[arg-type]
-    previous = None if old_value is None else store.Record(key, old_value, old_created, old_revision)  # type: ignore[arg-type]
-    return store.Event(revision, key, record, previous)  # type: ignore[arg-type]
-
-
-def _end(prefix: str) -> str:
-    """The first key after all that start with ``prefix``."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
