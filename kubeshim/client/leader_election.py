@@ -19,6 +19,8 @@ from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
 
+FIRST_DELAY = 0.05
+
 
 class LeaderElector:
     """A candidate for the Lease ``name``."""
@@ -49,8 +51,11 @@ class LeaderElector:
         Returns when ``stop`` is set, having released the Lease, or when leadership was lost; then the caller
         must end all it does as leader, at best the process.
         """
+        delay = FIRST_DELAY
         while not self._try():
-            if stop.wait(self._retry):
+            # Where nobody holds the Lease, what is in the way is a cluster that is still starting.
+            delay = self._retry if self._holder() not in ("", self._identity) else min(delay * 2, self._retry)
+            if stop.wait(delay):
                 return
         self.is_leader = True
         _log.info("%s is now the leader of %s/%s", self._identity, self._namespace, self._name)

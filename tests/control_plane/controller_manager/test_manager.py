@@ -396,6 +396,35 @@ def test_a_job_that_keeps_failing_fails(api, client, running):
     assert failed["message"] == "Job has reached the specified backoff limit"
 
 
+def test_a_claim_takes_the_smallest_volume_that_fits_and_releases_it(api, client, running):
+    def spec(size):
+        return {"accessModes": ["ReadWriteOnce"], "storageClassName": "s", "capacity": {"storage": size}}
+
+    for name, size in (("large", "5Gi"), ("right", "2Gi"), ("small", "1Gi")):
+        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec(size)}
+        client.create(kinds.PERSISTENT_VOLUMES, volume)
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "c"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "s",
+            "resources": {"requests": {"storage": "2Gi"}},
+        },
+    }
+    client.create(kinds.PERSISTENT_VOLUME_CLAIMS, claim, "x")
+
+    def bound():
+        found = client.get(kinds.PERSISTENT_VOLUME_CLAIMS, "c", "x")
+        return found.get("status", {}).get("phase") == "Bound" and found["spec"]["volumeName"]
+
+    assert fake_api.eventually(bound) == "right"
+    client.delete(kinds.PERSISTENT_VOLUME_CLAIMS, "c", "x")
+    phase = lambda name: client.get(kinds.PERSISTENT_VOLUMES, name).get("status", {}).get("phase")  # noqa: E731
+    fake_api.eventually(lambda: (phase("right"), phase("large")) == ("Released", "Available"))
+
+
 def test_controllers_are_chosen_by_name():
     assert manager.select(["*"]) == list(manager.CONTROLLERS)
     assert [one.name for one in manager.select(["deployment"])] == ["deployment"]

@@ -16,8 +16,8 @@ from kubeshim.control_plane.scheduler.plugins import (
     pod_topology_spread,
     priority_sort,
     taint_toleration,
-    volume_binding,
 )
+from kubeshim.machinery import volumes
 from tests import fake_api
 
 
@@ -170,11 +170,11 @@ def test_which_volume_fits_a_claim():
         }
         return {"metadata": {"name": "v"}, "spec": spec, "status": {"phase": "Available"}}
 
-    assert volume_binding.fits(volume(), claim)
-    assert not volume_binding.fits(volume("500Mi"), claim)
-    assert not volume_binding.fits(volume(storage_class="t"), claim)
-    assert not volume_binding.fits(volume(claimRef={"namespace": "x", "name": "other"}), claim)
-    assert volume_binding.fits(volume(claimRef={"namespace": "x", "name": "c"}), claim)
+    assert volumes.fits(volume(), claim)
+    assert not volumes.fits(volume("500Mi"), claim)
+    assert not volumes.fits(volume(storage_class="t"), claim)
+    assert not volumes.fits(volume(claimRef={"namespace": "x", "name": "other"}), claim)
+    assert volumes.fits(volume(claimRef={"namespace": "x", "name": "c"}), claim)
 
 
 def test_images_are_known_by_their_whole_name():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import framework, node_info, pod_info
-from kubeshim.machinery import node_selection, objects, quantity, selectors
+from kubeshim.machinery import objects, volumes
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class VolumeBinding(framework.Plugin):
         claims: _Claims = state[self.name]
         if node.node is None:
             return None
-        if any(not reaches(volume, node.node) for volume in claims.bound):
+        if any(not volumes.reaches(volume, node.node) for volume in claims.bound):
             return framework.unresolvable(CONFLICT)
         if claims.waiting:
             plan = self._plan(claims.waiting, node.node)
@@ -133,10 +133,10 @@ class VolumeBinding(framework.Plugin):
             for volume in self._volumes.list()
             if objects.name(volume) not in taken
             and self._assumed.get(objects.name(volume), objects.uid(claim)) == objects.uid(claim)
-            and fits(volume, claim)
-            and reaches(volume, node)
+            and volumes.fits(volume, claim)
+            and volumes.reaches(volume, node)
         ]
-        return min(fitting, key=_capacity, default=None)
+        return min(fitting, key=volumes.capacity, default=None)
 
     def _can_provision(self, claim: Object, node: Object) -> bool:
         storage_class = self._classes.get(str(claim["spec"].get("storageClassName") or ""))
@@ -213,36 +213,3 @@ def _claim_names(pod: pod_info.PodInfo) -> list[tuple[str, bool]]:
         elif volume.get("ephemeral"):
             found.append((f"{objects.name(pod.pod)}-{volume['name']}", True))
     return found
-
-
-def reaches(volume: Object, node: Object) -> bool:
-    """Whether the volume's node affinity admits the node."""
-    required = objects.dig(volume, "spec", "nodeAffinity", "required")
-    return required is None or node_selection.matches_any_term(required.get("nodeSelectorTerms") or (), node)
-
-
-def fits(volume: Object, claim: Object) -> bool:
-    """Whether the volume is free, or reserved for the claim, and has what the claim asks for."""
-    spec, wanted = volume["spec"], claim["spec"]
-    reference = spec.get("claimRef")
-    if reference is not None:
-        same = (reference.get("namespace"), reference.get("name")) == (objects.namespace(claim), objects.name(claim))
-        if not same or reference.get("uid") not in (None, "", objects.uid(claim)):
-            return False
-    elif objects.dig(volume, "status", "phase") not in (None, "Available", "Pending"):
-        return False
-    if objects.is_deleting(volume) or (spec.get("storageClassName") or "") != (wanted.get("storageClassName") or ""):
-        return False
-    if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
-        return False
-    if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
-        return False
-    selector = wanted.get("selector")
-    if selector is not None and not selectors.from_label_selector(selector).matches(objects.labels(volume)):
-        return False
-    asked = objects.dig(wanted, "resources", "requests", "storage", default="0")
-    return _capacity(volume) >= quantity.parse(asked)
-
-
-def _capacity(volume: Object) -> quantity.Quantity:
-    return quantity.parse(objects.dig(volume, "spec", "capacity", "storage", default="0"))

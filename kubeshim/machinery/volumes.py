@@ -1,0 +1,40 @@
+"""Which persistent volume is right for a claim, and for a node. Pure.
+
+The scheduler asks for claims that wait for their consumer, the volume binder for all others.
+"""
+
+from kubeshim.machinery import node_selection, objects, quantity, selectors
+from kubeshim.machinery.objects import Object
+
+
+def reaches(volume: Object, node: Object) -> bool:
+    """Whether the volume's node affinity admits the node."""
+    required = objects.dig(volume, "spec", "nodeAffinity", "required")
+    return required is None or node_selection.matches_any_term(required.get("nodeSelectorTerms") or (), node)
+
+
+def fits(volume: Object, claim: Object) -> bool:
+    """Whether the volume is free, or reserved for the claim, and has what the claim asks for."""
+    spec, wanted = volume["spec"], claim["spec"]
+    reference = spec.get("claimRef")
+    if reference is not None:
+        same = (reference.get("namespace"), reference.get("name")) == (objects.namespace(claim), objects.name(claim))
+        if not same or reference.get("uid") not in (None, "", objects.uid(claim)):
+            return False
+    elif objects.dig(volume, "status", "phase") not in (None, "Available", "Pending"):
+        return False
+    if objects.is_deleting(volume) or (spec.get("storageClassName") or "") != (wanted.get("storageClassName") or ""):
+        return False
+    if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
+        return False
+    if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
+        return False
+    selector = wanted.get("selector")
+    if selector is not None and not selectors.from_label_selector(selector).matches(objects.labels(volume)):
+        return False
+    asked = objects.dig(wanted, "resources", "requests", "storage", default="0")
+    return capacity(volume) >= quantity.parse(asked)
+
+
+def capacity(volume: Object) -> quantity.Quantity:
+    return quantity.parse(objects.dig(volume, "spec", "capacity", "storage", default="0"))
