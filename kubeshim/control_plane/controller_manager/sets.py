@@ -85,6 +85,29 @@ def claims(stateful_set: Object, number: int) -> list[Object]:
     return made
 
 
+def claim_owners(stateful_set: Object, pod: Object | None, claim: Object, number: int) -> list[Object]:
+    """The owners a claim shall have by ``persistentVolumeClaimRetentionPolicy``.
+
+    Owned by the set it is deleted with the set; owned by its pod, once that is surplus, with the pod; owned by
+    neither it is kept. Other owners stay.
+    """
+    policy = stateful_set["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    surplus = number not in wanted(stateful_set)
+    pod_uid = objects.uid(pod) if pod is not None else ""
+    ours = {objects.uid(stateful_set), pod_uid}
+    present = claim["metadata"].get("ownerReferences") or []
+    kept = [one for one in present if one["uid"] not in ours]
+    if surplus and policy.get("whenScaled") == "Delete":
+        return [*kept, _owner(pod)] if pod is not None else present
+    if policy.get("whenDeleted") == "Delete":
+        return [*kept, _owner(stateful_set)]
+    return kept
+
+
+def _owner(owner: Object) -> Object:
+    return {**objects.owner_reference(owner), "blockOwnerDeletion": False}
+
+
 def build(stateful_set: Object, number: int, revision: Object) -> Object:
     """The pod of that number, of the template that ``revision`` keeps."""
     template = copy.deepcopy(objects.dig(revision, "data", "spec", "template"))

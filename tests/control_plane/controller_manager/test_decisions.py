@@ -12,6 +12,7 @@ from kubeshim.control_plane.controller_manager import (
     node_health,
     ownership,
     pods,
+    sets,
     slices,
 )
 from kubeshim.control_plane.controller_manager.controllers import namespace, node_ipam, resource_quota, taint_eviction
@@ -222,6 +223,26 @@ def test_indexes_are_written_as_ranges():
 def test_where_daemons_run(taints, outcome):
     daemon_set = {"metadata": {"name": "d"}, "spec": {"template": {"spec": {}}}}
     assert daemons.should_run(daemon_set, {"metadata": {"name": "n"}, "spec": {"taints": taints}}) == outcome
+
+
+@pytest.mark.parametrize(
+    ("deleted", "scaled", "number", "owner"),
+    [
+        ("Retain", "Retain", 0, []),
+        ("Delete", "Retain", 0, ["s"]),
+        ("Delete", "Retain", 5, ["s"]),
+        ("Retain", "Delete", 0, []),
+        ("Retain", "Delete", 5, ["p"]),
+        ("Delete", "Delete", 5, ["p"]),
+    ],
+)
+def test_who_a_stateful_sets_claims_go_with(deleted, scaled, number, owner):
+    policy = {"whenDeleted": deleted, "whenScaled": scaled}
+    one = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s"}}
+    one["spec"] = {"replicas": 2, "persistentVolumeClaimRetentionPolicy": policy}
+    its = {"apiVersion": "v1", "kind": "Pod", **pod()}
+    found = sets.claim_owners(one, its, {"metadata": {}}, number)
+    assert [reference["uid"] for reference in found] == owner
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class PodGCController(controller.Controller):
         node = pod["spec"].get("nodeName")
         if objects.is_deleting(pod) and not node:
             self.queue.add(f"pod/{objects.key(pod)}")
-        elif node and self._nodes.synced and self._nodes.get(node) is None:
+        elif node and self._nodes.get(node) is None:
             self.queue.add_after(f"node/{node}", QUARANTINE)
         if pods.is_finished(pod) and self.context.options.terminated_pod_gc_threshold > 0:
             self.queue.add_after(TERMINATED, BREATH)

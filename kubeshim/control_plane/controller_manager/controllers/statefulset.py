@@ -91,28 +91,18 @@ class StatefulSetController(controller.Controller):
         """Does what may be done now; returns the pods as they are then."""
         by_number = {sets.ordinal(pod): pod for pod in mine}
         parallel, wanted = sets.is_parallel(stateful_set), sets.wanted(stateful_set)
+        for number, pod in by_number.items():
+            self._own_claims(stateful_set, number, pod)
         for number in wanted:
-            pod = by_number.get(number)
-            if pod is not None and pods.is_finished(pod):
-                if not objects.is_deleting(pod):
-                    reason = "RecreatingFailedPod" if pods.phase(pod) == "Failed" else "RecreatingTerminatedPod"
-                    text = f"StatefulSet {objects.key(stateful_set)} is recreating terminated Pod {objects.name(pod)}"
-                    if pods.phase(pod) == "Failed":
-                        text = f"StatefulSet {objects.key(stateful_set)} is recreating failed Pod {objects.name(pod)}"
-                    self.recorder.event(
-                        stateful_set, "Warning" if pods.phase(pod) == "Failed" else "Normal", reason, text
-                    )
-                    self._delete(stateful_set, pod)
-                if not parallel:
-                    return list(by_number.values())
-                continue
-            if pod is None:
+            there = by_number.get(number)
+            if there is None:
                 revision = sets.template_for(stateful_set, number, current, update)
                 by_number[number] = self._create(stateful_set, number, revision)
-                if not parallel:
-                    return list(by_number.values())
+            elif pods.is_finished(there):
+                self._replace(stateful_set, there)
+            elif self._is_well(stateful_set, there):
                 continue
-            if not parallel and not self._is_well(stateful_set, pod):
+            if not parallel:
                 return list(by_number.values())
         surplus = sorted((number for number in by_number if number not in wanted), reverse=True)
         for number in surplus:
@@ -128,6 +118,31 @@ class StatefulSetController(controller.Controller):
         if not surplus or parallel:
             self._roll(stateful_set, by_number, update)
         return list(by_number.values())
+
+    def _replace(self, stateful_set: Object, pod: Object) -> None:
+        """A pod that ended is deleted; the next turn makes it anew."""
+        if objects.is_deleting(pod):
+            return
+        subject = f"StatefulSet {objects.key(stateful_set)} is recreating"
+        if pods.phase(pod) == "Failed":
+            text = f"{subject} failed Pod {objects.name(pod)}"
+            self.recorder.event(stateful_set, "Warning", "RecreatingFailedPod", text)
+        else:
+            text = f"{subject} terminated Pod {objects.name(pod)}"
+            self.recorder.event(stateful_set, "Normal", "RecreatingTerminatedPod", text)
+        self._delete(stateful_set, pod)
+
+    def _own_claims(self, stateful_set: Object, number: int, pod: Object) -> None:
+        """Makes the claims of a pod go, or stay, as the retention policy says."""
+        for template in stateful_set["spec"].get("volumeClaimTemplates") or ():
+            name = sets.claim_name(stateful_set, template, number)
+            claim = self._claims.get(f"{objects.namespace(stateful_set)}/{name}")
+            if claim is None:
+                continue
+            owners = sets.claim_owners(stateful_set, pod, claim, number)
+            if owners != (claim["metadata"].get("ownerReferences") or []):
+                changed = {**claim, "metadata": {**claim["metadata"], "ownerReferences": owners}}
+                self.client.update(kinds.PERSISTENT_VOLUME_CLAIMS, changed)
 
     def _roll(self, stateful_set: Object, by_number: dict[int, Object], update: Object) -> None:
         """Replaces pods of an old template from above, as many at a time as may be unavailable."""
@@ -161,6 +176,9 @@ class StatefulSetController(controller.Controller):
 
     def _create(self, stateful_set: Object, number: int, revision: Object) -> Object:
         for claim in sets.claims(stateful_set, number):
+            owners = sets.claim_owners(stateful_set, None, claim, number)
+            if owners:
+                claim["metadata"]["ownerReferences"] = owners
             self._create_claim(stateful_set, claim, number)
         wanted = sets.build(stateful_set, number, revision)
         name = objects.name(stateful_set)
