@@ -1,6 +1,7 @@
 """A node's agent, put together: the network namespace, kubelet, kube-proxy and DNS, each with its own credentials."""
 
 import contextlib
+import dataclasses
 import logging
 import pathlib
 import socket
@@ -44,6 +45,7 @@ class Agent:
             node_network=str(chosen.nodes),
         )
         self._stops: list[Callable[[], None]] = []
+        self._metrics: list[Callable[[], str]] = []
 
     def start(self, without: set[str]) -> None:
         """DNS first: questions may be waiting in its socket."""
@@ -72,6 +74,7 @@ class Agent:
             upstreams = forwarder.upstreams_of(pathlib.Path("/etc/resolv.conf").read_text())
         serving = dns.DnsServer(self._client("dns"), sockets, self._config.domain, upstreams)
         serving.start()
+        self._metrics.append(serving.metrics)
         self._stops.append(serving.stop)
 
     def _start_peers(self) -> None:
@@ -115,6 +118,9 @@ class Agent:
             authenticate=server_auth.Authenticator(client),
             authorize=server_auth.Authorizer(client, self._node.name),
             node_name=self._node.name,
+            configuration=dataclasses.asdict(settings),
+            healthy=this.healthy,
+            metrics=lambda: "".join(metrics() for metrics in self._metrics),
         )
         serving.start()
         this.start()
