@@ -44,7 +44,7 @@ def kubeshim(*arguments):
 
 
 def start_up(where):
-    """Clocks run from before the command is started; each watcher is a process of its own, which does not wait on it."""
+    """The clock runs from before the command is started; what is watched for does not wait on it."""
     with tempfile.TemporaryDirectory() as directory:
         began = time.monotonic()
         process = subprocess.Popen(

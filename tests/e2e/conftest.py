@@ -63,6 +63,7 @@ class Cluster:
             text=True,
             env=self.environment,
             timeout=timeout,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -91,7 +92,12 @@ def directory(name):
 def kubeshim(*arguments, check=True, timeout=120, **options):
     """Runs the command line; returns its completed process."""
     done = subprocess.run(
-        [sys.executable, "-m", "kubeshim", *arguments], capture_output=True, text=True, timeout=timeout, **options
+        [sys.executable, "-m", "kubeshim", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **options,
     )
     if check and done.returncode:
         raise AssertionError(f"kubeshim {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")

@@ -22,20 +22,36 @@ kind: Pod
 metadata: {name: NAME, labels: {app: NAME}}
 spec:
   terminationGracePeriodSeconds: 1
+  restartPolicy: RESTART
   containers:
   - {name: main, image: "kubeshim.example/busybox:1", command: [sh, -c, SCRIPT], stdin: STDIN, tty: false}
 """
 
 
-def run_pod(cluster, namespace, name, script="trap exit TERM; while :; do sleep 0.2; done", stdin=False, wait=True):
-    text = SHELL.replace("NAME", name).replace("SCRIPT", json.dumps(script)).replace("STDIN", str(stdin).lower())
+IDLE = "trap exit TERM; while :; do sleep 0.2; done"
+
+
+def run_pod(cluster, namespace, name, script=IDLE, *, stdin=False, wait=True, restart="Always"):
+    text = (
+        SHELL.replace("RESTART", restart)
+        .replace("NAME", name)
+        .replace("SCRIPT", json.dumps(script))
+        .replace("STDIN", str(stdin).lower())
+    )
     cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=text)
     if wait:
         cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
 
 def test_logs_follow_until_the_end(cluster, namespace):
-    run_pod(cluster, namespace, "counter", "for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done", wait=False)
+    run_pod(
+        cluster,
+        namespace,
+        "counter",
+        "for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done",
+        wait=False,
+        restart="Never",
+    )
     cluster.kubectl("wait", "-n", namespace, "--for=jsonpath={.status.containerStatuses[0].state}", "pod/counter")
     done = cluster.kubectl("logs", "-n", namespace, "-f", "counter", "--pod-running-timeout=30s")
     assert done.stdout.splitlines() == [f"line {i}" for i in range(1, 6)]
@@ -143,9 +159,7 @@ def test_port_forward(cluster, namespace, fetch):
 
 
 def test_watch_and_wait(cluster, namespace):
-    watcher = cluster.popen(
-        "get", "pods", "-n", namespace, "-w", "--no-headers", stdout=subprocess.PIPE, text=True
-    )
+    watcher = cluster.popen("get", "pods", "-n", namespace, "-w", "--no-headers", stdout=subprocess.PIPE, text=True)
     run_pod(cluster, namespace, "seen")
     cluster.kubectl("delete", "pod", "-n", namespace, "seen", "--wait=false")
     cluster.kubectl("wait", "-n", namespace, "--for=delete", "pod/seen", "--timeout=60s")
@@ -161,10 +175,11 @@ def test_label_annotate_edit(cluster, namespace):
     cluster.environment["KUBE_EDITOR"] = ""
     done = subprocess.run(
         [cluster.kubectl_path, "edit", "-n", namespace, "configmap", "thing"],
-        env={**cluster.environment, "KUBE_EDITOR": "sed -i 's/a: \"1\"/a: \"2\"/'"},
+        env={**cluster.environment, "KUBE_EDITOR": 'sed -i \'s/a: "1"/a: "2"/\''},
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
     assert "edited" in done.stdout, done.stderr
     found = cluster.get("configmap", "-n", namespace, "thing")

@@ -11,7 +11,9 @@ CLIENT = str(EXAMPLES / "01-pod" / "pod.yaml")
 
 
 def test_look_around(cluster):
-    assert re.search(r"e2e-node\s+Ready\s+\S+\s+\S+\s+v1\.37\.\S+\s+172\.30\.", cluster.out("get", "nodes", "-o", "wide"))
+    assert re.search(
+        r"e2e-node\s+Ready\s+\S+\s+\S+\s+v1\.37\.\S+\s+172\.30\.", cluster.out("get", "nodes", "-o", "wide")
+    )
     assert cluster.kubectl("get", "pods", "-A").returncode == 0
     described = cluster.out("describe", "node", "e2e-node")
     assert "KubeletReady" in described and "Allocatable:" in described

@@ -4,6 +4,7 @@ A connection is used once and closed: what goes this way is rare and long. After
 caller, with ``rest`` being what was read beyond the head.
 """
 
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ CONNECT_TIMEOUT = 10.0
 _READ = 64 << 10
 _HEAD_LIMIT = 256 << 10
 _INFORMATIONAL = range(100, 200)
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+"""Bare line feeds are taken as well (RFC 9112, 2.2): CGI programs write them."""
 
 
 class BadAnswer(OSError):
@@ -106,15 +109,16 @@ class Exchange:
 
     def _read_one_head(self) -> None:
         data = self.rest
-        while (end := data.find(b"\r\n\r\n")) < 0:
+        while (end := _HEAD_END.search(data)) is None:
             if len(data) > _HEAD_LIMIT:
                 raise BadAnswer("the head of the response is too long")
             more = self.socket.recv(_READ)
             if not more:
                 raise BadAnswer("EOF" if not data else "unexpected EOF")
             data += more
-        self.head, self.rest = data[: end + 4], data[end + 4 :]
-        first, *lines = self.head.decode("latin-1").split("\r\n")
+        # the parser, which reads this head again for the body, insists on CRLF
+        first, *lines = re.split("\r?\n", data[: end.start()].decode("latin-1"))
+        self.head, self.rest = "\r\n".join([first, *lines, "", ""]).encode("latin-1"), data[end.end() :]
         version, _, status = first.partition(" ")
         code, _, self.reason = status.partition(" ")
         if not version.startswith("HTTP/1.") or not code.isdecimal():

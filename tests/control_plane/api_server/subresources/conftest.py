@@ -181,7 +181,9 @@ def shop(secure, kubelet):
     """A namespace with a node behind it; gives a function that makes pods on that node."""
     secure.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
     secure.ask("POST", "/api/v1/namespaces/shop/serviceaccounts", {"metadata": {"name": "default"}})
-    node = secure.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n1", "labels": {"kubernetes.io/os": "linux"}}}).body
+    node = secure.ask(
+        "POST", "/api/v1/nodes", {"metadata": {"name": "n1", "labels": {"kubernetes.io/os": "linux"}}}
+    ).body
     node["status"] = {
         "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
         "addresses": [{"type": "Hostname", "address": "n1"}, {"type": "InternalIP", "address": KUBELET_IP}],

@@ -156,3 +156,23 @@ def test_a_nodes_proxy_is_its_kubelet(secure, shop, kubelet, monkeypatch):
     assert secure.ask("GET", "/api/v1/nodes/n1/proxy/pods?x=1").raw == b"line one\nline two\n"
     assert kubelet.asked[-1][0] == "/pods?x=1"
     assert secure.ask("GET", "/api/v1/nodes/n1/proxy/pods", who="scheduler").status == 403
+
+
+class Canned:
+    """A socket that receives what it was given, a byte at a time, then the end."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def recv(self, _size):
+        first, self.data = self.data[:1], self.data[1:]
+        return first
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_a_head_ends_with_or_without_carriage_returns(end):
+    lines = ["HTTP/1.1 200 OK", "Content-Type: text/plain", "X-Empty:", "", "body"]
+    exchange = outgoing.Exchange(Canned(end.join(lines).encode()))
+    exchange.read_head()
+    assert (exchange.status, exchange.header("content-type")) == (200, "text/plain")
+    assert exchange.head.endswith(b"X-Empty:\r\n\r\n")
