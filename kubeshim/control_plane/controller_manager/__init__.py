@@ -5,5 +5,5 @@ in ``controllers/``; what it decides is in a pure module beside this one (``roll
 ``ownership`` …), what several share too (``replicas``, ``adoption``, ``pod_control``, ``expectations``). Nothing polls:
 informers wake workers, and what is due at a time waits in the queue as a timer.
 
-Read in this order: ``controller``, ``controllers/serviceaccount``, ``replicas``, ``rollout``, ``controllers/deployment``.
+Read ``controller`` first, then ``controllers/serviceaccount``, ``replicas``, ``rollout``, ``controllers/deployment``.
 """
