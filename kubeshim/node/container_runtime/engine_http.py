@@ -142,6 +142,7 @@ class Engine:
         self._path = socket_path
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self._closed = False
         self.prefix = ""
         """``/v1.41``, once the version is agreed."""
 
@@ -189,6 +190,7 @@ class Engine:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -246,7 +248,7 @@ class Engine:
             raise runtime.Unavailable(str(error)) from error
         keep = answer.finished and answer.headers.get("connection", "").lower() != "close"
         with self._lock:
-            if keep and len(self._idle) < _IDLE_KEPT:
+            if keep and len(self._idle) < _IDLE_KEPT and not self._closed:
                 connection.used = True
                 self._idle.append(connection)
                 return data

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
@@ -11,14 +11,19 @@ from kubeshim.node.kubelet import labels, mounts, parts
 _log = logging.getLogger(__name__)
 
 
-def orphaned_pods(shared: parts.Parts, known: Collection[str]) -> list[Object]:
-    """Pods made up from the labels of containers whose UID is not ``known``, to be ended like deleted ones."""
+Known = Callable[[], Collection[str]]
+"""UIDs of the pods there are. Asked after looking at what exists: a pod is known before anything of it is made."""
+
+
+def orphaned_pods(shared: parts.Parts, known: Known) -> list[Object]:
+    """Pods made up from the labels of containers whose UID is not known, to be ended like deleted ones."""
     own = shared.own_labels()
     found: list[runtime.Sandbox | runtime.Container] = [*shared.engine.sandboxes(own), *shared.engine.containers(own)]
     pods: dict[str, Object] = {}
+    uids = known()
     for each in found:
         uid = each.labels.get(labels.POD_UID, "")
-        if uid and uid not in known:
+        if uid and uid not in uids:
             pods.setdefault(uid, _made_up(each.labels))
     return list(pods.values())
 
@@ -36,15 +41,16 @@ def _made_up(found: Mapping[str, str]) -> Object:
     }
 
 
-def remove_directories(shared: parts.Parts, known: Collection[str]) -> None:
+def remove_directories(shared: parts.Parts, known: Known) -> None:
     """Directories of pods that are neither in the API nor have containers."""
     root = os.path.join(shared.config.data_dir, "pods")
     try:
         names = os.listdir(root)
     except FileNotFoundError:
         return
+    uids = known()
     for name in names:
-        if name in known:
+        if name in uids:
             continue
         try:
             mounts.remove_tree(os.path.join(root, name))

@@ -259,14 +259,15 @@ class Kubelet:
         self._pods.wait_for_sync()
         while not self._stopping.is_set():
             try:
-                known = {objects.uid(pod) for pod in self._pods.list()} | {work.uid for work in self._workers.all()}
-                for pod in garbage.orphaned_pods(self._parts, known):
+                for pod in garbage.orphaned_pods(self._parts, self._known_uids):
                     self._workers.adopt_orphan(pod)
-                    known.add(objects.uid(pod))
-                garbage.remove_directories(self._parts, known)
+                garbage.remove_directories(self._parts, self._known_uids)
             except (runtime.RuntimeFailure, OSError) as failure:
                 _log.info("sweep: %s", failure)
             self._stopping.wait(_SWEEP_SECONDS)
+
+    def _known_uids(self) -> set[str]:
+        return {objects.uid(pod) for pod in self._pods.list()} | {work.uid for work in self._workers.all()}
 
     # --- what the parts ask
 

@@ -78,10 +78,14 @@ def remove_tree(path: str) -> None:
     left = points(path)
     if left:
         raise OSError(16, f"still mounted: {left[0]}", path)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
+    if not os.path.isdir(path) or os.path.islink(path):
         os.unlink(path)
+        return
+    while os.path.lexists(path):
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue  # somebody else is taking it away as well
 
 
 def open_beneath(root: int, path: str, flags: int = 0, mode: int = 0) -> int:

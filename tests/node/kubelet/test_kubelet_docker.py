@@ -81,10 +81,8 @@ def test_volumes_as_containers_see_them_and_nothing_left_of_them(kit):
         {"name": "m", "mountPath": "/m"}, {"name": "d", "mountPath": "/d"},
         {"name": "s", "mountPath": "/one", "subPath": "p"}, {"name": "d", "mountPath": "/part", "subPath": "deep/er"},
     ]  # fmt: skip
-    script = (
-        "cat /cm/x/y; stat -L -c %a /cm/x/y; cat /s/p /one; echo; stat -c %a /d /m; echo hi > /part/f; cat /d/deep/er/f"
-    )
-    script += "; echo no > /s/p || echo read-only; stat -f -c %T /m /s"
+    script = "exec 2>&1; cat /cm/x/y; stat -L -c %a /cm/x/y; cat /s/p /one; echo; stat -c %a /d /m; echo hi > /part/f"
+    script += "; cat /d/deep/er/f; echo no > /s/p || echo read-only; stat -f -c %T /m /s"
     _, text = run(kit, "volumes", script, {"volumeMounts": where}, volumes=volumes)
     assert text.splitlines()[0] == "A400", text
     assert text.splitlines()[1:5] == ["secretsecret", "777", "777", "hi"]
