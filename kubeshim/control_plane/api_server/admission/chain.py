@@ -19,6 +19,7 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     certificate_requester,
     certificate_signing,
     certificate_subject_restriction,
+    cluster_trust_bundle_attest,
     default_ingress_class,
     default_storage_class,
     default_toleration_seconds,
@@ -106,6 +107,10 @@ PLUGINS: tuple[Entry, ...] = (
     Entry("CertificateRequester", lambda server: certificate_requester.CertificateRequester()),
     Entry("CertificateApproval", lambda server: certificate_approval.CertificateApproval(lambda: server.authorizer)),
     Entry("CertificateSigning", lambda server: certificate_signing.CertificateSigning(lambda: server.authorizer)),
+    Entry(
+        "ClusterTrustBundleAttest",
+        lambda server: cluster_trust_bundle_attest.ClusterTrustBundleAttest(lambda: server.authorizer),
+    ),
     Entry(
         "CertificateSubjectRestriction",
         lambda server: certificate_subject_restriction.CertificateSubjectRestriction(),

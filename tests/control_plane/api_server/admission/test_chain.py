@@ -9,8 +9,8 @@ UPSTREAM = [
     "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "NodeRestriction", "TaintNodesByCondition", "PodSecurity",
     "Priority", "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection",
     "OwnerReferencesPermissionEnforcement", "PersistentVolumeClaimResize", "RuntimeClass", "CertificateApproval",
-    "CertificateSigning", "CertificateSubjectRestriction", "DefaultIngressClass", "PodResizeValidator",
-    "ResourceQuota",
+    "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction", "DefaultIngressClass",
+    "PodResizeValidator", "ResourceQuota",
 ]  # fmt: skip
 OWN = ["RoleEscalation", "CertificateRequester"]
 """What upstream does in storage."""

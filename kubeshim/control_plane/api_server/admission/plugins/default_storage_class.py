@@ -15,8 +15,9 @@ class DefaultStorageClass:
         claim = attributes.object
         if attributes.operation != "CREATE" or attributes.subresource or claim is None:
             return
-        if claim["spec"].get("storageClassName") is not None or _OLD_NAME in objects.annotations(claim):
+        spec = claim.setdefault("spec", {})
+        if spec.get("storageClassName") is not None or _OLD_NAME in objects.annotations(claim):
             return
         default = class_defaults.pick(reader.list(_CLASSES), *_MARKS)
         if default is not None:
-            claim["spec"]["storageClassName"] = objects.name(default)
+            spec["storageClassName"] = objects.name(default)

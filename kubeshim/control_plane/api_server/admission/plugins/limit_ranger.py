@@ -74,7 +74,7 @@ def _fill_in(pod: objects.Object, limits: Iterable[Mapping[str, Any]]) -> None:
             for part, word in (("requests", "request"), ("limits", "limit")):
                 added = _fill(container, part, defaults[part])
                 if added:
-                    notes.append(f"{', '.join(sorted(added))} {word} for {what} {container['name']}")
+                    notes.append(f"{', '.join(sorted(added))} {word} for {what} {container.get('name', '')}")
     if notes:
         metadata = pod["metadata"]
         metadata["annotations"] = {

@@ -11,6 +11,7 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     certificate_approval,
     certificate_signing,
     certificate_subject_restriction,
+    cluster_trust_bundle_attest,
     owner_references_permission_enforcement,
     persistent_volume_claim_resize,
     pod_resize_validator,
@@ -111,6 +112,27 @@ def test_nobody_asks_for_a_master_certificate(group, signer, why):
     text = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
     asked = kit.attributes(REQUESTS, {"metadata": {"name": "r"}, "spec": {"signerName": signer, "request": text}})
     assert refused(certificate_subject_restriction.CertificateSubjectRestriction(), asked) == why
+
+
+def bundle(certificates, **metadata):
+    return {
+        "metadata": {"name": "b", **metadata},
+        "spec": {"signerName": "example.com/s", "trustBundle": certificates},
+    }
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "allowed", "why"),
+    [
+        (bundle("x"), None, "attest signers example.com/*", ""),
+        (bundle("x"), None, "", 'user not permitted to attest for signerName "example.com/s"'),
+        (bundle("x", finalizers=["f"]), bundle("x"), "", ""),
+        (bundle("y"), bundle("x"), "", 'user not permitted to attest for signerName "example.com/s"'),
+    ],
+)
+def test_attesting_needs_permission_for_the_signer(new, old, allowed, why):
+    asked = kit.attributes("clustertrustbundles.certificates.k8s.io", new, old)
+    assert refused(cluster_trust_bundle_attest.ClusterTrustBundleAttest(Allows(allowed)), asked) == why
 
 
 def owned(**reference):
