@@ -52,6 +52,8 @@ class Connection:
         self._gone_callbacks: list[Callable[[], None]] = []
         self._stop_watching: Callable[[], None] | None = None
         self._early = b""
+        self.request: http_message.Incoming | None = None
+        """The request being answered."""
 
     def peer_certificate(self) -> bytes | None:
         """The client's verified certificate in DER, or None."""
@@ -70,9 +72,17 @@ class Connection:
             callback()
             return
         self._gone_callbacks.append(callback)
-        if self._stop_watching is None:
-            transport = self.server.transport
-            self._stop_watching = transport.when_gone(self.socket, self._has_gone, self._came_early)
+        self.watch()
+
+    def watch(self) -> None:
+        """Looks for the client's leaving, if anybody wants to know and the request has been read: not before, because
+        watching takes what the client sends."""
+        if not self._gone_callbacks or self._stop_watching is not None:
+            return
+        if self.request is not None and not self.request.complete:
+            return
+        transport = self.server.transport
+        self._stop_watching = transport.when_gone(self.socket, self._has_gone, self._came_early)
 
     def _has_gone(self) -> None:
         self.gone = True
@@ -86,10 +96,10 @@ class Connection:
 
     def end_watching(self) -> None:
         """The response is complete: reading is the server's again."""
+        self._gone_callbacks = []
         if self._stop_watching is not None:
             self._stop_watching()
             self._stop_watching = None
-            self._gone_callbacks = []
 
     def hijack(self) -> tuple[transports.Socket, bytes]:
         """Takes the connection out of the server: its socket and what was read beyond the request.
@@ -170,6 +180,7 @@ class Body:
         connection.parser.feed(data)
         if self._message.complete:
             connection.deadline = math.inf
+            connection.watch()
         self._check()
 
     def _check(self) -> None:

@@ -173,6 +173,7 @@ class Server:
         if message is None:
             return False
         connection.busy = True
+        connection.request = message
         connection.deadline = math.inf
         return self._respond(connection, message)
 

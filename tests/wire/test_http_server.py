@@ -302,3 +302,16 @@ def test_a_handshake_that_stalls_is_cut_off(request, serve, certificates):
     served = serve(echo, tls=tls_context(request.node.callspec.params["serve"], certificates), limits=LIMITS)
     with served.connect() as sock:
         assert receive(sock) == b""
+
+
+def test_looking_for_the_client_does_not_eat_the_rest_of_its_request(serve):
+    def application(environ, start_response):
+        environ["wire.connection"].on_gone(lambda: None)
+        environ["wire.connection"].server.transport.sleep(0.05)
+        return echo(environ, start_response)
+
+    body = b"z" * 500_000
+    with serve(application).connect() as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 500000\r\n\r\n" + body[:100_000])
+        sock.sendall(body[100_000:])
+        assert body in receive(sock, body)
