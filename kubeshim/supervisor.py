@@ -15,6 +15,7 @@ Nothing of kubeshim is imported: this process lives as long as the cluster and s
 import contextlib
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import select
@@ -44,6 +45,11 @@ def start_time(pid: int) -> int:
     except OSError:
         return 0
     return 0 if fields[0] == b"Z" else int(fields[19])
+
+
+def digest(spec: dict[str, Any]) -> str:
+    """Tells one description of a component from another."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def is_running(entry: dict[str, Any] | None) -> bool:
@@ -119,8 +125,15 @@ class Component:
         return str(self.spec["name"])
 
     def adopt(self, entry: dict[str, Any]) -> bool:
-        """Takes over a process that an earlier supervisor started; False where it is gone."""
+        """Takes over a process that an earlier supervisor started; False where it is gone.
+
+        One that was started from another description (its node has got a new network namespace) is ended.
+        """
         if not is_running(entry):
+            return False
+        if entry.get("spec", digest(self.spec)) != digest(self.spec):
+            self.pid, self.started_ticks, self.pidfd = entry["pid"], entry["startTime"], os.pidfd_open(entry["pid"])
+            self.stop(float(self.spec.get("stopSeconds", 10)))
             return False
         self.pid, self.started_ticks = entry["pid"], entry["startTime"]
         self.restarts = entry.get("restarts", 0)
@@ -257,7 +270,8 @@ class Supervisor:
         for name, spec in wanted.items():
             component = self.components.get(name)
             if component is not None:
-                component.spec = spec
+                if component.spec != spec:
+                    self._renew(component, spec)
                 continue
             component = self.components[name] = Component(spec)
             if component.adopt(previous.get(name, {})):
@@ -265,6 +279,16 @@ class Supervisor:
             else:
                 component.due = time.monotonic()
         self._write_state()
+
+    def _renew(self, component: Component, spec: dict[str, Any]) -> None:
+        """Another description: the process is started again from it, with new sockets where those differ."""
+        log(f"{component.name}: changed")
+        kept = component.sockets if component.spec.get("sockets") == spec.get("sockets") else []
+        if kept:
+            component.sockets = []
+        component.stop(float(component.spec.get("stopSeconds", 10)))
+        component.spec, component.sockets = spec, kept
+        component.failures, component.due = 0, time.monotonic()
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -310,7 +334,7 @@ class Supervisor:
         state = {
             "supervisor": {"pid": os.getpid(), "startTime": start_time(os.getpid())},
             "components": {
-                name: {"pid": c.pid, "startTime": c.started_ticks, "restarts": c.restarts}
+                name: {"pid": c.pid, "startTime": c.started_ticks, "restarts": c.restarts, "spec": digest(c.spec)}
                 for name, c in self.components.items()
                 if c.pid
             },

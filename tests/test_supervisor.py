@@ -124,3 +124,36 @@ def test_sigterm_ends_everything(cluster):
     assert not (run / "state.json").exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def change(run, port):
+    """Another command and another port for the component."""
+    path = run / "components.json"
+    document = json.loads(path.read_text())
+    document["components"][0]["command"].append("changed")
+    document["components"][0]["sockets"][0]["port"] = port
+    path.write_text(json.dumps(document))
+
+
+def test_a_changed_description_starts_the_component_anew_with_new_sockets(cluster):
+    start, run, port = cluster
+    process = start()
+    first, other = ask(port), free_port()
+    change(run, other)
+    process.send_signal(signal.SIGHUP)
+    assert ask(other) != first
+    assert supervisor.start_time(first) == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def test_a_new_supervisor_ends_what_was_started_from_another_description(cluster):
+    start, run, port = cluster
+    old = start()
+    first, other = ask(port), free_port()
+    old.kill()
+    old.wait()
+    change(run, other)
+    start()
+    assert ask(other) != first
+    assert supervisor.start_time(first) == 0
