@@ -345,8 +345,14 @@ class Docker:
             tty=tty,
             resize=lambda width, height: self._resize(f"/exec/{identity}/resize", width, height),
             exit_code=lambda: self._exec_code(identity),
+            began=lambda: self._exec_began(identity),
         )
         return session, identity
+
+    def _exec_began(self, identity: str) -> bool:
+        """A process has a number, also after its end; what could not be started never had one."""
+        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        return bool(answer.get("Pid")) or answer.get("ExitCode") not in (126, 127)
 
     def _resize(self, path: str, width: int, height: int) -> None:
         try:
@@ -365,7 +371,7 @@ class Docker:
 
     def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
         session, identity = self._exec(container_id, command, stdin=False, stdout=True, stderr=True, tty=False)
-        done: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        done: queue.SimpleQueue[bytes | runtime.RuntimeFailure] = queue.SimpleQueue()
         reader = threading.Thread(target=lambda: done.put(_collect(session)), name="exec-sync", daemon=True)
         reader.start()
         try:
@@ -375,6 +381,8 @@ class Docker:
             raise TimeoutError(f"command timed out after {timeout:g} s") from None
         finally:
             session.close()
+        if isinstance(output, runtime.RuntimeFailure):
+            raise output
         return self._exec_code(identity) or 0, output
 
     def _kill_exec(self, identity: str) -> None:
@@ -458,11 +466,14 @@ class Docker:
             raise
 
 
-def _collect(session: runtime.Session) -> bytes:
+def _collect(session: runtime.Session) -> bytes | runtime.RuntimeFailure:
     found = bytearray()
-    for _, data in session.read():
-        if len(found) < _OUTPUT_LIMIT:
-            found += data[: _OUTPUT_LIMIT - len(found)]
+    try:
+        for _, data in session.read():
+            if len(found) < _OUTPUT_LIMIT:
+                found += data[: _OUTPUT_LIMIT - len(found)]
+    except runtime.RuntimeFailure as failure:
+        return failure
     return bytes(found)
 
 

@@ -9,8 +9,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from kubeshim.node.container_runtime import engine_http
+from kubeshim.node.container_runtime import engine_http, runtime
 
+NOT_STARTED = b"OCI runtime exec failed"
+"""How the engine's output begins where an exec's program could not be run: it answers 101 before it tries."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 
@@ -53,7 +55,10 @@ def terminal(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 class HijackedSession:
-    """A ``runtime.Session`` over a raw connection. ``read`` from one thread, the rest from any."""
+    """A ``runtime.Session`` over a raw connection. ``read`` from one thread, the rest from any.
+
+    ``began`` is asked where the output begins as the engine's own complaint would: whether a process wrote it.
+    """
 
     def __init__(
         self,
@@ -62,20 +67,21 @@ class HijackedSession:
         tty: bool,
         resize: Callable[[int, int], None],
         exit_code: Callable[[], int | None],
+        began: Callable[[], bool] = lambda: True,
     ) -> None:
         self._connection = connection
         self._tty = tty
         self._resize = resize
         self._exit_code = exit_code
+        self._began = began
         self._write_lock = threading.Lock()
 
     def read(self) -> Iterator[tuple[str, bytes]]:
-        chunks = self._chunks()
-        if self._tty:
-            for chunk in chunks:
-                yield "stdout", chunk
-        else:
-            yield from frames(chunks)
+        output = (("stdout", chunk) for chunk in self._chunks()) if self._tty else frames(self._chunks())
+        for position, (stream, data) in enumerate(output):
+            if position == 0 and data.startswith(NOT_STARTED) and not self._began():
+                raise runtime.StartFailure(data.decode("utf-8", "replace").strip(), 126)
+            yield stream, data
 
     def _chunks(self) -> Iterator[bytes]:
         connection = self._connection

@@ -31,6 +31,7 @@ class Rule:
     ignores_stop: bool = False
     """Whether only SIGKILL ends it."""
     exec_result: Callable[[Sequence[str]], tuple[int, bytes]] = lambda command: (0, b"")
+    """Code and output of a command; raises ``StartFailure`` for programs that are not there."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -236,7 +237,10 @@ class Fake:
     def exec(
         self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> runtime.Session:
-        code, output = self.exec_sync(container_id, command, 0)
+        try:
+            code, output = self.exec_sync(container_id, command, 0)
+        except runtime.StartFailure as failure:
+            return _Finished(b"", None, failure)
         return _Finished(output, code)
 
     def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
@@ -316,11 +320,14 @@ class Fake:
 class _Finished:
     """A session that has already said everything."""
 
-    def __init__(self, output: bytes, code: int | None) -> None:
+    def __init__(self, output: bytes, code: int | None, failure: runtime.StartFailure | None = None) -> None:
         self._output = output
         self._code = code
+        self._failure = failure
 
     def read(self) -> Iterator[tuple[str, bytes]]:
+        if self._failure is not None:
+            raise self._failure
         if self._output:
             yield "stdout", self._output
 

@@ -216,7 +216,8 @@ class Info:
 class Session(Protocol):
     """A running exec or attach: bytes both ways until both outputs end.
 
-    ``read`` gives ``("stdout"|"stderr", data)`` and ends the iteration at EOF. With a TTY all is stdout.
+    ``read`` gives ``("stdout"|"stderr", data)`` and ends the iteration at EOF. With a TTY all is stdout. It raises
+    ``StartFailure`` where an exec's program could not be run: some engines only tell then.
     """
 
     def read(self) -> Iterator[tuple[str, bytes]]: ...
@@ -272,7 +273,7 @@ class Runtime(Protocol):
     ) -> Session: ...
 
     def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
-        """Exit code and both outputs together, cut at 10 KiB. Raises ``TimeoutError``."""
+        """Exit code and both outputs together, cut at 10 KiB. Raises ``TimeoutError``, ``StartFailure``."""
 
     def attach(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> Session: ...
 

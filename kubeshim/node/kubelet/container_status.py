@@ -29,8 +29,8 @@ class Circumstances:
     """Termination messages by container id."""
     resources: Mapping[str, Object] = dataclasses.field(default_factory=dict)
     """``resources`` in force by container name; what is not named has its spec's."""
-    digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """``imageID`` by the runtime's image id."""
+    digests: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    """``imageID`` by the runtime's image id and the reference asked for."""
     users: Mapping[str, Object] = dataclasses.field(default_factory=dict)
     """``user.linux`` by container name."""
 
@@ -121,7 +121,7 @@ def _from_runtime(container: runtime.Container, known: Circumstances) -> Object:
         "ready": False,
         "restartCount": labels.restarts(container.labels),
         "image": container.image,
-        "imageID": known.digests.get(container.image_id, container.image_id),
+        "imageID": known.digests.get((container.image_id, container.image), container.image_id),
         "containerID": container_id(container.id),
         "started": False,
     }

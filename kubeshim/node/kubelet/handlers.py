@@ -31,6 +31,10 @@ class Failure(Exception):
     """The action was carried out, or could not be, and the answer is no."""
 
 
+class Errored(Failure):
+    """The action could not be carried out at all: that says nothing about the container."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
     """Which container is asked."""
@@ -58,7 +62,7 @@ class Handlers:
             return self._tcp(action["tcpSocket"], target, timeout)
         if action.get("grpc"):
             return self._grpc(action["grpc"], target, timeout)
-        raise Failure("missing probe handler")
+        raise Errored("missing probe handler")
 
     def _exec(self, command: Sequence[str], target: Target, timeout: float) -> str:
         try:
@@ -66,7 +70,7 @@ class Handlers:
         except TimeoutError:
             raise Failure(f'command timed out: "{shlex.join(command)}" timed out after {timeout:g}s') from None
         except runtime.RuntimeFailure as error:
-            raise Failure(str(error)) from error
+            raise Errored(f"error executing command in container: {error}") from error
         text = output.decode("utf-8", "replace")
         if code != 0:
             raise Failure(text)
@@ -182,7 +186,7 @@ def resolve_port(port: int | str, container: Object) -> int:
     for entry in container.get("ports") or ():
         if entry.get("name") == port:
             return int(entry["containerPort"])
-    raise Failure(f"couldn't find port: {port}")
+    raise Errored(f'strconv.Atoi: parsing "{port}": invalid syntax')
 
 
 class Hooks:

@@ -61,7 +61,8 @@ class Images:
         self._lock = threading.Lock()
         self._pulls: dict[tuple[str, str], _Pull] = {}
         self._serial = threading.Lock() if serialize else None
-        self._status_ids: dict[str, str] = {}
+        self._status_ids: dict[tuple[str, str], str] = {}
+        """By image id and reference, until the next pull: it may give an image that was there a digest."""
         self._failed_at: dict[str, float] = {}
         """When the last pull of a pod's image failed, by ``UID/image``; its problem is in ``_problems``."""
         self._problems: dict[str, str] = {}
@@ -192,6 +193,7 @@ class Images:
         for credential in attempts:
             try:
                 self._engine.pull_image(name, credential, progress)
+                self._status_ids = {}
                 return None
             except runtime.ImagePullFailure as error:
                 problem = error
@@ -199,14 +201,16 @@ class Images:
                 problem = runtime.ImagePullFailure(str(error))
         return problem
 
-    def status_id(self, image_id: str) -> str:
-        """``imageID`` as a Docker-backed kubelet writes it: by digest where the image came from a registry."""
-        known = self._status_ids.get(image_id)
+    def status_id(self, image_id: str, reference: str = "") -> str:
+        """``imageID`` as a Docker-backed kubelet writes it: by digest where the image came from a registry.
+
+        Of several digests, the one of the repository that ``reference`` names.
+        """
+        ids, key = self._status_ids, (image_id, reference)
+        known = ids.get(key)
         if known is None:
             found = self._engine.image(image_id)
-            by_digest = found is not None and bool(found.digests)
-            known = f"docker-pullable://{found.digests[0]}" if found and by_digest else f"docker://{image_id}"
-            self._status_ids[image_id] = known
+            known = ids[key] = pullable(image_id, reference, found.digests if found else ())
         return known
 
     def _tell(self, pod: Object, container: Object, kind: str, reason: str, message: str) -> None:
@@ -218,6 +222,22 @@ class Images:
         for key in [key for key in list(self._failed_at) if key.startswith(f"{uid}/")]:
             self._failed_at.pop(key, None)
             self._problems.pop(key, None)
+
+
+def pullable(image_id: str, reference: str, digests: Sequence[str]) -> str:
+    """``docker-pullable://REPOSITORY@DIGEST``, or ``docker://ID`` for an image that no registry has."""
+    if not digests:
+        return f"docker://{image_id}"
+    wanted = _repository(reference)
+    same = [digest for digest in digests if wanted and _repository(digest) == wanted]
+    return f"docker-pullable://{(same or list(digests))[0]}"
+
+
+def _repository(reference: str) -> str:
+    try:
+        return references.parse(reference.partition("@")[0]).name
+    except ValueError:
+        return ""
 
 
 class _Progress:

@@ -101,22 +101,21 @@ class Syncer:
     def _circumstances(self, work: pod_worker.Work, found: observation.Observation) -> container_status.Circumstances:
         shared = self._parts
         health: dict[str, observation.Health] = {}
-        digests: dict[str, str] = {}
+        digests: dict[tuple[str, str], str] = {}
         for name, instances in found.containers.items():
             if instances[0].state is runtime.State.RUNNING:
                 known = shared.probes.health(instances[0].id)
                 if known is not None:
                     health[name] = known
             for container in instances[:2]:
-                digests.setdefault(container.image_id, self._digest(container.image_id))
+                digests[container.image_id, container.image] = shared.images.status_id(
+                    container.image_id, container.image
+                )
                 if container.state is runtime.State.EXITED and container.id not in work.messages:
                     work.messages[container.id] = termination_message.read(shared, work.uid, container)
         return container_status.Circumstances(
             waiting=work.waiting, health=health, messages=work.messages, digests=digests
         )
-
-    def _digest(self, image_id: str) -> str:
-        return self._parts.images.status_id(image_id)
 
     # --- running
 

@@ -177,7 +177,7 @@ class Probes:
         outcome = self._outcome(watched, probe)
         if watched.stopped:
             return
-        changed = probe.tally.add(outcome)
+        changed = outcome is not None and probe.tally.add(outcome)
         if changed and probe.kind == STARTUP and outcome:
             for other in list(watched.probes.values()):
                 if other.kind != STARTUP:
@@ -189,17 +189,20 @@ class Probes:
         if changed:
             self._on_change(objects.uid(watched.target.pod))
 
-    def _outcome(self, watched: _Watched, probe: _Probe) -> bool:
+    def _outcome(self, watched: _Watched, probe: _Probe) -> bool | None:
+        """None where the probe could not be carried out: that counts neither way."""
         target = watched.target
         timeout = float(probe.spec.get("timeoutSeconds") or 1)
         try:
             self._actions.run(probe.spec, target, timeout)
         except handlers.Failure as failure:
+            errored = isinstance(failure, handlers.Errored)
             if not watched.stopped:
                 path = pod_spec.field_path(target.pod, target.container["name"])
-                message = f"{probe.kind.capitalize()} probe failed: {failure}"
+                how = "errored and resulted in unknown state" if errored else "failed"
+                message = f"{probe.kind.capitalize()} probe {how}: {failure}"
                 self._recorder.event(target.pod, "Warning", "Unhealthy", message, field_path=path)
-            return False
+            return None if errored else False
         return True
 
 

@@ -81,7 +81,10 @@ def run(
             return remotecommand.failed(f"error {doing} container: the exit code is not known")
         return remotecommand.exited(code, command)
 
-    remotecommand_streams.serve(streams, process, conclude)
+    try:
+        remotecommand_streams.serve(streams, process, conclude)
+    except runtime.RuntimeFailure as error:
+        streams.finish(remotecommand.failed(f"error {doing} container: {error}"))
 
 
 def forward(environ: Mapping[str, Any], ports: Sequence[int], sandbox_pid: int, pod: str, uid: str) -> None:

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from kubeshim.node.container_runtime import docker, fake
+from kubeshim.node.container_runtime import runtime as interface
 from tests import busybox_image
 
 
@@ -21,6 +22,12 @@ def labels():
     return {"io.kubeshim.cluster": f"test-{uuid.uuid4().hex[:8]}"}
 
 
+def _execute(command):
+    if command == ["no-such-program"]:
+        raise interface.StartFailure("OCI runtime exec failed: no-such-program: not found", 126)
+    return 7, b"out\n"
+
+
 @pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
 def runtime(request, labels):
     if request.param == "fake":
@@ -28,7 +35,7 @@ def runtime(request, labels):
             [
                 fake.Rule(lambda spec: spec.args == ["sh", "-c", "echo hello; exit 3"], 0.02, 3, [b"hello\n"]),
                 fake.Rule(lambda spec: spec.args == ["/nothing"], start_error="no such file or directory"),
-                fake.Rule(exec_result=lambda command: (7, b"out\n"), stop_code=137),
+                fake.Rule(exec_result=_execute, stop_code=137),
             ],
             images=[busybox_image.NAME],
             registry=[],

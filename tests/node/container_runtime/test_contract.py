@@ -113,3 +113,18 @@ def watch(runtime, labels, kind):
             return found[0]
 
     return Result()
+
+
+def test_an_exec_whose_program_is_not_there_has_not_begun(runtime, labels):
+    identity = container_of(runtime, sandbox_of(runtime, labels), labels, "sleep", "1000")
+    runtime.start_container(identity)
+    with pytest.raises(interface.StartFailure, match=r"^OCI runtime exec failed: .*no-such-program"):
+        runtime.exec_sync(identity, ["no-such-program"], 10)
+    for tty in (False, True):
+        session = runtime.exec(identity, ["no-such-program"], stdin=False, stdout=True, stderr=True, tty=tty)
+        with pytest.raises(interface.StartFailure, match="no-such-program"):
+            list(session.read())
+        session.close()
+    if runtime.info().name == "docker":
+        said = ["sh", "-c", "echo OCI runtime exec failed; exit 126"]
+        assert runtime.exec_sync(identity, said, 10) == (126, b"OCI runtime exec failed\n")

@@ -11,6 +11,12 @@ from kubeshim.node.container_runtime import fake, runtime
 from kubeshim.node.kubelet import labels, local_storage
 
 
+def execute(command):
+    if "absent" in command:
+        raise runtime.StartFailure("OCI runtime exec failed: absent: not found", 126)
+    return 1 if "false" in command else 0, b"said\n"
+
+
 @pytest.fixture
 def kit(tmp_path):
     made = kit_module.make(
@@ -18,7 +24,7 @@ def kit(tmp_path):
         fake.Rule(lambda spec: "exits" in (spec.args or ()), 0.02, 1, [b"bye\n"]),
         fake.Rule(lambda spec: "succeeds" in (spec.args or ()), 0.02, 0),
         fake.Rule(lambda spec: "broken" in (spec.args or ()), start_error="exec: broken: not found"),
-        fake.Rule(lambda spec: True, exec_result=lambda command: (1 if "false" in command else 0, b"said\n")),
+        fake.Rule(lambda spec: True, exec_result=execute),
     )
     yield made
     made.stop()
@@ -257,3 +263,13 @@ def test_a_volume_beyond_its_limit_evicts_the_pod(kit, monkeypatch):
     found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
     assert found["status"]["reason"] == "Evicted"
     assert found["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "64Ki". '
+
+
+def test_a_probe_that_cannot_be_carried_out_counts_neither_way(kit):
+    kit.start()
+    probe = {"exec": {"command": ["absent"]}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 1}
+    pod(kit, "a", {"livenessProbe": probe, "readinessProbe": probe})
+    message = kit.wait_event("a", "Unhealthy")
+    assert " probe errored and resulted in unknown state: error executing command in container: " in message
+    found = kit.pod("a")
+    assert not kit_module.ready(found) and status_of(found)["restartCount"] == 0

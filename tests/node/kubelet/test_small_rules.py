@@ -223,3 +223,17 @@ def test_status_patches_name_only_what_differs():
         "phase": "Running", "reason": None, "conditions": [{"reason": None, "type": "Ready", "status": "True"}],
     }  # fmt: skip
     assert status_manager.difference(new, new) == {}
+
+
+@pytest.mark.parametrize(
+    ("reference", "digests", "expected"),
+    [
+        ("web:1", [], "docker://sha256:1"),
+        ("web:1", ["web@sha256:a"], "docker-pullable://web@sha256:a"),
+        ("host:5000/web:1", ["web@sha256:a", "host:5000/web@sha256:b"], "docker-pullable://host:5000/web@sha256:b"),
+        ("other:1", ["web@sha256:a"], "docker-pullable://web@sha256:a"),
+        ("sha256:1", ["web@sha256:a"], "docker-pullable://web@sha256:a"),
+    ],
+)
+def test_an_image_is_told_by_the_digest_of_the_repository_asked_for(reference, digests, expected):
+    assert images.pullable("sha256:1", reference, digests) == expected
