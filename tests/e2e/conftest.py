@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -25,14 +26,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
+def fetch_kubectl(version):
+    """The path of a kubectl of that release, out of the cache that ``tools/setup.sh test`` fills."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
+    tool = str(ROOT / "tools" / "fetch_kubectl.py")
+    command = [sys.executable, tool, "--cache", str(cache), "--version", version]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 @pytest.fixture(scope="session")
 def kubectl_path():
-    given = os.environ.get("KUBECTL")
-    if given:
-        return given
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
-    command = [sys.executable, str(ROOT / "tools" / "fetch_kubectl.py"), "--cache", str(cache)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return os.environ.get("KUBECTL") or fetch_kubectl("1.37")
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +128,7 @@ def cluster(tmp_path_factory, kubectl_path, images):
 @pytest.fixture
 def namespace(cluster, request):
     """A namespace of the test's own; deleted without waiting."""
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[:60].lower().strip("-")
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-")
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")

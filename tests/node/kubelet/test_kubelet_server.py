@@ -411,6 +411,22 @@ def test_port_forward(kubelet, upper, tunnelled):
 
 
 @pytest.mark.root
+def test_a_forwarded_connection_ends_with_the_pods_side(kubelet):
+    """kubectl 1.20 closes its half only after both streams have ended."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        session, _ = spdy(kubelet, "/portForward/ns/p", "portforward.k8s.io")
+        names = {"port": str(listener.getsockname()[1]), "requestID": "1"}
+        error, data = (session.open({"streamType": kind, **names}) for kind in ("error", "data"))
+        error.close()
+        pods_side, _ = listener.accept()
+        with pods_side:
+            pods_side.sendall(b"all there is")
+        assert read_all(data) == b"all there is"
+        assert read_all(error) == b""
+    session.finish()
+
+
+@pytest.mark.root
 def test_port_forward_by_channels(kubelet, upper):
     client = connect(kubelet, f"/portForward/ns/p?port={upper}", "v4.channel.k8s.io")
     port = upper.to_bytes(2, "little")
