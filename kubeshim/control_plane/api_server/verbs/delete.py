@@ -27,9 +27,18 @@ _RETURNED = frozenset(
         "resourcequotas",
         "serviceaccounts",
         "services",
+        "deviceclasses.resource.k8s.io",
+        "resourceclaims.resource.k8s.io",
+        "resourceclaimtemplates.resource.k8s.io",
+        "resourceslices.resource.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "storageclasses.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+        "volumeattributesclasses.storage.k8s.io",
     )
 )
-"""Core types whose deletion answers with the object that was; others answer with a ``Status``."""
+"""Types whose deletion answers with the object that was; others answer with a ``Status``."""
 
 
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
@@ -176,7 +185,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     wanted = read_options(op, asked)
     item, gone = delete(op, wanted)
     code = 202 if not gone and wanted.get("orphanDependents") is False else 200
-    returned = not op.resource.group and op.resource.plural in _RETURNED
+    returned = op.resource.group_resource in _RETURNED
     if not gone or returned:
         return response.of_stored(asked, op.server, op.resource, item, code)
     return response.of_status(asked, success(op, item))
