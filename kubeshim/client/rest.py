@@ -18,7 +18,7 @@ import ssl
 import tempfile
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import orjson
@@ -50,10 +50,15 @@ PatchKind = Literal["merge", "strategic", "json", "apply"]
 _KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    # Milliseconds: what nobody acknowledges (a cable was pulled) fails soon, and the next try is a new connection.
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 15000),
 ]
+
+Within = Callable[[Callable[[], Any]], Any]
+"""Calls a function somewhere else, in a thread of another network namespace say, and returns its result."""
 
 
 class Unreachable(OSError):
@@ -61,9 +66,14 @@ class Unreachable(OSError):
 
 
 class Client:
-    """A client of one API server. Safe to share between threads; ``close`` it when done."""
+    """A client of one API server. Safe to share between threads; ``close`` it when done.
 
-    def __init__(self, config: kubeconfig.ClientConfig, *, user_agent: str = "kubeshim") -> None:
+    Connections are opened ``within``, if that is given; afterwards any thread may use them.
+    """
+
+    def __init__(
+        self, config: kubeconfig.ClientConfig, *, user_agent: str = "kubeshim", within: Within | None = None
+    ) -> None:
         self.config = config
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if config.impersonate:
@@ -72,9 +82,9 @@ class Client:
         self._token = _Token(config)
         self._prefix = urllib.parse.urlsplit(config.server).path.rstrip("/")
         context = _tls_context(config) if config.server.startswith("https") else None
-        self._pool = _pool(config, context, 32)
+        self._pool = _pool(config, context, 32, within)
         # A watch keeps its connection for minutes; it must never take one from the requests.
-        self._watch_pool = _pool(config, context, 128)
+        self._watch_pool = _pool(config, context, 128, within)
 
     def close(self) -> None:
         """Drops idle connections and ends waiting retries."""
@@ -362,7 +372,27 @@ def _failure(response: urllib3.BaseHTTPResponse) -> errors.APIStatusError:
     return errors.from_status(status, response.status)
 
 
-def _pool(config: kubeconfig.ClientConfig, context: ssl.SSLContext | None, size: int) -> urllib3.HTTPConnectionPool:
+def _pool(
+    config: kubeconfig.ClientConfig, context: ssl.SSLContext | None, size: int, within: Within | None
+) -> urllib3.HTTPConnectionPool:
+    pool = _make_pool(config, context, size)
+    if within is not None:
+        pool.ConnectionCls = _opened_within(pool.ConnectionCls, within)
+    return pool
+
+
+def _opened_within(base: Any, within: Within) -> Any:
+    class Connection(base):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            opened: socket.socket = within(super()._new_conn)
+            return opened
+
+    return Connection
+
+
+def _make_pool(
+    config: kubeconfig.ClientConfig, context: ssl.SSLContext | None, size: int
+) -> urllib3.HTTPConnectionPool:
     parts = urllib.parse.urlsplit(config.server)
     if not parts.hostname:
         raise kubeconfig.ConfigError(f"server {config.server!r} is not a URL")

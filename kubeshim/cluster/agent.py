@@ -7,6 +7,7 @@ import pathlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from kubeshim import pki
 from kubeshim.addons.dns import forwarder
@@ -19,6 +20,8 @@ from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
 
 _log = logging.getLogger(__name__)
+
+CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 
 
 class Agent:
@@ -33,7 +36,7 @@ class Agent:
         sockets: Mapping[str, Sequence[socket.socket]],
     ) -> None:
         self._config, self._where, self._sockets = config, where, sockets
-        self._node = next(each for each in config.nodes if each.name == node)
+        self._node = config.node(node)
         self._files = pki.Files(where.pki)
         chosen = config.ranges
         self._network = network.NodeNetwork(
@@ -43,6 +46,7 @@ class Agent:
             str(chosen.services),
             chosen.gateway,
             node_network=str(chosen.nodes),
+            caught=(str(chosen.load_balancers),),
         )
         self._stops: list[Callable[[], None]] = []
         self._metrics: list[Callable[[], str]] = []
@@ -51,8 +55,7 @@ class Agent:
         """DNS first: questions may be waiting in its socket."""
         if "dns" not in without:
             self._start_dns()
-        if len(self._config.nodes) > 1:
-            self._start_peers()
+        self._start_peers()
         if "kube-proxy" not in without:
             self._start_proxy()
         self._start_kubelet()
@@ -64,8 +67,14 @@ class Agent:
                 stop()
 
     def _client(self, identity: str) -> rest.Client:
+        """Connects from inside the node, as a machine would: a node that is cut off loses the API server too."""
         loaded = kubeconfig.load(str(self._files.kubeconfig(identity)))
-        return rest.Client(loaded, user_agent=f"kubeshim-{identity}")
+        server = f"https://{self._config.ranges.gateway}:{self._config.port}"
+        return rest.Client(
+            dataclasses.replace(loaded, server=server),
+            user_agent=f"kubeshim-{identity}",
+            within=self._network.run_in_node,
+        )
 
     def _start_dns(self) -> None:
         sockets = [*self._sockets.get("dns-udp", ()), *self._sockets.get("dns-tcp", ())]
@@ -88,7 +97,7 @@ class Agent:
         settings = proxy.ProxyConfig(
             node_addresses=(self._node.address,),
             cluster_cidr=str(chosen.pods),
-            service_cidrs=(str(chosen.services),),
+            service_cidrs=(str(chosen.services), str(chosen.load_balancers)),
             **options.given(self._config, "proxy"),
         )
         serving = proxy.Proxy(self._client("kube-proxy"), self._network.run_in_node, self._node.name, settings)
@@ -106,7 +115,7 @@ class Agent:
             cluster_domain=self._config.domain,
             cluster_dns=(self._config.ranges.dns_service,),
             cgroup_root=f"kubeshim-{self._config.name}",
-            **options.given(self._config, "kubelet"),
+            **self._kubelet_options(),
         )
         events = recorder.Recorder(client, "kubelet", self._node.name)
         this = kubelet.Kubelet(settings, client, engine, self._network, events)
@@ -125,6 +134,12 @@ class Agent:
         serving.start()
         this.start()
         self._stops += [events.stop, engine.close, serving.stop, this.stop]
+
+    def _kubelet_options(self) -> dict[str, Any]:
+        given = options.given(self._config, "kubelet")
+        if self._node.dedicated:
+            given["register_with_taints"] = (*given.get("register_with_taints", ()), CONTROL_PLANE_TAINT)
+        return given
 
     def _serving_context(self) -> ssl.SSLContext:
         """Client certificates are asked for, not demanded: a bearer token will do as well."""

@@ -21,6 +21,10 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
+DEDICATED_FROM = 3
+"""Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
+
+
 class ConfigurationError(Exception):
     """What is wrong with ``cluster.json``, and where."""
 
@@ -29,6 +33,10 @@ class ConfigurationError(Exception):
 class Node:
     name: str
     address: str
+    control_plane: bool = False
+    """Has the role's label, as upstream's machine with the API server; the processes themselves are the host's."""
+    dedicated: bool = False
+    """Kept free of workloads by the role's taint, once there are enough others."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +51,13 @@ class Configuration:
     nodes: tuple[Node, ...]
     sections: Mapping[str, Mapping[str, Any]]
     """Options by component, as written."""
+
+    def node(self, name: str) -> Node:
+        """Raises ``LookupError`` where there is none of that name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise LookupError(f"no node {name!r}; there are {', '.join(node.name for node in self.nodes)}")
 
     def section(self, name: str) -> Mapping[str, Any]:
         return self.sections.get(name, {})
@@ -93,6 +108,14 @@ def node_names(cluster: str, count: int) -> list[str]:
     return [f"{cluster}-node"] if count == 1 else [f"{cluster}-node-{index + 1}" for index in range(count)]
 
 
+def make_nodes(cluster: str, count: int, chosen: ranges.Ranges) -> tuple[Node, ...]:
+    """The first has the control-plane role, and from three on that one alone: two others take the workloads."""
+    return tuple(
+        Node(name, chosen.node_address(index), index == 0, index == 0 and count >= DEDICATED_FROM)
+        for index, name in enumerate(node_names(cluster, count))
+    )
+
+
 def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port: int, nodes: int) -> Configuration:
     """The effective configuration out of the user's document and what was chosen."""
     networking = document.get("networking", {})
@@ -102,7 +125,7 @@ def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port
         ranges=chosen,
         domain=networking.get("dnsDomain", "cluster.local"),
         upstream_dns=networking.get("upstreamDNS", True),
-        nodes=tuple(Node(n, chosen.node_address(index)) for index, n in enumerate(node_names(name, nodes))),
+        nodes=make_nodes(name, nodes, chosen),
         sections={
             key: document[key]
             for key in ("apiServer", "controllerManager", "scheduler", "kubelet", "proxy", "dns")

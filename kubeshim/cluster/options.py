@@ -13,6 +13,7 @@ from kubeshim.cluster import configuration, layout
 from kubeshim.control_plane.api_server import config as api_server_config
 from kubeshim.control_plane.controller_manager import config as manager_config
 from kubeshim.control_plane.scheduler import config as scheduler_config
+from kubeshim.node.kubelet import network_host
 
 Reader = Callable[[Any], Any]
 _duration: Reader = configuration.seconds
@@ -118,6 +119,8 @@ def controller_manager(
             root_ca=files.ca.read_bytes(),
             cluster_signing_cert=files.ca.read_bytes(),
             cluster_signing_key=files.ca_key.read_bytes(),
+            load_balancer_range=str(config.ranges.load_balancers),
+            set_host_routes=network_host.Routes([str(config.ranges.services), str(config.ranges.load_balancers)]).set,
             **given(config, "controllerManager"),
         ),
         identity=config.name,

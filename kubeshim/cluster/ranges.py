@@ -5,6 +5,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
 Network = ipaddress.IPv4Network
+Address = ipaddress.IPv4Address
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,6 +24,21 @@ class Ranges:
     def node_address(self, index: int) -> str:
         """Of the node with that index, from 0."""
         return str(self.nodes[2 + index])
+
+    @property
+    def load_balancers(self) -> Network:
+        """Addresses of Services of type LoadBalancer: the last quarter of the nodes' network."""
+        return list(self.nodes.subnets(prefixlen_diff=2))[3]
+
+    def free_node_address(self, taken: Iterable[str]) -> str:
+        """The lowest one that no node has. Raises ``RangeTaken`` where there is none."""
+        used = set(taken)
+        for address in map(str, list(self.nodes.hosts())[1:]):
+            if Address(address) in self.load_balancers:
+                break
+            if address not in used:
+                return address
+        raise RangeTaken(f"no address for another node is left in {self.nodes}")
 
     @property
     def kubernetes_service(self) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import socket
 import uuid
+from collections.abc import Callable, Mapping
 
 from kubeshim.client import kubeconfig
 
@@ -32,6 +33,10 @@ class Options:
     """What approved CertificateSigningRequests are signed with; without it none are signed."""
     cluster_signing_duration: float = 365 * 86400.0
     max_endpoints_per_slice: int = 100
+    load_balancer_range: str = ""
+    """Where load balancers' addresses come from; without it they get none here."""
+    set_host_routes: Callable[[Mapping[str, str]], None] | None = None
+    """Makes the host's routes to Services exactly ``{range: node address}``; None where that is not ours to do."""
 
 
 def default_identity() -> str:

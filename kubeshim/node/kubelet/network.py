@@ -66,7 +66,10 @@ class NodeNetwork:
         gateway: str,
         *,
         node_network: str = "",
+        caught: Sequence[str] = (),
     ) -> None:
+        """``caught``: further ranges whose packets kube-proxy rewrites, and which lead nowhere otherwise."""
+        self.caught = tuple(caught)
         self.node_ip = node_ip
         self.cluster_cidr = cluster_cidr
         self.service_cidr = service_cidr
@@ -150,7 +153,8 @@ class NodeNetwork:
         for name, value in {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}.items():
             _write_sysctl(name, value)
         network_links.loopback_up()
-        network_links.route_on_bridge(self.service_cidr, SERVICE_BRIDGE, self.node_ip)
+        for cidr in (self.service_cidr, *self.caught):
+            network_links.route_on_bridge(cidr, SERVICE_BRIDGE, self.node_ip)
         for cidr in dict.fromkeys((pod_cidr, self.cluster_cidr)):
             network_links.unreachable(cidr, UNREACHABLE_METRIC)
 

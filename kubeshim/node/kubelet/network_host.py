@@ -6,7 +6,9 @@ specific routes (a node's pod range through the node, the Service range through 
 """
 
 import ipaddress
+from collections.abc import Iterable, Mapping
 
+from kubeshim.node import namespaces
 from kubeshim.node.kubelet import network_links
 
 PROTECTING_METRIC = 9999
@@ -26,6 +28,59 @@ def unprotect_ranges(cluster_cidr: str, service_cidr: str) -> None:
 def route_services(service_cidr: str, node_ip: str) -> None:
     """Sends the host's own traffic for Services to a node (another one, when the first is not Ready any more)."""
     network_links.route_via(service_cidr, node_ip)
+
+
+class Routes:
+    """Routes of the host that somebody decides upon as a whole: into the cluster's Services, through its nodes.
+
+    ``within`` are the ranges they lie in: routes to such found in the kernel, left by an earlier process, are taken
+    for ours.
+    """
+
+    def __init__(self, within: Iterable[str]) -> None:
+        self._within = [ipaddress.IPv4Network(cidr) for cidr in within]
+
+    def set(self, wanted: Mapping[str, str]) -> None:
+        """Makes them exactly ``{range: gateway}``. Raises ``OSError``."""
+        for cidr, gateway in self._standing().items():
+            if wanted.get(cidr) != gateway:
+                if cidr in wanted:
+                    network_links.route_via(cidr, wanted[cidr])
+                else:
+                    network_links.remove_route(cidr, gateway)
+        standing = self._standing()
+        for cidr, gateway in wanted.items():
+            if standing.get(cidr) != gateway:
+                network_links.route_via(cidr, gateway)
+
+    def _standing(self) -> dict[str, str]:
+        return {
+            str(network): gateway
+            for network, _, gateway in network_links.routes()
+            if gateway and any(network.subnet_of(wider) for wider in self._within)
+        }
+
+
+def cut_off(holder_pid: int, node_ip: str) -> None:
+    """Pulls the node's cable: the host's end of its link goes down."""
+    network_links.set_up_or_down(_cable(holder_pid, node_ip), False)
+
+
+def join_again(holder_pid: int, node_ip: str) -> None:
+    network_links.set_up_or_down(_cable(holder_pid, node_ip), True)
+
+
+def is_cut_off(holder_pid: int, node_ip: str) -> bool:
+    return not network_links.is_up(_cable(holder_pid, node_ip))
+
+
+def _cable(holder_pid: int, node_ip: str) -> int:
+    """Index of the host's end of the link that carries the node's address."""
+    path = namespaces.of_process(holder_pid)
+    found = namespaces.run_in(path, lambda: network_links.peer_of(node_ip))
+    if found is None:
+        raise OSError(f"the node's address {node_ip} is on no link that ends on this host")
+    return found
 
 
 def remove_node_routes(pod_cidr: str, service_cidr: str, node_ip: str) -> None:

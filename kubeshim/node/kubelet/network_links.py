@@ -18,6 +18,7 @@ HOST_END_MAC = "ee:ee:ee:ee:ee:ee"
 _SCOPE_LINK = 253
 _NUD_PERMANENT = 0x80
 _TYPE_UNREACHABLE = 7
+_IFF_UP = 1
 
 
 @contextlib.contextmanager
@@ -129,6 +130,26 @@ def remove_link(name: str) -> None:
         index = index_of(socket, name)
         if index is not None:
             _quietly(socket.link, "del", index=index)
+
+
+def peer_of(address: str) -> int | None:
+    """The index, in its own namespace, of the other end of the veth that has an address here."""
+    with netlink() as socket:
+        for entry in socket.get_addr(family=2):
+            if entry.get_attr("IFA_LOCAL") == address:
+                peer = socket.get_links(entry["index"])[0].get_attr("IFLA_LINK")
+                return int(peer) if peer is not None else None
+    return None
+
+
+def is_up(index: int) -> bool:
+    with netlink() as socket:
+        return bool(socket.get_links(index)[0]["flags"] & _IFF_UP)
+
+
+def set_up_or_down(index: int, up: bool) -> None:
+    with netlink() as socket:
+        socket.link("set", index=index, state="up" if up else "down")
 
 
 def loopback_up() -> None:
