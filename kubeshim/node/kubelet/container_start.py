@@ -145,6 +145,7 @@ def _spec(
         working_dir=container.get("workingDir") or "",
         env=list(known.items()),
         mounts=[*mounts, *fixed],
+        devices=manager.devices_of(container, place.volumes),
         resources=resources,
         security=security.of(pod, container, image.user, defaults),
         stdin=bool(container.get("stdin")),

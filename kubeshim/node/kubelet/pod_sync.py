@@ -231,6 +231,8 @@ class Syncer:
         """Volumes, sandbox, containers. Seconds after which to come again."""
         shared = self._parts
         far = shared.config.sync_frequency
+        if self._refuses_claims(work, found):
+            return far
         prepared, wait = self._volumes(work, found)
         if prepared is None:
             return wait
@@ -248,6 +250,19 @@ class Syncer:
         if not todo.start or found.sandbox is None or not found.sandbox_ready:
             return far
         return min(far, self._start_all(work, todo, found, found.sandbox, prepared))
+
+    def _refuses_claims(self, work: pod_worker.Work, found: observation.Observation) -> bool:
+        """Devices given out by resource claims are nothing this node has drivers for."""
+        claims = [entry["name"] for entry in pod_spec.spec(work.pod).get("resourceClaims") or ()]
+        if not claims:
+            return False
+        problem = f"dynamic resource allocation is not supported by this node: claims {', '.join(claims)}"
+        message = f"Failed to prepare dynamic resources: {problem}"
+        self._parts.recorder.event(work.pod, "Warning", "FailedPrepareDynamicResources", message)
+        for container in pod_spec.every(work.pod):
+            work.waiting[container["name"]] = observation.Waiting("FailedPrepareDynamicResources", problem)
+        self._set_status(work, found)
+        return True
 
     def _start_all(
         self,

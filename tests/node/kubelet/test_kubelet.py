@@ -273,3 +273,12 @@ def test_a_probe_that_cannot_be_carried_out_counts_neither_way(kit):
     assert " probe errored and resulted in unknown state: error executing command in container: " in message
     found = kit.pod("a")
     assert not kit_module.ready(found) and status_of(found)["restartCount"] == 0
+
+
+def test_resource_claims_are_refused_by_name(kit):
+    kit.start()
+    pod(kit, "a", resourceClaims=[{"name": "gpu", "resourceClaimName": "mine"}])
+    found = kit.wait("a", lambda pod: status_of(pod)["state"]["waiting"]["reason"] == "FailedPrepareDynamicResources")
+    assert status_of(found)["state"]["waiting"]["message"].endswith("not supported by this node: claims gpu")
+    assert kit.wait_event("a", "FailedPrepareDynamicResources").startswith("Failed to prepare dynamic resources: ")
+    assert not kit.engine.sandboxes({})

@@ -35,6 +35,7 @@ def prepare(pod: Object, pod_directory: str, context: volume.Context) -> Prepare
     refresh_at = 0.0
     for spec in pod_spec.spec(pod).get("volumes") or ():
         result = made[spec["name"]] = _one(spec, pod_directory, context)
+        _check_mode(pod, spec["name"], result)
         watched += result.watched
         if result.refresh_at:
             refresh_at = min(refresh_at or result.refresh_at, result.refresh_at)
@@ -52,6 +53,25 @@ def _one(spec: Object, pod_directory: str, context: volume.Context) -> volume.Ma
         return set_up(spec, directory, context)
     except (volume.VolumeProblem, OSError, ValueError) as problem:
         raise Failed(f'MountVolume.SetUp failed for volume "{spec["name"]}" : {problem}') from problem
+
+
+def _check_mode(pod: Object, name: str, made: volume.Made) -> None:
+    """A raw device is no directory to mount, nor the other way round."""
+    mode, field = ("Block", "volumeMounts") if made.block else ("Filesystem", "volumeDevices")
+    for container in pod_spec.every(pod):
+        if any(entry["name"] == name for entry in container.get(field) or ()):
+            raise Failed(
+                f"Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to "
+                f"process volumes=[{name}]: volume {name} has volumeMode {mode}, but is specified in {field}"
+            )
+
+
+def devices_of(container: Object, made: Mapping[str, volume.Made]) -> list[runtime.Mount]:
+    """A container's raw devices."""
+    return [
+        runtime.Mount(made[entry["name"]].path, entry["devicePath"], made[entry["name"]].read_only)
+        for entry in container.get("volumeDevices") or ()
+    ]
 
 
 def mounts_of(

@@ -1,6 +1,7 @@
 """``persistentVolumeClaim``: the bound PersistentVolume, of the kinds a node mounts by itself: hostPath and local."""
 
 import os
+import stat
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
@@ -30,7 +31,7 @@ def bound(name: str, read_only: bool, context: volume.Context) -> volume.Made:
 def _of_volume(found: Object, read_only: bool, context: volume.Context) -> volume.Made:
     spec = found.get("spec") or {}
     if spec.get("volumeMode") == "Block":
-        raise volume.VolumeProblem(f"PersistentVolume {objects.name(found)}: raw block volumes are not supported")
+        return _device(found, read_only)
     if spec.get("hostPath"):
         path = host_path.check(spec["hostPath"]["path"], spec["hostPath"].get("type") or "")
     elif spec.get("local"):
@@ -42,6 +43,16 @@ def _of_volume(found: Object, read_only: bool, context: volume.Context) -> volum
         kinds = sorted(key for key, value in spec.items() if isinstance(value, dict) and key not in _NOT_SOURCES)
         raise volume.VolumeProblem(f"no volume plugin matched: {', '.join(kinds) or 'no source'}")
     return volume.Made(path, read_only)
+
+
+def _device(found: Object, read_only: bool) -> volume.Made:
+    """Only local volumes can be raw devices."""
+    path = objects.dig(found, "spec", "local", "path")
+    if not path:
+        raise volume.VolumeProblem(f"no volume plugin matched: {objects.name(found)} cannot be a raw block volume")
+    if not os.path.exists(path) or not stat.S_ISBLK(os.stat(path).st_mode):
+        raise volume.VolumeProblem(f'path "{path}" is not a block device')
+    return volume.Made(path, read_only, block=True)
 
 
 _NOT_SOURCES = ("capacity", "claimRef", "nodeAffinity")

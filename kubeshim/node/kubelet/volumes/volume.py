@@ -56,6 +56,8 @@ class Made:
     read_only: bool = False
     refresh_at: float = 0.0
     """When its contents must be looked at again; 0 means when told of a change."""
+    block: bool = False
+    """Whether it is a raw device and not a directory or file."""
     watched: Sequence[tuple[str, str]] = ()
     """``(kind, name)`` whose change calls for a refresh."""
 

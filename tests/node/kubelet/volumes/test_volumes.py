@@ -165,3 +165,34 @@ def test_sub_path_expressions_are_checked(expression, message):
     container = {"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/m", "subPathExpr": expression}]}
     with pytest.raises(environment.ConfigProblem, match=message):
         manager.mounts_of({}, container, made, "/nowhere", {"ABS": "/abs"})
+
+
+def claimed(tmp_path, field, mode, path):
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {"volumeName": "pv"}}
+    stored = {"metadata": {"name": "pv"}, "spec": {"volumeMode": mode, "local": {"path": str(path)}}}
+    made = context(c={**claim, "status": {"phase": "Bound"}}, pv=stored)
+    container = {"name": "c", field: [{"name": "v", "mountPath": "/v", "devicePath": "/dev/xvda"}]}
+    made.pod["spec"] |= {
+        "containers": [container],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+    }
+    prepared = manager.prepare(made.pod, str(tmp_path), made)
+    return manager.devices_of(container, prepared.made)
+
+
+def test_a_local_volume_may_be_a_raw_device(tmp_path, monkeypatch):
+    monkeypatch.setattr(stat, "S_ISBLK", lambda mode: True)
+    [device] = claimed(tmp_path, "volumeDevices", "Block", tmp_path)
+    assert (device.host_path, device.container_path, device.read_only) == (str(tmp_path), "/dev/xvda", False)
+
+
+@pytest.mark.parametrize(
+    ("field", "mode", "text"),
+    [
+        ("volumeDevices", "Filesystem", "volume v has volumeMode Filesystem, but is specified in volumeDevices"),
+        ("volumeDevices", "Block", "is not a block device"),
+    ],
+)
+def test_a_device_that_is_none_is_refused(tmp_path, field, mode, text):
+    with pytest.raises(manager.Failed, match=text):
+        claimed(tmp_path, field, mode, tmp_path)
