@@ -19,6 +19,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb("status", "what runs, where, and since when", "clusters"),
     "list": Verb("list_clusters", "the clusters on this machine", "clusters"),
     "kubeconfig": Verb("kubeconfig", "print a cluster's kubeconfig", "clusters"),
+    "node": Verb("node", "list, add, remove, stop, start, isolate, rejoin nodes", "clusters"),
     "load": Verb("load", "bring an image into a cluster: load image NAME|FILE", "clusters"),
     "logs": Verb("logs", "print or follow a component's log", "clusters"),
     "version": Verb("version", "versions of kubeshim and of the Kubernetes API it serves", "clusters"),

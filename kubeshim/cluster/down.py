@@ -72,7 +72,7 @@ class Down:
     def unmount(self) -> str:
         count = 0
         for point in mounts_below(str(self.where.directory), pathlib.Path("/proc/self/mountinfo").read_text()):
-            _umount(point)
+            unmount(point)
             count += 1
         return f"{count} mounts"
 
@@ -132,7 +132,7 @@ def mounts_below(directory: str, mountinfo: str) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
-def _umount(point: str) -> None:
+def unmount(point: str) -> None:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)

@@ -62,6 +62,22 @@ def want(where: layout.Layout, components: Sequence[dict[str, Any]]) -> None:
         )
 
 
+def wait_gone(where: layout.Layout, name: str, seconds: float) -> None:
+    """Until the component's process, as last written down, has ended. Raises ``TimeoutError``."""
+    entry = state(where)["components"].get(name)
+    if not supervisor.is_running(entry):
+        return
+    try:
+        descriptor = os.pidfd_open(entry["pid"])
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([descriptor], [], [], seconds)[0]:
+            raise TimeoutError(f"{name}, pid {entry['pid']}, does not end")
+    finally:
+        os.close(descriptor)
+
+
 def stop(where: layout.Layout, patience: float = 40.0) -> None:
     """Ends the components and the supervisor; where that one is gone, the components directly."""
     found = state(where)

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, processes, ranges
+from kubeshim import clock
+from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
 from kubeshim.node.container_runtime import engine_http, holders
 
 READY_SECONDS = 60.0
@@ -56,6 +57,8 @@ class Up:
         self.holders: dict[str, int] = {}
         self.admin: api.API
         self.already_running = False
+        self.beginning: set[str] = set()
+        self.began = ""
 
     # -- steps, in order ---------------------------------------------------------------------------------------
 
@@ -154,16 +157,22 @@ class Up:
 
     def start_nodes(self) -> str:
         holders.ensure_pause_image(self.engine)
+        for node in nodes.lost_power(self.engine, self.config, self.where):
+            nodes.power_off(self.engine, self.config, self.where, node.name)
         for node in self.config.nodes:
-            labels = {**self.config.labels, "io.kubeshim.node": node.name, "io.kubeshim.role": "node"}
-            self.holders[node.name] = holders.ensure_holder(
-                self.engine, node.name, self.config.network, node.address, labels
-            )
+            self.holders[node.name] = nodes.ensure_holder(self.engine, self.config, node)
         return ", ".join(node.name for node in self.config.nodes)
 
     def start_components(self) -> str:
         wanted = components.everything(self.config, self.where, self.holders)
-        if wanted != processes.wanted(self.where) or not processes.running(self.where)["supervisor"]:
+        present, running = processes.wanted(self.where), processes.running(self.where)
+        self.beginning = {
+            component["name"]
+            for component in wanted
+            if component not in present or not running.get(component["name"], False)
+        }
+        self.began = clock.rfc3339(clock.SYSTEM.now())
+        if wanted != present or not running["supervisor"]:
             processes.want(self.where, wanted)
         return ", ".join(component["name"] for component in wanted)
 
@@ -176,7 +185,8 @@ class Up:
 
     def install_dns(self) -> str:
         self.admin.apply(dns_service.SERVICE_PATH, dns_service.service(self.config))
-        self.admin.apply(dns_service.SLICE_PATH, dns_service.endpoint_slice(self.config))
+        if self.fresh:  # from then on the controller manager keeps it
+            self.admin.apply(dns_service.SLICE_PATH, dns_service.endpoint_slice(self.config))
         return self.config.ranges.dns_service
 
     def write_kubeconfig(self) -> str:
@@ -194,11 +204,15 @@ class Up:
 
     def wait_nodes(self) -> str:
         waiting = {node.name for node in self.config.nodes}
+        first = {node.name for node in self.config.nodes if node.control_plane}
         deadline = time.monotonic() + READY_SECONDS
         for event in self.admin.watch("/api/v1/nodes", READY_SECONDS):
             node = event["object"]
-            conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions") or ()}
-            if conditions.get("Ready") == "True":
+            # what a node said before its agent began anew does not count
+            since = self.began if f"agent-{node['metadata']['name']}" in self.beginning else ""
+            if nodes.is_ready(node, since):
+                if node["metadata"]["name"] in first & waiting:
+                    nodes.label_control_plane(self.admin, node)
                 waiting.discard(node["metadata"]["name"])
             if not waiting:
                 return "Ready"

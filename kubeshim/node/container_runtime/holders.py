@@ -115,6 +115,26 @@ def ensure_holder(engine: engine_http.Engine, name: str, network: str, address: 
     return int(engine.call("GET", f"/containers/{quote(name)}/json")["State"]["Pid"])
 
 
+def holder_pid(engine: engine_http.Engine, name: str) -> int:
+    """Of a node's holder; 0 where it does not run."""
+    try:
+        state = engine.call("GET", f"/containers/{quote(name)}/json")["State"]
+    except engine_http.EngineError as error:
+        if error.status != 404:
+            raise
+        return 0
+    return int(state["Pid"]) if state["Running"] else 0
+
+
+def kill_container(engine: engine_http.Engine, container: str) -> None:
+    """One that does not run any more is no error."""
+    try:
+        engine.call("POST", f"/containers/{quote(container)}/kill")
+    except engine_http.EngineError as error:
+        if error.status not in (404, 409):
+            raise
+
+
 def containers(engine: engine_http.Engine, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """All that carry the labels, running or not, as the engine lists them."""
     return list(

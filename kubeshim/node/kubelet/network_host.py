@@ -90,6 +90,14 @@ def remove_node_routes(pod_cidr: str, service_cidr: str, node_ip: str) -> None:
             network_links.remove_route(cidr, node_ip)
 
 
+def remove_routes_through(node_ip: str, within: str) -> None:
+    """Of a node that is no more: the host's routes to ranges inside ``within`` that lead through it."""
+    wider = ipaddress.IPv4Network(within)
+    for network, _, gateway in network_links.routes():
+        if gateway == node_ip and network.subnet_of(wider):
+            network_links.remove_route(str(network), gateway)
+
+
 def collisions(*cidrs: str) -> list[str]:
     """Why ranges cannot be used on this host: one sentence for each route that overlaps one of them."""
     return overlapping(network_links.routes(), cidrs)
