@@ -27,6 +27,13 @@ def test_an_effective_configuration_survives_being_written(tmp_path):
     assert (tmp_path / "cluster.json").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(("count", "free"), [(1, 1), (2, 2), (3, 2), (4, 3)])
+def test_the_control_plane_node_is_spared_once_there_are_enough(count, free):
+    made = configuration.make_nodes("dev", count, ranges.choose([]))
+    assert [node.control_plane for node in made] == [True] + [False] * (count - 1)
+    assert sum(not node.dedicated for node in made) == free
+
+
 def test_an_unknown_field_is_named(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"networking": {"podSubnets": "10.0.0.0/8"}}')

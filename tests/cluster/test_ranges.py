@@ -46,3 +46,12 @@ def test_reading_the_kernels_routes():
         "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
     )
     assert list(ranges.routed(table)) == [NETWORK("172.17.0.0/16")]
+
+
+def test_nodes_and_load_balancers_share_a_network():
+    chosen = ranges.choose([])
+    assert str(chosen.load_balancers) == "172.30.0.192/26"
+    assert chosen.free_node_address([]) == "172.30.0.2"
+    assert chosen.free_node_address(["172.30.0.2", "172.30.0.4"]) == "172.30.0.3"
+    with pytest.raises(ranges.RangeTaken):
+        chosen.free_node_address(f"172.30.0.{last}" for last in range(2, 192))
