@@ -17,6 +17,7 @@ from kubeshim.node.kubelet import network_host
 
 Reader = Callable[[Any], Any]
 _duration: Reader = configuration.seconds
+_durations: Reader = lambda value: {name: configuration.seconds(text) for name, text in value.items()}  # noqa: E731
 _tuple: Reader = tuple
 _as_is: Reader = lambda value: value  # noqa: E731
 
@@ -62,6 +63,20 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "resolvConf": ("resolver_config", _as_is),
         "syncFrequency": ("sync_frequency", _duration),
         "podPidsLimit": ("pod_pids_limit", _as_is),
+        "evictionHard": ("eviction_hard", _as_is),
+        "evictionSoft": ("eviction_soft", _as_is),
+        "evictionSoftGracePeriod": ("eviction_soft_grace_period", _durations),
+        "evictionMinimumReclaim": ("eviction_minimum_reclaim", _as_is),
+        "evictionPressureTransitionPeriod": ("eviction_pressure_transition_period", _duration),
+        "evictionMaxPodGracePeriod": ("eviction_max_pod_grace_period", float),
+        "imageGCHighThresholdPercent": ("image_gc_high_threshold", _as_is),
+        "imageGCLowThresholdPercent": ("image_gc_low_threshold", _as_is),
+        "imageMinimumGCAge": ("image_minimum_gc_age", _duration),
+        "imageMaximumGCAge": ("image_maximum_gc_age", _duration),
+        "staticPodPath": ("static_pod_path", _as_is),
+        "fileCheckFrequency": ("file_check_frequency", _duration),
+        "shutdownGracePeriod": ("shutdown_grace_period", _duration),
+        "shutdownGracePeriodCriticalPods": ("shutdown_grace_period_critical_pods", _duration),
     },
     "proxy": {
         "mode": ("mode", _as_is),

@@ -292,6 +292,15 @@ class Docker:
         paths = cgroups.files(parent, speech.cgroup_driver, speech.cgroup_version, container_id)
         return cgroups.read(paths, time.time())
 
+    def storage(self, container_id: str) -> runtime.Storage | None:
+        try:
+            answer = self._engine.call("GET", f"/containers/{container_id}/json", {"size": True})
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+        return runtime.Storage(int(answer.get("SizeRw") or 0), _log_size(str(answer.get("LogPath") or "")))
+
     # --- logs and sessions
 
     def logs(self, container_id: str, options: runtime.LogOptions) -> Iterator[tuple[str, bytes]]:
@@ -475,6 +484,17 @@ def _collect(session: runtime.Session) -> bytes | runtime.RuntimeFailure:
     except runtime.RuntimeFailure as failure:
         return failure
     return bytes(found)
+
+
+def _log_size(path: str) -> int:
+    """Of a log and its rotated predecessors (``PATH.1`` …)."""
+    if not path:
+        return 0
+    try:
+        with os.scandir(os.path.dirname(path)) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.path.startswith(path))
+    except OSError:
+        return 0
 
 
 def _progress_text(entry: Mapping[str, Any]) -> str:

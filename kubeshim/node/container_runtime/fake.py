@@ -61,6 +61,8 @@ class Fake:
         self.pulled: list[tuple[str, Mapping[str, str] | None]] = []
         self.specs: dict[str, runtime.ContainerSpec] = {}
         """What each container was made from, by its id; kept after removal, for tests."""
+        self.used: dict[str, runtime.Storage] = {}
+        """Disk that containers use, by id, for tests."""
 
     def info(self) -> runtime.Info:
         return runtime.Info("fake", "1.0.0", "1.0", "cgroupfs", 1, "/nowhere", {"oom_score_floor": -1000})
@@ -211,6 +213,10 @@ class Fake:
         if container is None or container.record.state != runtime.State.RUNNING:
             return None
         return runtime.Stats(1_000_000, 1 << 20, 1 << 20, 1 << 20, time.time())
+
+    def storage(self, container_id: str) -> runtime.Storage | None:
+        with self._changed:
+            return self.used.get(container_id, runtime.Storage(0, 0)) if container_id in self._containers else None
 
     # --- logs and sessions
 

@@ -203,6 +203,18 @@ class Stats:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Storage:
+    """Bytes of disk that one container has for itself: what it wrote to its root, and its log."""
+
+    writable: int
+    logs: int
+
+    @property
+    def total(self) -> int:
+        return self.writable + self.logs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Info:
     name: str
     version: str
@@ -278,6 +290,9 @@ class Runtime(Protocol):
     def attach(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> Session: ...
 
     def stats(self, container_id: str) -> Stats | None: ...
+
+    def storage(self, container_id: str) -> Storage | None:
+        """Takes a look at every file the container wrote. None where it is gone."""
 
     def events(self, labels: Mapping[str, str], stop: Callable[[], bool]) -> Iterator[Event]:
         """Until ``stop()`` is true or the engine goes away (``Unavailable``).

@@ -3,6 +3,14 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+DEFAULT_EVICTION_HARD = {
+    "memory.available": "100Mi",
+    "nodefs.available": "10%",
+    "nodefs.inodesFree": "5%",
+    "imagefs.available": "15%",
+    "imagefs.inodesFree": "5%",
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KubeletConfig:
@@ -45,8 +53,29 @@ class KubeletConfig:
     """Seconds after which a pod is looked at again although nothing happened."""
     pod_pids_limit: int = 0
     cgroup_root: str = "kubeshim"
-    memory_pressure_available: int = 100 * 1024 * 1024
-    """Bytes of available memory below which the node is under MemoryPressure."""
-    disk_pressure_fraction: float = 0.10
-    """Fraction of free disk space below which the node is under DiskPressure."""
-    pid_pressure_fraction: float = 0.02
+    eviction_hard: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(DEFAULT_EVICTION_HARD))
+    """By signal, quantities or percentages; what is given replaces all of the defaults."""
+    eviction_soft: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    eviction_soft_grace_period: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Seconds by signal."""
+    eviction_minimum_reclaim: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    eviction_pressure_transition_period: float = 300.0
+    eviction_max_pod_grace_period: float = 0.0
+    """Most seconds a pod gets that a soft threshold ends."""
+    eviction_interval: float = 10.0
+    """Seconds between two looks at the signals."""
+    image_gc_high_threshold: int = 85
+    """Percent of the images' file system in use above which unused images go; 100 never collects."""
+    image_gc_low_threshold: int = 80
+    image_minimum_gc_age: float = 120.0
+    image_maximum_gc_age: float = 0.0
+    """Seconds an image may be unused; 0 means for ever."""
+    image_gc_period: float = 300.0
+    static_pod_path: str = ""
+    """A folder of manifests that this node runs by itself; empty for none."""
+    file_check_frequency: float = 20.0
+    """Seconds between two looks into that folder."""
+    shutdown_grace_period: float = 0.0
+    """Seconds all pods together get when the machine goes down; 0 leaves them to the engine."""
+    shutdown_grace_period_critical_pods: float = 0.0
+    """Of those, what is kept for critical pods, which end last."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import references, runtime
-from kubeshim.node.kubelet import back_off, pod_spec, seams
+from kubeshim.node.kubelet import back_off, image_garbage, pod_spec, seams
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +53,15 @@ class Images:
     """Answers for one node. Safe from any thread."""
 
     def __init__(
-        self, engine: runtime.Runtime, recorder: seams.Recorder, backs: back_off.BackOff, *, serialize: bool = False
+        self,
+        engine: runtime.Runtime,
+        recorder: seams.Recorder,
+        backs: back_off.BackOff,
+        pulled: image_garbage.Pulled,
+        *,
+        serialize: bool = False,
     ) -> None:
+        self.pulled = pulled
         self._engine = engine
         self._recorder = recorder
         self._backs = backs
@@ -194,12 +201,21 @@ class Images:
             try:
                 self._engine.pull_image(name, credential, progress)
                 self._status_ids = {}
+                self._remember(name)
                 return None
             except runtime.ImagePullFailure as error:
                 problem = error
             except runtime.RuntimeFailure as error:
                 problem = runtime.ImagePullFailure(str(error))
         return problem
+
+    def _remember(self, name: str) -> None:
+        """Under the names the engine gives it: those of the collector."""
+        found = self._engine.image(name)
+        wanted = references.parse(name)
+        for known in (*found.tags, *found.digests) if found else ():
+            if references.parse(known) == wanted:
+                self.pulled.add(known)
 
     def status_id(self, image_id: str, reference: str = "") -> str:
         """``imageID`` as a Docker-backed kubelet writes it: by digest where the image came from a registry.

@@ -24,9 +24,11 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import (
     back_off,
     config,
+    eviction_manager,
     files,
     garbage,
     handlers,
+    image_garbage,
     images,
     labels,
     network_addresses,
@@ -86,7 +88,10 @@ class Kubelet:
         self._services.add_index("namespace", lambda service: [objects.namespace(service)])
         self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={settings.node_name}")
         self._parts = self._make_parts(client, recorder, time_source)
-        self._syncer = pod_sync.Syncer(self._parts, self._active_pods)
+        self._evictions = eviction_manager.EvictionManager(
+            self._parts, lambda: self._active_pods(""), self._evict, self._registration.wake
+        )
+        self._syncer = pod_sync.Syncer(self._parts, self._active_pods, lambda: self._evictions.conditions)
         self._workers = pod_worker.Workers(self._parts.pool, self._parts.timers, self._syncer.step)
 
     def _make_parts(self, client: rest.Client, recorder: seams.Recorder, time_source: clock.Clock) -> parts.Parts:
@@ -104,7 +109,13 @@ class Kubelet:
             clock=time_source,
             pool=pool,
             timers=timers,
-            images=images.Images(engine, recorder, pulls, serialize=settings.serialize_image_pulls),
+            images=images.Images(
+                engine,
+                recorder,
+                pulls,
+                image_garbage.Pulled(os.path.join(settings.data_dir, "pulled-images.json")),
+                serialize=settings.serialize_image_pulls,
+            ),
             cache=object_cache.ObjectCache(client, self._on_source),
             tokens=tokens.Tokens(client, time_source),
             probes=probes.Probes(pool, timers, actions, recorder, time_source, self._poke),
@@ -160,6 +171,7 @@ class Kubelet:
         self._nodes.start()
         self._spawn("kubelet-events", self._follow_engine)
         self._spawn("kubelet-sweep", self._sweep)
+        self._spawn("kubelet-evictions", lambda: self._evictions.run(self._stopping))
 
     def _spawn(self, name: str, target: "threads.Work") -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -254,6 +266,13 @@ class Kubelet:
         for uid in self._parts.cache.pods_of(key):
             self._workers.poke(uid)
 
+    def _evict(self, uid: str, message: str, grace: float) -> None:
+        work = self._workers.work(uid)
+        if work is not None and work.eviction is None:
+            work.eviction = message, grace
+            work.cancelled.set()
+            self._workers.poke(uid)
+
     def _sweep(self) -> None:
         """Ends what belongs to no pod: at once after the first list of pods, then every few minutes."""
         self._pods.wait_for_sync()
@@ -273,7 +292,7 @@ class Kubelet:
 
     def _health(self) -> node_status.Health:
         waiting = "" if self._parts.addresses is not None else "the node has no podCIDR yet"
-        return node_status.Health(self._runtime_problem, waiting)
+        return node_status.Health(self._runtime_problem, waiting, self._evictions.conditions)
 
     def _services_for(self, namespace: str) -> list[Object]:
         found = self._services.by_index("namespace", namespace)

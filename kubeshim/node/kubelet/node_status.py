@@ -24,6 +24,9 @@ class Health:
 
     runtime_problem: str = ""
     network_problem: str = ""
+    pressures: frozenset[str] = frozenset()
+    """Conditions the node has, of ``MemoryPressure``, ``DiskPressure`` and ``PIDPressure``."""
+    shutting_down: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         **{field: value for field, value in old.items() if field in ("volumesInUse", "volumesAttached", "phase")},
         "capacity": {**_foreign(old.get("capacity")), **capacity},
         "allocatable": {**_foreign(old.get("allocatable")), **allocatable},
-        "conditions": _conditions(settings, facts, old.get("conditions") or []),
+        "conditions": _conditions(facts, old.get("conditions") or []),
         "addresses": [
             {"type": "InternalIP", "address": settings.node_ip},
             {"type": "Hostname", "address": settings.node_name},
@@ -143,13 +146,9 @@ def _images(images: Sequence[runtime.Image]) -> list[Object]:
     return [{"names": [*image.digests, *image.tags][:5], "sizeBytes": image.size} for image in largest]
 
 
-def _conditions(settings: config.KubeletConfig, facts: Facts, old: Sequence[Object]) -> list[Object]:
-    load = facts.load
-    low_memory = load.memory_available < settings.memory_pressure_available
-    low_disk = load.disk_total > 0 and load.disk_free < load.disk_total * settings.disk_pressure_fraction
-    few_pids = load.processes_limit > 0 and (
-        load.processes_limit - load.processes < load.processes_limit * settings.pid_pressure_fraction
-    )
+def _conditions(facts: Facts, old: Sequence[Object]) -> list[Object]:
+    pressures = facts.health.pressures
+    low_memory, low_disk, few_pids = (name in pressures for name in ("MemoryPressure", "DiskPressure", "PIDPressure"))
     wanted = [
         _pressure("MemoryPressure", low_memory, "InsufficientMemory", "SufficientMemory", "memory available"),
         _pressure("DiskPressure", low_disk, "DiskPressure", "NoDiskPressure", "disk pressure", plural=False),
@@ -172,6 +171,8 @@ def _pressure(kind: str, is_low: bool, bad: str, good: str, words: str, *, plura
 
 def _ready(health: Health) -> Object:
     problems = []
+    if health.shutting_down:
+        problems.append("node is shutting down")
     if health.runtime_problem:
         problems.append(f"container runtime is down: {health.runtime_problem}")
     if health.network_problem:

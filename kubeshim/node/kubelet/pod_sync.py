@@ -7,7 +7,7 @@ waiting reason or condition in the status, and the time of the next round.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from kubeshim import clock
 from kubeshim.client import kinds
@@ -19,6 +19,7 @@ from kubeshim.node.kubelet import (
     admission,
     container_start,
     container_status,
+    eviction,
     handlers,
     labels,
     local_storage,
@@ -46,10 +47,17 @@ _ORPHAN_GRACE = 1.0
 class Syncer:
     """The step of all pods of a node. Safe from any thread, one call a pod at a time."""
 
-    def __init__(self, shared: parts.Parts, others: Callable[[str], list[Object]]) -> None:
+    def __init__(
+        self,
+        shared: parts.Parts,
+        others: Callable[[str], list[Object]],
+        conditions: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        """``conditions`` are the pressures the node is under."""
         self._parts = shared
         self._others = others
         """Pods that are or will be running here, without the one of that UID."""
+        self._conditions = conditions
 
     def step(self, work: pod_worker.Work) -> float | None:
         """Raises what should be retried soon."""
@@ -90,7 +98,7 @@ class Syncer:
             reason=reason,
             message=message,
             failed=work.failure is not None,
-            conditions=resize.conditions(work.resize_problem),
+            conditions=[*resize.conditions(work.resize_problem), *_disruption(work)],
         )
         status = pod_status.status(pod, found, circumstances, situation)
         if found.running() and not terminated:
@@ -131,7 +139,7 @@ class Syncer:
             shared.recorder.event(work.pod, "Normal", _DEADLINE[0], _DEADLINE[1])
             work.phase = pod_worker.Phase.TERMINATING
             return None
-        if self._uses_too_much(work, found):
+        if self._must_go(work, found):
             work.phase = pod_worker.Phase.TERMINATING
             return None
         shared.cache.need(work.uid, object_cache.references_of(work.pod))
@@ -142,7 +150,7 @@ class Syncer:
             return None
         todo = self._decide(work, found)
         waits = [shared.config.sync_frequency, *([left] if left is not None else [])]
-        if local_storage.limits(work.pod):
+        if local_storage.is_limited(work.pod):
             waits.append(local_storage.CHECK_SECONDS)
         for kill in todo.kill:
             self._kill(work, kill, found)
@@ -171,7 +179,9 @@ class Syncer:
             return True
         shared = self._parts
         node = shared.node() or {}
-        refusal = admission.refuse(work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls)
+        refusal = eviction.refusal(work.pod, self._conditions()) or admission.refuse(
+            work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls
+        )
         if refusal is None:
             work.admitted = True
             return True
@@ -179,14 +189,18 @@ class Syncer:
         shared.recorder.event(work.pod, "Warning", refusal[0], refusal[1])
         return False
 
-    def _uses_too_much(self, work: pod_worker.Work, found: observation.Observation) -> bool:
-        if not found.running():
+    def _must_go(self, work: pod_worker.Work, found: observation.Observation) -> bool:
+        """Whether the node ends the pod: told so by the eviction manager, or beyond its own limits."""
+        shared = self._parts
+        if work.eviction is None and found.running() and local_storage.is_limited(work.pod):
+            used = local_storage.measure(shared.engine, work.pod, shared.pod_directory(work.uid), found.every())
+            message = local_storage.exceeded(work.pod, used)
+            if message:
+                work.eviction = message, eviction.HARD_GRACE
+        if work.eviction is None:
             return False
-        message = local_storage.exceeded(work.pod, self._parts.pod_directory(work.uid))
-        if not message:
-            return False
-        work.failure = "Evicted", message
-        self._parts.recorder.event(work.pod, "Warning", "Evicted", message)
+        work.failure = "Evicted", work.eviction[0]
+        shared.recorder.event(work.pod, "Warning", "Evicted", work.eviction[0])
         return True
 
     def _deadline(self, work: pod_worker.Work) -> float | None:
@@ -390,9 +404,18 @@ class Syncer:
             return
 
 
+def _disruption(work: pod_worker.Work) -> list[Object]:
+    if work.eviction is None:
+        return []
+    message = work.eviction[0]
+    return [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}]
+
+
 def _grace(work: pod_worker.Work) -> float:
     if work.removed and not objects.is_deleting(work.pod):
         return _ORPHAN_GRACE
+    if work.eviction is not None:
+        return min(work.eviction[1], float(pod_spec.grace_period(work.pod)))
     return float(pod_spec.grace_period(work.pod))
 
 

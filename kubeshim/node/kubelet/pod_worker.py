@@ -46,6 +46,8 @@ class Work:
     admitted: bool = False
     failure: tuple[str, str] | None = None
     """Reason and message where the node itself ended the pod."""
+    eviction: tuple[str, float] | None = None
+    """Message and seconds of grace, where the node runs short and this pod must go. Set by others, never unset."""
     waiting: dict[str, observation.Waiting] = dataclasses.field(default_factory=dict)
     messages: dict[str, str] = dataclasses.field(default_factory=dict)
     """Termination messages read so far, by container id."""

@@ -4,6 +4,7 @@ The lease is the heartbeat: renewed every ten seconds, small, and all that node 
 written when it changes and every five minutes. Both go on whatever the pods do, in a thread of their own.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -100,7 +101,7 @@ class Registration:
             info = self._engine.info()
             images = self._engine.images()
         except runtime.RuntimeFailure as failure:
-            health = node_status.Health(health.runtime_problem or str(failure), health.network_problem)
+            health = dataclasses.replace(health, runtime_problem=health.runtime_problem or str(failure))
         load = machine.load(self._settings.data_dir)
         return node_status.Facts(self._machine, load, info, images, health, clock.rfc3339(self._clock.now()))
 

@@ -128,3 +128,22 @@ def test_an_exec_whose_program_is_not_there_has_not_begun(runtime, labels):
     if runtime.info().name == "docker":
         said = ["sh", "-c", "echo OCI runtime exec failed; exit 126"]
         assert runtime.exec_sync(identity, said, 10) == (126, b"OCI runtime exec failed\n")
+
+
+@pytest.mark.docker
+def test_what_a_container_writes_is_measured(docker_runtime, labels):
+    sandbox = sandbox_of(docker_runtime, labels)
+    try:
+        script = "head -c 300000 /dev/zero > /file; seq 1 20000; sleep 1000"
+        identity = container_of(docker_runtime, sandbox, labels, "sh", "-c", script)
+        docker_runtime.start_container(identity)
+        for _, line in docker_runtime.logs(identity, interface.LogOptions(follow=True)):
+            if line == b"20000\n":
+                break
+        found = docker_runtime.storage(identity)
+        assert found.writable >= 300_000 and found.logs > 100_000
+    finally:
+        for container in docker_runtime.containers(labels):
+            docker_runtime.remove_container(container.id)
+        docker_runtime.remove_sandbox(sandbox.id)
+    assert docker_runtime.storage(identity) is None
