@@ -46,12 +46,15 @@ def kubeshim(*arguments):
 def start_up(where):
     """The clock runs from before the command is started; what is watched for does not wait on it."""
     with tempfile.TemporaryDirectory() as directory:
+        config_file = pathlib.Path(directory, "cluster.json")
+        config_file.write_text('{"networking": {"upstreamDNS": false}}')
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "kubeshim", "up", "--name", NAME, "--kubeconfig", f"{directory}/config"],
+            [sys.executable, "-m", "kubeshim", "up", "--name", NAME, "--kubeconfig", f"{directory}/config",
+             "--config", str(config_file)],
             stdout=subprocess.PIPE,
             text=True,
-        )
+        )  # fmt: skip
         while not (where.run / "components.json").exists():
             time.sleep(0.005)
         config = configuration.load(where.configuration)
