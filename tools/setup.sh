@@ -42,6 +42,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq >/dev/null
     # the package's own start of the service fails where there is no systemd; kubeshim starts dockerd itself
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # newer Debian has Docker's command line in a package of its own
+    command -v docker >/dev/null 2>&1 || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
 fi
 
 # -- Python
@@ -54,8 +56,12 @@ extra=""
 stamp="$venv/.installed-$purpose"
 if [ ! -e "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
     say "installing kubeshim$extra into $venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools wheel
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".$extra"
+    log=$(mktemp)
+    {
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools wheel &&
+            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".$extra"
+    } 2>"$log" || { cat "$log" >&2; exit 1; }
+    rm -f "$log"
     touch "$stamp"
 fi
 
