@@ -101,6 +101,9 @@ class Resource:
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of the desired state."""
     level: str = "ga"
+    definition: str = ""
+    """Of a custom type: its definition's uid and generation. Objects stored under another are brought into this one's
+    form when they are read."""
 
     @property
     def gvr(self) -> GroupVersionResource:

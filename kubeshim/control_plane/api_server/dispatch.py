@@ -24,6 +24,8 @@ def dispatch(asked: request.Request, server: "servers.Server") -> request.Respon
     if resource is None:
         return _no_resource(asked, server)
     asked.resource = resource
+    if resource.strategy == "custom":
+        server.custom.warn(asked, resource)
     _check_scope(info, resource)
     if info.subresource or info.verb == "proxy":
         return _subresource(asked, server, resource)

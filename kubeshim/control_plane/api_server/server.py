@@ -18,16 +18,26 @@ import gevent
 from gevent import event as gevent_event
 
 from kubeshim import clock
-from kubeshim.control_plane.api_server import app, documents, health, local, locks, metrics, native, storage
+from kubeshim.control_plane.api_server import (
+    app,
+    documents,
+    health,
+    local,
+    locks,
+    metrics,
+    native,
+    scale_paths,
+    storage,
+)
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.authentication import wiring as authentication
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
 from kubeshim.control_plane.api_server.background import table as background
+from kubeshim.control_plane.api_server.custom_resources import catalog
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies import table as strategy_table
-from kubeshim.control_plane.api_server.verbs import scale
 from kubeshim.control_plane.cluster_store import memory, sqlite, store
 from kubeshim.machinery import builtin, resources, schemas
 from kubeshim.wire import http_server, transport
@@ -59,7 +69,8 @@ class Server:
         """Schemas of custom resources; whoever adds a type to the registry adds its schema first."""
         self.custom_openapi: dict[resources.GroupVersionKind, dict[str, Any]] = {}
         """The same as they are published."""
-        self._strategies = strategy_table.table(config.service_range.split(","), config.node_ports)
+        self.custom = catalog.Catalog(self)
+        self._strategies = strategy_table.table(config.service_range.split(","), config.node_ports, self.custom)
         self._schemas: dict[resources.GroupVersionKind, schemas.Schema] = {}
         self.registry.on_change(self._schemas.clear)
         self.storage = storage.Storage(
@@ -71,7 +82,7 @@ class Server:
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
         self.documents = documents.Documents(self)
-        self.scale_paths: dict[resources.GroupVersionKind, scale.Paths] = {}
+        self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
         """Where custom types keep their replicas."""
         self.client = local.LocalClient(self)
         self.stopping = gevent_event.Event()
@@ -85,6 +96,7 @@ class Server:
     def start(self, *, authenticator: Any = None, authorizer: Any = None) -> None:
         """Loads the state; ``authenticator`` and ``authorizer`` replace the configured ones in tests."""
         self.storage.start()
+        self.custom.start()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
         self.authenticators = authenticator or authentication.build(self.config, self.storage)

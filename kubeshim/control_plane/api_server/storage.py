@@ -179,6 +179,8 @@ class Storage:
         """Objects as ``resource`` serves them."""
         head = kept.head_of(resource.kind, resource.api_version)
         convert = self._from_storage
+        if resource.definition:
+            return [item.view(resource, convert) for item in items]
         return [item if item.bytes.startswith(head) else item.view(resource, convert) for item in items]
 
     def view(self, resource: resources.Resource, item: Stored) -> Stored:
@@ -322,6 +324,12 @@ class Storage:
         cache = self._caches.get(resource.storage_prefix)
         if cache is not None:
             cache.watchers.pop(watcher, None)
+
+    def end_watches(self, resource: resources.Resource) -> None:
+        """Every watch of the type ends; its clients come back."""
+        cache = self._caches.get(resource.storage_prefix)
+        for watcher in list(cache.watchers) if cache is not None else ():
+            watcher.stop()
 
     def subscribe(self, gvr: resources.GroupVersionResource, callback: Callable[[Change], None]) -> None:
         """Tells ``callback`` of every object there is (as ADDED) and then of every change, in the loop's thread.

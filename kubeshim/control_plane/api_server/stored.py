@@ -19,6 +19,8 @@ from kubeshim.machinery import objects, resources
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
 _PARSED_LIMIT = 1024
+_VIEWS_LIMIT = 8
+"""Versions and forms of one object that are kept."""
 _parsed: deque["Stored"] = deque()
 
 Convert = Callable[[resources.Resource, objects.Object], objects.Object]
@@ -44,7 +46,8 @@ class Stored:
         """
         self._labels: Mapping[str, str] | None = None
         self._fields: dict[str, str] | None = None
-        self._views: dict[bytes, Stored] | None = None
+        self._views: dict[bytes, Stored | None] | None = None
+        """None stands for this object itself."""
         self._obj = obj
         if obj is not None:
             metadata = obj["metadata"]
@@ -100,18 +103,22 @@ class Stored:
         return Stored(self.key, self.value(), revision, self.created)
 
     def view(self, resource: resources.Resource, convert: Convert) -> "Stored":
-        """This object as ``resource`` serves it: itself, unless it is stored as another version."""
+        """This object as ``resource`` serves it: itself, unless it is stored as another version or in another form."""
         head = head_of(resource.kind, resource.api_version)
-        if self.bytes.startswith(head):
+        same = self.bytes.startswith(head)
+        if same and not resource.definition:
             return self
-        if self._views is None:
+        key = head + resource.definition.encode()
+        if self._views is None or len(self._views) > _VIEWS_LIMIT:
             self._views = {}
-        view = self._views.get(head)
-        if view is None:
-            value = encode(
-                {**convert(resource, self.copy()), "kind": resource.kind, "apiVersion": resource.api_version}
-            )
-            view = self._views[head] = Stored(self.key, value, self.revision, self.created)
+        elif key in self._views:
+            return self._views[key] or self
+        obj = {**convert(resource, self.copy()), "kind": resource.kind, "apiVersion": resource.api_version}
+        if same and obj == self.obj:
+            # Not itself: an object that refers to itself is freed late.
+            self._views[key] = None
+            return self
+        view = self._views[key] = Stored(self.key, encode(obj), self.revision, self.created)
         return view
 
 

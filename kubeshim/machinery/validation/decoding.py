@@ -51,6 +51,11 @@ def decode(obj: objects.Object, schema: Schema, gvk: resources.GroupVersionKind)
         ) from None
 
 
+def check(value: Any, schema: Schema) -> None:
+    """The same for a part of an object. Raises ``Mismatch`` or ``Malformed``."""
+    _compiled(schema)(value)
+
+
 _checks: dict[int, tuple[Schema, Check]] = {}
 
 

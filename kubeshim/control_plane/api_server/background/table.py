@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kubeshim.control_plane.api_server.background import compaction, event_expiry, kubernetes_service, start_up
+from kubeshim.control_plane.api_server.background import (
+    compaction,
+    custom_resource_definitions,
+    event_expiry,
+    kubernetes_service,
+    start_up,
+)
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -11,6 +17,7 @@ if TYPE_CHECKING:
 WORK: tuple[Callable[["servers.Server"], None], ...] = (
     start_up.run,
     kubernetes_service.run,
+    custom_resource_definitions.run,
     event_expiry.run,
     compaction.run,
 )

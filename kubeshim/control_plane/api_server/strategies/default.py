@@ -17,9 +17,3 @@ class Guarded(Default):
     """Those that want a resourceVersion with every update."""
 
     allow_unconditional_update = False
-
-
-class Custom(strategy.Strategy):
-    """Custom resources: judged by their own schema where they are decoded."""
-
-    allow_unconditional_update = False

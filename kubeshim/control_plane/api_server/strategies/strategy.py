@@ -74,6 +74,14 @@ class Strategy:
         """Seconds between the delete request and removal; 0 removes at once. Pods have one, little else."""
         return 0
 
+    def begin_deletion(self, obj: objects.Object, now: str) -> bool:
+        """For kinds whose deletion begins in a way of its own: marks ``obj`` and says True; it stays for now."""
+        return False
+
+    def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
+        """The top-level fields that nobody owns who writes at this endpoint; None means the usual rule."""
+        return None
+
     def allocate(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
         dry_run: bool,

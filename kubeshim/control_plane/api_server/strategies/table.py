@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 
+from kubeshim.control_plane.api_server.custom_resources import catalog
 from kubeshim.control_plane.api_server.strategies import (
     certificatesigningrequest,
+    custom,
+    customresourcedefinition,
     default,
     deployment,
     event,
@@ -26,7 +29,6 @@ _BUDGET_STATUS = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy"
 _STRATEGIES: dict[str, strategies.Strategy] = {
     "default": default.Default(),
     "guarded": default.Guarded(),
-    "custom": default.Custom(),
     "pod": pod.Pod(),
     "namespace": namespace.Namespace(),
     "node": node.Node(),
@@ -66,10 +68,15 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
     "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
     "apiservice": Checked(others.api_service, status={}, unconditional=False),
-    "customresourcedefinition": default.Guarded(),
+    "customresourcedefinition": customresourcedefinition.CustomResourceDefinition(),
 }
 
 
-def table(service_ranges: Iterable[str], node_ports: tuple[int, int]) -> dict[str, strategies.Strategy]:
-    """All of them for one server; the Service's depends on its ranges."""
-    return {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
+def table(
+    service_ranges: Iterable[str], node_ports: tuple[int, int], types: catalog.Catalog | None = None
+) -> dict[str, strategies.Strategy]:
+    """All of them for one server; the Service's depends on its ranges, that of custom resources on their types."""
+    made: dict[str, strategies.Strategy] = {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
+    if types is not None:
+        made["custom"] = custom.Custom(types.get, types.from_storage)
+    return made

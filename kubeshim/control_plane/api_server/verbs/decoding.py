@@ -1,6 +1,7 @@
 """From a request's body to an object: media type, kind, strictness, types, defaults."""
 
 from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import operation
 from kubeshim.machinery import defaults, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
@@ -16,7 +17,8 @@ def read(
     accepted = negotiation.CUSTOM_OBJECTS if custom else negotiation.OBJECTS
     media_type = negotiation.content_type(asked.header("content-type"), accepted.media_types)
     strictly = op.field_validation != "Ignore"
-    obj, duplicates = bodies.read(asked.body, media_type, expected, strictly=strictly)
+    read_body = custom_bodies.read if op.server.custom.get(expected) is not None else bodies.read
+    obj, duplicates = read_body(asked.body, media_type, expected, strictly=strictly)
     complete(op, obj, expected, duplicates)
     return obj
 
@@ -25,6 +27,10 @@ def complete(
     op: operation.Operation, obj: objects.Object, gvk: resources.GroupVersionKind, duplicates: list[str]
 ) -> None:
     """Holds a parsed object against its type, in place, and fills in defaults."""
+    custom = op.server.custom.get(gvk)
+    if custom is not None:
+        custom_bodies.complete(custom, obj, duplicates, op.field_validation, op.warnings.append)
+        return
     schema = op.server.schema(gvk)
     decoding.decode(obj, schema, gvk)
     bodies.check(obj, schema, duplicates, op.field_validation, op.warnings.append, gvk)  # type: ignore[arg-type]

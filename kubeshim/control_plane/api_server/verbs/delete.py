@@ -77,7 +77,8 @@ def _check_preconditions(op: operation.Operation, item: stored.Stored, precondit
 def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     old = item.copy()
     obj = item.copy()
-    grace = _mark(op, obj, asked)
+    begun = op.strategy.begin_deletion(obj, op.now())
+    grace = 0 if begun else _mark(op, obj, asked)
     kept = bool(obj["metadata"].get("finalizers")) or grace > 0 or _held(obj)
     if kept:
         if obj == old:

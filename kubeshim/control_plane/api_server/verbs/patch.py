@@ -7,6 +7,7 @@ Server-side apply decides by field ownership and creates the object where it is 
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
 from kubeshim.machinery import apply, defaults, errors, objects
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
@@ -95,6 +96,7 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
         merged = apply.apply(
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(),
+            reset=op.strategy.reset_fields(op.resource, op.subresource),
         )  # fmt: skip
         _complete_applied(op, merged)
         return merged
@@ -106,6 +108,7 @@ def _create_applied(op: operation.Operation, applied: objects.Object, force: boo
     obj = apply.apply(
         None, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
         subresource=op.subresource, force=force, now=op.server.clock.now(),
+        reset=op.strategy.reset_fields(op.resource, op.subresource),
     )  # fmt: skip
     create.prepare(op, obj)
     _complete_applied(op, obj)
@@ -114,6 +117,10 @@ def _create_applied(op: operation.Operation, applied: objects.Object, force: boo
 
 def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
     """Types and defaults, once it is settled who owns what."""
+    custom = op.server.custom.get(op.resource.gvk)
+    if custom is not None:
+        custom_bodies.complete(custom, obj, [], "Ignore", op.warnings.append)
+        return
     types.decode(obj, op.schema, op.resource.gvk)
     strict.prune(obj, op.schema)
     defaults.apply(op.resource.gvk, obj)

@@ -1,43 +1,30 @@
 """The ``scale`` subresource: the number of replicas of any type that has one, as an ``autoscaling/v1 Scale``.
 
-Where the numbers and the selector stand is data: ``PATHS`` for built-in types, the CRD's ``subresources.scale`` (put
-into the ``Subresource``'s kind by who registers it) for custom ones.
+Where the numbers and the selector stand is data: the usual places for built-in types, the CRD's ``subresources.scale``
+for custom ones, whose change is judged by their schema as any other.
 """
 
-import dataclasses
 from typing import Any
 
-from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server import request, response, scale_paths, stored
 from kubeshim.control_plane.api_server.verbs import decoding, operation, update
 from kubeshim.control_plane.api_server.verbs import get as gets
 from kubeshim.control_plane.api_server.verbs import patch as patches
-from kubeshim.machinery import errors, objects, resources, selectors
+from kubeshim.machinery import errors, objects, selectors
 from kubeshim.machinery.codecs import negotiation
 from kubeshim.machinery.patches import json_patch, merge, strategic
 from kubeshim.machinery.validation import fields
 
-KIND = resources.GroupVersionKind("autoscaling", "v1", "Scale")
+KIND = scale_paths.KIND
+_USUAL = scale_paths.Paths()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Paths:
-    """Where a type keeps what Scale shows. ``selector`` is empty where there is none."""
-
-    replicas: tuple[str, ...] = ("spec", "replicas")
-    status: tuple[str, ...] = ("status", "replicas")
-    selector: tuple[str, ...] = ("spec", "selector")
-    selector_is_text: bool = False
-
-
-_USUAL = Paths()
-
-
-def paths(op: operation.Operation) -> Paths:
+def paths(op: operation.Operation) -> scale_paths.Paths:
     return op.server.scale_paths.get(op.resource.gvk, _USUAL)
 
 
-def scale_of(op: operation.Operation, obj: objects.Object) -> objects.Object:
-    """The Scale that an object has."""
+def scale_of(op: operation.Operation, obj: objects.Object, *, required: bool = True) -> objects.Object:
+    """The Scale that an object has. Raises 500 for a custom object that ``required`` to say its replicas does not."""
     where = paths(op)
     metadata = obj["metadata"]
     kept = {
@@ -46,6 +33,9 @@ def scale_of(op: operation.Operation, obj: objects.Object) -> objects.Object:
         if key in metadata
     }
     replicas = objects.dig(obj, *where.replicas)
+    if replicas is None and op.resource.strategy == "custom" and required:
+        place = "." + ".".join(where.replicas)
+        raise errors.InternalError(f'Internal error occurred: the spec replicas field "{place}" does not exist')
     spec = {"replicas": replicas} if replicas else {}
     status: dict[str, Any] = {"replicas": objects.dig(obj, *where.status, default=0)}
     selector = _selector(op, obj, where)
@@ -54,7 +44,7 @@ def scale_of(op: operation.Operation, obj: objects.Object) -> objects.Object:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status}
 
 
-def _selector(op: operation.Operation, obj: objects.Object, where: Paths) -> str:
+def _selector(op: operation.Operation, obj: objects.Object, where: scale_paths.Paths) -> str:
     found = objects.dig(obj, *where.selector) if where.selector else None
     if found is None or isinstance(found, str):
         return found or ""
@@ -68,12 +58,12 @@ def set_scale(op: operation.Operation, change: Any) -> stored.Stored:
     where = paths(op)
 
     def build(old: objects.Object) -> objects.Object:
-        wanted = change(scale_of(op, old))
+        wanted = change(scale_of(op, old, required=False))
         _check(op, wanted)
         version = objects.resource_version(wanted)
         if version:
             old["metadata"]["resourceVersion"] = version
-        else:
+        elif op.strategy.allow_unconditional_update:
             del old["metadata"]["resourceVersion"]
         if objects.uid(wanted):
             old["metadata"]["uid"] = objects.uid(wanted)
@@ -83,7 +73,7 @@ def set_scale(op: operation.Operation, change: Any) -> stored.Stored:
         place[where.replicas[-1]] = objects.dig(wanted, "spec", "replicas", default=0)
         return old
 
-    return update.modify(op, build, raw=True)
+    return update.modify(op, build, raw=op.resource.strategy != "custom")
 
 
 def _check(op: operation.Operation, scale: objects.Object) -> None:

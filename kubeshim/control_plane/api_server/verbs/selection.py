@@ -65,7 +65,7 @@ def _check_known(resource: resources.Resource, selector: selectors.FieldSelector
     for term in selector.requirements:
         if term.field in _META or term.field in resource.selectable_fields:
             continue
-        if resource.selectable_fields:
+        if resource.selectable_fields or resource.strategy == "custom":
             raise errors.BadRequest(f"field label not supported: {term.field}")
         raise errors.BadRequest(
             f'"{term.field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
@@ -77,7 +77,11 @@ def extractor(
     schema_of: Callable[[resources.GroupVersionKind], schemas.Schema], resource: resources.Resource
 ) -> Callable[[objects.Object], dict[str, str]]:
     """What reads the selectable fields of an object as texts."""
-    paths = [(field, _path(field), _unset(schema_of(resource.gvk), field)) for field in resource.selectable_fields]
+
+    def unset(field: str) -> str:
+        return "" if resource.strategy == "custom" else _unset(schema_of(resource.gvk), field)
+
+    paths = [(field, _path(field), unset(field)) for field in resource.selectable_fields]
 
     def extract(obj: objects.Object) -> dict[str, str]:
         found = {"metadata.name": objects.name(obj), "metadata.namespace": objects.namespace(obj)}

@@ -129,7 +129,9 @@ def _count_generation(op: operation.Operation, obj: objects.Object, old: objects
     if op.subresource == "status" or not op.resource.generation:
         return
     for field in obj.keys() | old.keys():
-        if field not in ("metadata", "status", "kind", "apiVersion") and obj.get(field) != old.get(field):
+        if field == "status" and "status" in op.resource.subresources:
+            continue
+        if field not in ("metadata", "kind", "apiVersion") and obj.get(field) != old.get(field):
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
             return
 

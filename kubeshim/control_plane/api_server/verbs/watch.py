@@ -34,7 +34,7 @@ class _Encoder:
         self._plain = media.essence == negotiation.JSON and not media.kind
         self._protobuf = media.essence == negotiation.PROTOBUF
         include = asked.param("includeObject") if media.kind == "Table" else ""
-        self.key = (op.resource.gvk, media.essence, media.kind, media.version, include)
+        self.key = (op.resource.gvk, op.resource.definition, media.essence, media.kind, media.version, include)
 
     def frame(self, seen: watch_cache.Seen) -> bytes:
         """The bytes of one event, made once."""

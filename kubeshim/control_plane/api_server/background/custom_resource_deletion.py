@@ -1,0 +1,88 @@
+"""Empties a definition that is being deleted: every instance is deleted, and when the last is gone, so is it.
+
+Instances with finalizers take their time; the type is served until then, so that whoever holds them can let go.
+"""
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from kubeshim import clock
+from kubeshim.control_plane.api_server import request
+from kubeshim.control_plane.api_server.custom_resources import catalog, conditions, custom_type
+from kubeshim.control_plane.api_server.strategies import customresourcedefinition as strategies
+from kubeshim.control_plane.api_server.verbs import delete, operation
+from kubeshim.machinery import errors, objects, resources
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
+
+_LOOK_AGAIN = 30.0
+_AT_ONCE = 100
+_ATTEMPTS = 10
+
+
+def empty(server: "servers.Server", name: str) -> None:
+    """Returns when the definition has lost our finalizer, or is gone."""
+    crd = server.storage.reader.get(catalog.DEFINITIONS, "", name)
+    if crd is None or strategies.CLEANUP not in (crd["metadata"].get("finalizers") or ()):
+        return
+    if not conditions.is_true(crd, "Established"):
+        _write(server, name, "NeverEstablished", "resource was never established", done=True)
+        return
+    _write(server, name, "InstanceDeletionInProgress", "CustomResource deletion is in progress", done=False)
+    _delete_all(server, custom_type.of(crd)[0].resource)
+    _write(server, name, "InstanceDeletionCompleted", "removed all instances", done=True)
+
+
+def _delete_all(server: "servers.Server", resource: resources.Resource) -> None:
+    """Deletes what there is, and waits until nothing is left."""
+    watcher = server.storage.watch(resource)
+    try:
+        while not server.stopping.is_set():
+            found = server.storage.list(resource).items
+            if not found:
+                return
+            for index, item in enumerate(found, 1):
+                if not objects.is_deleting(item.obj):
+                    _delete(server, resource, item.namespace, item.name)
+                if index % _AT_ONCE == 0:
+                    gevent.sleep(0)
+            if not server.storage.list(resource, limit=1).items:
+                return
+            watcher.wait(_LOOK_AGAIN)
+            watcher.buffer.clear()
+            if watcher.stopped:
+                server.storage.unwatch(resource, watcher)
+                watcher = server.storage.watch(resource)
+    finally:
+        server.storage.unwatch(resource, watcher)
+
+
+def _delete(server: "servers.Server", resource: resources.Resource, namespace: str, name: str) -> None:
+    op = operation.Operation(server, resource, request.API_SERVER, namespace, name)
+    try:
+        delete.delete(op, {})
+    except errors.NotFound:
+        pass  # somebody else was faster
+
+
+def _write(server: "servers.Server", name: str, reason: str, message: str, *, done: bool) -> None:
+    for _ in range(_ATTEMPTS):
+        item = server.client.stored(catalog.DEFINITIONS, name)
+        if item is None:
+            return
+        crd = item.copy()
+        condition = conditions.condition("Terminating", not done, reason, message)
+        conditions.put(crd, condition, clock.rfc3339(server.clock.now()))
+        if done:
+            finalizers = crd["metadata"].get("finalizers") or []
+            crd["metadata"]["finalizers"] = [entry for entry in finalizers if entry != strategies.CLEANUP]
+        try:
+            server.client.update(catalog.DEFINITIONS, crd, subresource="status")
+        except errors.NotFound:
+            return
+        except errors.Conflict:
+            continue
+        return
+    raise errors.Conflict(f"the definition {name} is being changed all the time")

@@ -1,0 +1,215 @@
+"""The versions of a CustomResourceDefinition: schemas, subresources, printed columns, selectable fields."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubeshim.machinery import errors, objects
+from kubeshim.machinery.structural import defaults, field_paths, invariants, rules
+from kubeshim.machinery.validation import fields
+
+Problems = list[errors.FieldError]
+Version = Mapping[str, Any]
+
+_TOP = {"schema": "validation", "subresources": "subresources", "additionalPrinterColumns": "additionalPrinterColumns",
+        "selectableFields": "selectableFields"}  # fmt: skip
+"""What goes to the top of upstream's internal form where all versions agree, and its name there."""
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_COLUMN_FORMATS = (
+    "bsonobjectid", "byte", "cidr", "creditcard", "date", "date-time", "double", "duration", "email", "float",
+    "hexcolor", "hostname", "int32", "int64", "ipv4", "ipv6", "isbn", "isbn10", "isbn13", "mac", "password",
+    "rgbcolor", "ssn", "uri", "uuid", "uuid3", "uuid4", "uuid5",
+)  # fmt: skip
+_AT_ROOT = (
+    "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum",
+    "MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items",
+    "Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations",
+)  # fmt: skip
+_ROOT_KEYS = frozenset(
+    {name[0].lower() + name[1:] for name in _AT_ROOT}
+    | {"x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations"}
+)
+_MOST_SELECTABLE = 8
+
+
+def shared(versions: Sequence[Version]) -> frozenset[str]:
+    """Which of ``_TOP`` all versions have alike."""
+    if not versions:
+        return frozenset()
+    first = versions[0]
+    return frozenset(
+        name for name in _TOP if first.get(name) and all(version.get(name) == first[name] for version in versions)
+    )
+
+
+def validate(version: Version, path: str, agreed: frozenset[str], expressions: rules.Expressions | None) -> Problems:
+    """What a version has of its own."""
+    wrong: Problems = []
+    for name, check in _CHECKS:
+        if version.get(name) and name not in agreed:
+            wrong += check(version, f"{path}.{name}", expressions)
+    return wrong
+
+
+def validate_shared(
+    versions: Sequence[Version], agreed: frozenset[str], expressions: rules.Expressions | None
+) -> Problems:
+    """What all versions have in common, once."""
+    wrong: Problems = []
+    for name, check in _CHECKS:
+        if name in agreed:
+            wrong += check(versions[0], f"spec.{_TOP[name]}", expressions)
+    return wrong
+
+
+def _schema(version: Version, path: str, expressions: rules.Expressions | None) -> Problems:
+    schema = objects.dig(version, "schema", "openAPIV3Schema")
+    if not isinstance(schema, Mapping):
+        return []
+    place = f"{path}.openAPIV3Schema"
+    wrong: Problems = []
+    if objects.dig(version, "subresources", "status") is not None:
+        wrong += _root_with_status(schema, place)
+    if schema.get("nullable"):
+        wrong.append(fields.forbidden(f"{place}.nullable", "nullable cannot be true at the root"))
+    not_structural = invariants.validate(schema, place)
+    wrong += not_structural or defaults.validate(schema, place)
+    return wrong + rules.validate(schema, place, expressions if not wrong else None)
+
+
+def _root_with_status(schema: Mapping[str, Any], path: str) -> Problems:
+    """The schema of ``status`` alone must say all there is to say of it."""
+    for key, value in schema.items():
+        if value in (None, "", [], {}, False):
+            continue
+        if key == "type" and value != "object":
+            text = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+            return [fields.invalid(f"{path}.type", value, text)]
+        if key not in _ROOT_KEYS:
+            text = (
+                f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the status subresource "
+                "is enabled"
+            )
+            return [fields.invalid(path, schema, text)]
+    return []
+
+
+def _subresources(version: Version, path: str, _: Any) -> Problems:
+    scale = objects.dig(version, "subresources", "scale")
+    if scale is None:
+        return []
+    wrong = _replicas_path(scale.get("specReplicasPath") or "", f"{path}.scale.specReplicasPath", ".spec")
+    wrong += _replicas_path(scale.get("statusReplicasPath") or "", f"{path}.scale.statusReplicasPath", ".status")
+    if selector := scale.get("labelSelectorPath"):
+        place = f"{path}.scale.labelSelectorPath"
+        found = _simple_path(selector, place)
+        if not found and not selector.startswith((".spec.", ".status.")):
+            found.append(fields.invalid(place, selector, "should be a json path under either .spec or .status"))
+        wrong += found
+    return wrong
+
+
+def _replicas_path(text: str, path: str, under: str) -> Problems:
+    if not text:
+        return [fields.required(path)]
+    wrong = _simple_path(text, path)
+    if not wrong and not text.startswith(under + "."):
+        wrong.append(fields.invalid(path, text, f"should be a json path under {under}"))
+    return wrong
+
+
+def _simple_path(text: str, path: str) -> Problems:
+    return [] if text[:1] == "." else [fields.invalid(path, text, "must be a simple json path starting with .")]
+
+
+def _columns(version: Version, path: str, _: Any) -> Problems:
+    wrong: Problems = []
+    for index, column in enumerate(version["additionalPrinterColumns"]):
+        wrong += _column(column, f"{path}[{index}]")
+    return wrong
+
+
+def _column(column: Mapping[str, Any], path: str) -> Problems:
+    wrong: Problems = []
+    if not column.get("name"):
+        wrong.append(fields.required(f"{path}.name"))
+    kind, shape, place = column.get("type") or "", column.get("format") or "", column.get("jsonPath") or ""
+    text = f"must be one of {','.join(_COLUMN_TYPES)}"
+    if not kind:
+        wrong.append(fields.required(f"{path}.type", text))
+    elif kind not in _COLUMN_TYPES:
+        wrong.append(fields.invalid(f"{path}.type", kind, text))
+    if shape and shape not in _COLUMN_FORMATS:
+        wrong.append(fields.invalid(f"{path}.format", shape, f"must be one of {','.join(_COLUMN_FORMATS)}"))
+    if not place:
+        wrong.append(fields.required(f"{path}.JSONPath"))
+    else:
+        wrong += _simple_path(place, f"{path}.JSONPath")
+    return wrong
+
+
+def _selectable(version: Version, path: str, _: Any) -> Problems:
+    schema = objects.dig(version, "schema", "openAPIV3Schema")
+    if not isinstance(schema, Mapping):
+        text = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
+        return [fields.invalid(path, "", text)]
+    wrong: Problems = []
+    seen: set[tuple[str, ...]] = set()
+    for index, entry in enumerate(version["selectableFields"]):
+        place, text = f"{path}[{index}].jsonPath", entry.get("jsonPath") or ""
+        if not text:
+            wrong.append(fields.required(place))
+            continue
+        try:
+            names, node = field_paths.resolve(text, schema, brackets=False)
+        except field_paths.Invalid as problem:
+            wrong.append(fields.invalid(place, text, f"is an invalid path: {problem}"))
+            continue
+        wrong += _selectable_field(names, node, place, text)
+        if names in seen:
+            wrong.append(fields.duplicate(place, text))
+        seen.add(names)
+    if len(seen) > _MOST_SELECTABLE:
+        wrong.append(fields.too_many(path, len(seen), _MOST_SELECTABLE))
+    return wrong
+
+
+def _selectable_field(names: tuple[str, ...], node: Mapping[str, Any], place: str, text: str) -> Problems:
+    wrong: Problems = []
+    if names[:1] == ("metadata",):
+        wrong.append(fields.invalid(place, text, "must not point to fields in metadata"))
+    if node.get("type") not in ("string", "boolean", "integer"):
+        why = (
+            "must point to a field of type string, boolean or integer. Enum string fields and strings with formats "
+            "are allowed."
+        )
+        wrong.append(fields.invalid(place, text, why))
+    return wrong
+
+
+_CHECKS = (
+    ("schema", _schema), ("subresources", _subresources), ("additionalPrinterColumns", _columns),
+    ("selectableFields", _selectable),
+)  # fmt: skip
+
+
+def shown(versions: Sequence[Version]) -> list[dict[str, Any]]:
+    """Versions as messages show them: upstream's internal form, whose fields have their Go names."""
+    agreed = shared(versions)
+
+    def own(version: Version, name: str) -> Any:
+        return None if name in agreed else version.get(name)
+
+    return [
+        {
+            "Name": version.get("name") or "",
+            "Served": bool(version.get("served")),
+            "Storage": bool(version.get("storage")),
+            "Deprecated": bool(version.get("deprecated")),
+            "DeprecationWarning": version.get("deprecationWarning"),
+            "Schema": own(version, "schema"),
+            "Subresources": own(version, "subresources"),
+            "AdditionalPrinterColumns": own(version, "additionalPrinterColumns"),
+            "SelectableFields": own(version, "selectableFields"),
+        }
+        for version in versions
+    ]
