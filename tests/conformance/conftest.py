@@ -4,18 +4,19 @@ A test says which official test it answers to with ``@pytest.mark.conformance("[
 must be one of ``conformance.tsv``. The tests run against a whole cluster through the official Python client or kubectl.
 """
 
-import csv
+import itertools
+import os
 import pathlib
+import re
 
 import pytest
 
-TABLE = pathlib.Path(__file__).with_name("conformance.tsv")
+from tests.conformance import kube as clusters
+from tests.conformance import names as table
+from tests.e2e import conftest as e2e
+from tests.e2e.conftest import images, kubectl_path
 
-
-def official_names():
-    """Every official name, in the table's order."""
-    with TABLE.open(newline="") as file:
-        return [row[4] for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+__all__ = ["images", "kubectl_path"]
 
 
 def pytest_configure(config):
@@ -26,12 +27,15 @@ RESULTS = pytest.StashKey[dict]()
 
 
 def pytest_collection_modifyitems(items):
-    known = set(official_names())
+    known = set(table.official())
     here = pathlib.Path(__file__).parent
     for item in items:
         if here not in item.path.parents:
             continue
         item.add_marker(pytest.mark.e2e)
+        # the official client leaves the sockets of its websockets to the collector
+        item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+        item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
         for mark in item.iter_markers("conformance"):
             for name in mark.args:
                 if name not in known:
@@ -54,8 +58,56 @@ def pytest_terminal_summary(terminalreporter, config):
     results = config.stash[RESULTS]
     if not results:
         return
-    total, passed = len(official_names()), sum(results.values())
+    total, passed = len(table.official()), sum(results.values())
     terminalreporter.write_line(f"conformance: {len(results)} of {total} covered, {passed} pass")
     for name, good in sorted(results.items()):
         if not good:
             terminalreporter.write_line(f"  fails: {name}")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, kubectl_path, images):
+    """One cluster of two nodes for all tests; ``KUBESHIM_CONFORMANCE_KUBECONFIG`` names a running one to use instead."""
+    given = os.environ.get("KUBESHIM_CONFORMANCE_KUBECONFIG")
+    if given:
+        yield e2e.Cluster("given", pathlib.Path(given), kubectl_path)
+        return
+    running = e2e.start("conf", tmp_path_factory.mktemp("conf"), kubectl_path, "--nodes", "2")
+    yield running
+    e2e.kubeshim("down", "--name", "conf", "--kubeconfig", str(running.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def everywhere(cluster):
+    """The cluster's administrator, outside any test's namespace."""
+    return clusters.Kube(cluster.kubeconfig)
+
+
+COUNT = itertools.count(1)
+
+
+@pytest.fixture
+def make_namespace(everywhere, request):
+    """Makes namespaces of the test's own with all that pods need in them; they are deleted without waiting."""
+    made = []
+    stem = re.sub("[^a-z0-9]+", "-", request.node.originalname.removeprefix("test_"))[:40].strip("-")
+
+    def make(labels=None):
+        name = f"{stem}-{os.getpid()}-{next(COUNT)}"
+        made.append(name)
+        everywhere.create({"kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        for kind, needed in (("ServiceAccount", "default"), ("v1 ConfigMap", "kube-root-ca.crt")):
+            everywhere.wait(kind, needed, bool, namespace=name, seconds=20)
+        return everywhere.within(name)
+
+    yield make
+    for name in made:
+        everywhere.delete_all("Pod", namespace=name, grace=0)
+        if everywhere.find("Namespace", name):
+            everywhere.delete("Namespace", name)
+
+
+@pytest.fixture
+def kube(make_namespace):
+    """The cluster seen from a namespace of the test's own."""
+    return make_namespace()
