@@ -1,4 +1,4 @@
-"""Run a node's agent: kubelet, kube-proxy and cluster DNS, each with its own identity, in one process.
+"""Run a node's agent: kubelet, kube-proxy, network policies and cluster DNS in one process.
 
   kubeshim agent --data-dir DIR --node NAME --holder-pid PID
   kubeshim agent ... --without kube-proxy,dns        leave parts out, to run others instead
@@ -13,14 +13,14 @@ import threading
 
 from kubeshim.cli import component
 
-PARTS = ("kube-proxy", "dns")
+PARTS = ("kube-proxy", "network-policy", "dns")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=pathlib.Path, required=True, help="the cluster's directory")
     parser.add_argument("--node", required=True, metavar="NAME")
     parser.add_argument("--holder-pid", type=int, required=True, help="a process in the node's network namespace")
-    parser.add_argument("--without", default="", metavar="PARTS", help="of kube-proxy, dns; separated by commas")
+    parser.add_argument("--without", default="", metavar="PARTS", help=f"of {', '.join(PARTS)}; separated by commas")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,7 @@
-"""A node's agent, put together: the network namespace, kubelet, kube-proxy and DNS, each with its own credentials."""
+"""A node's agent, put together: the network namespace, kubelet, kube-proxy, network policies and DNS.
+
+Each has its own credentials, but for network policies, which use kube-proxy's.
+"""
 
 import contextlib
 import dataclasses
@@ -18,6 +21,7 @@ from kubeshim.node.container_runtime import docker, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
+from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +62,10 @@ class Agent:
         self._start_peers()
         if "kube-proxy" not in without:
             self._start_proxy()
+        if "network-policy" not in without:
+            self._start_network_policy()
+        else:
+            enforcer.remove(self._network.run_in_node)
         self._start_kubelet()
 
     def stop(self) -> None:
@@ -104,6 +112,13 @@ class Agent:
         serving.start()
         self._stops.append(serving.stop)
 
+    def _start_network_policy(self) -> None:
+        """With kube-proxy's identity, which a role of our own lets watch what policies speak of."""
+        serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name)
+        serving.start()
+        self._metrics.append(serving.metrics)
+        self._stops.append(serving.stop)
+
     def _start_kubelet(self) -> None:
         client = self._client(f"kubelet-{self._node.name}")
         engine: runtime.Runtime = docker.Docker(node_container=self._node.name)
@@ -137,6 +152,7 @@ class Agent:
 
     def _kubelet_options(self) -> dict[str, Any]:
         given = options.given(self._config, "kubelet")
+        given.setdefault("static_pod_path", str(self._where.node(self._node.name) / "manifests"))
         if self._node.dedicated:
             given["register_with_taints"] = (*given.get("register_with_taints", ()), CONTROL_PLANE_TAINT)
         return given

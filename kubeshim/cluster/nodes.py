@@ -197,7 +197,7 @@ def readiness(node: dict[str, Any]) -> str:
 def is_ready(node: dict[str, Any], since: str = "") -> bool:
     """Whether it said so, at ``since`` (RFC 3339) or later."""
     condition = _ready(node)
-    return condition["status"] == "True" and condition["lastHeartbeatTime"] >= since
+    return condition["status"] == "True" and str(condition["lastHeartbeatTime"]) >= since
 
 
 def label_control_plane(admin: api.API, node: dict[str, Any]) -> None:

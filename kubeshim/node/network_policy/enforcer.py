@@ -1,0 +1,203 @@
+"""Watches NetworkPolicies and what they speak of, and keeps the node's kernel in step.
+
+As long as there is no policy nothing else is watched: only the first one makes this node look at all pods and
+namespaces. Handlers mark; one thread works out the whole isolation of the node and writes the difference to what
+stands as one transaction. Nothing is written before all caches are filled, so what an earlier process left in the
+kernel keeps guarding until then. A write that fails is followed by a whole rewrite.
+
+A pod is isolated from the moment its address is in the API, as with other network plugins.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from kubeshim.client import informer, kinds, recorder, rest
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
+from kubeshim.node import nftables
+from kubeshim.node.network_policy import policies, rules
+
+log = logging.getLogger(__name__)
+
+_DNS_SLICES = "kubernetes.io/service-name=kube-dns"
+_RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
+_LACKING = "network policies need nftables (Debian: apt-get install nftables), which this machine has not"
+_LOOK_AGAIN = 30.0
+"""Seconds after which it is seen whether the rules still stand."""
+
+
+class Enforcer:
+    """Of one node. ``run_in_node`` enters its namespace."""
+
+    def __init__(self, client: rest.Client, run_in_node: nftables.RunInNode, node_name: str) -> None:
+        self._run_in_node = run_in_node
+        self._node_name = node_name
+        self._client = client
+        self._events: recorder.Recorder | None = None
+        self._policies = informer.Informer(client, kinds.NETWORK_POLICIES)
+        self._pods = informer.Informer(client, kinds.PODS)
+        self._namespaces = informer.Informer(client, kinds.NAMESPACES)
+        self._dns = informer.Informer(
+            client, kinds.ENDPOINT_SLICES, namespace=policies.DNS_NAMESPACE, label_selector=_DNS_SLICES
+        )
+        self._nft: nftables.Nftables | None = None
+        self._standing: rules.State | None = None
+        self._looking = False
+        self._stopping = False
+        self._changed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="network-policy", daemon=True)
+        self._counters = {"syncs": 0, "failures": 0, "policies": 0}
+
+    def start(self) -> None:
+        """Where the machine has no nftables policies are refused aloud, one by one, and not enforced."""
+        if not nftables.available():
+            self._events = recorder.Recorder(self._client, "network-policy", self._node_name)
+            self._policies.add_handler(added=self._refuse, updated=lambda _, new: self._refuse(new))
+            self._policies.start()
+            return
+        self._follow(self._policies, lambda policy: policy.get("spec"))
+        self._policies.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The rules stay."""
+        self._stopping = True
+        self._changed.set()
+        for source in (self._policies, *self._others):
+            source.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._nft is not None:
+            self._nft.close()
+        if self._events is not None:
+            self._events.stop()
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return (
+            "# TYPE kubeshim_network_policy_syncs_total counter\n"
+            f"kubeshim_network_policy_syncs_total {self._counters['syncs']}\n"
+            "# TYPE kubeshim_network_policy_failures_total counter\n"
+            f"kubeshim_network_policy_failures_total {self._counters['failures']}\n"
+            "# TYPE kubeshim_network_policies gauge\n"
+            f"kubeshim_network_policies {self._counters['policies']}\n"
+        )
+
+    @property
+    def _others(self) -> tuple[informer.Informer, ...]:
+        return self._pods, self._namespaces, self._dns
+
+    def _follow(self, source: informer.Informer, telling: Callable[[Object], object]) -> None:
+        """Wakes the thread when what ``telling`` picks of an object changes."""
+
+        def updated(old: Object, new: Object) -> None:
+            if telling(old) != telling(new):
+                self._changed.set()
+
+        source.add_handler(added=lambda _: self._changed.set(), updated=updated, deleted=lambda _: self._changed.set())
+
+    def _run(self) -> None:
+        while not self._policies.wait_for_sync(0.5):
+            if self._stopping:
+                return
+        self._changed.set()
+        delay = 0.0
+        while not self._stopping:
+            self._changed.wait(delay or _LOOK_AGAIN)
+            self._changed.clear()
+            if self._stopping:
+                return
+            try:
+                self._sync()
+                delay = 0.0
+            except OSError as error:
+                self._counters["failures"] += 1
+                self._standing = None
+                delay = min(max(delay * 2, _RETRY_FIRST), _RETRY_LAST)
+                log.error("writing network policies failed, trying again in %.1f s: %s", delay, error)
+
+    def _sync(self) -> None:
+        found = self._policies.list()
+        self._counters["policies"] = len(found)
+        if found and not self._looking:
+            self._look()
+        if self._looking and not self._wait_for_others():
+            return
+        nft = self._nft = self._nft or nftables.open_in(self._run_in_node)
+        if not found and not self._looking and self._standing is None:
+            nft.run(REMOVE)  # what an earlier process may have left
+            self._standing = rules.EMPTY
+            return
+        wanted = rules.state(self._isolation(found))
+        if self._standing is None or not _stands(nft):
+            if found or self._looking:
+                nft.run(rules.whole(wanted))
+                self._counters["syncs"] += 1
+        elif text := rules.change(self._standing, wanted):
+            nft.run(text)
+            self._counters["syncs"] += 1
+        self._standing = wanted
+
+    def _refuse(self, policy: Object) -> None:
+        text = f"not enforced on node {self._node_name}: {_LACKING}"
+        log.error("NetworkPolicy %s is %s", objects.key(policy), text)
+        if self._events is not None:
+            self._events.event(policy, "Warning", "NotEnforced", text)
+
+    def _look(self) -> None:
+        self._looking = True
+        self._standing = None
+        self._follow(self._pods, policies.pod_of)
+        self._follow(self._namespaces, objects.labels)
+        self._follow(self._dns, lambda piece: (piece.get("endpoints"), piece.get("ports")))
+        for source in self._others:
+            source.start()
+
+    def _wait_for_others(self) -> bool:
+        return not any(self._wait_in_vain(source) for source in self._others)
+
+    def _wait_in_vain(self, source: informer.Informer) -> bool:
+        while not source.wait_for_sync(0.5):
+            if self._stopping:
+                return True
+        return False
+
+    def _isolation(self, found: list[Object]) -> policies.Isolation:
+        if not found:
+            return policies.Isolation({}, {})
+        pods = [pod for pod in map(policies.pod_of, self._pods.list()) if pod is not None]
+        namespaces: Mapping[str, Mapping[str, str]] = {
+            objects.name(each): objects.labels(each) for each in self._namespaces.list()
+        }
+        return policies.isolation(found, pods, namespaces, self._node_name, dns_of(self._dns.list()))
+
+
+REMOVE = f"add table {rules.TABLE}\ndelete table {rules.TABLE}\n"
+
+
+def remove(run_in_node: nftables.RunInNode) -> None:
+    """Takes away what an enforcer left in the node. Raises ``OSError``."""
+    if nftables.available():
+        nft = nftables.open_in(run_in_node)
+        try:
+            nft.run(REMOVE)
+        finally:
+            nft.close()
+
+
+def dns_of(slices: list[Object]) -> list[tuple[str, str, int]]:
+    """Where cluster DNS answers, of its EndpointSlices (pure)."""
+    return [
+        (address, port.get("protocol") or "TCP", int(port["port"]))
+        for piece in slices
+        for port in piece.get("ports") or ()
+        for endpoint in piece.get("endpoints") or ()
+        for address in endpoint.get("addresses") or ()
+        if ":" not in address
+    ]
+
+
+def _stands(nft: nftables.Nftables) -> bool:
+    family, table = rules.TABLE.split()
+    return any(entry.get("table", {}).get("name") == table for entry in nft.listing(f"list tables {family}"))

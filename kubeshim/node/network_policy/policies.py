@@ -1,0 +1,217 @@
+"""Who may talk to whom (pure): NetworkPolicies, pods and namespaces to rules for the pods of one node.
+
+A pod that some policy selects for a direction is isolated in it: only what one of its policies allows gets through.
+Pods with host network are nodes to a policy, neither selected nor peers. Cluster DNS runs in the nodes' agents; to
+policies it is what it is everywhere else, a pod of kube-system labelled ``k8s-app: kube-dns`` that serves port 53.
+"""
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from kubeshim.machinery import objects, selectors
+from kubeshim.machinery.objects import Object
+
+Direction = Literal["ingress", "egress"]
+DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
+
+DNS_NAMESPACE = "kube-system"
+DNS_LABELS = {"k8s-app": "kube-dns"}
+DNS_PORT = 53
+_DNS_PORT_NAMES = {"dns": "UDP", "dns-tcp": "TCP"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pod:
+    """What policies look at."""
+
+    namespace: str
+    address: str
+    labels: Mapping[str, str]
+    node: str
+    named_ports: frozenset[tuple[str, str, int]] = frozenset()
+    """``(name, protocol, number)``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """An ``ipBlock``."""
+
+    cidr: str
+    excepted: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of ``ingress`` or ``egress``. What is allowed is peers × ports.
+
+    ``peers`` are pods' addresses; ``anyone`` makes peers and blocks moot, ``any_port`` the ports. ``named`` are
+    ports known by name, resolved: ``(address of the pod that serves, protocol, number)``.
+    """
+
+    anyone: bool
+    peers: frozenset[str]
+    blocks: tuple[Block, ...]
+    any_port: bool
+    ports: tuple[tuple[str, int, int], ...]
+    """``(protocol, first, last)``; the protocol's every port is 0 to 65535."""
+    named: frozenset[tuple[str, str, int]]
+    dns: bool = False
+    """Whether it allows questions to cluster DNS."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Isolation:
+    """What a node has to enforce."""
+
+    selected: Mapping[tuple[str, Direction], tuple[str, ...]]
+    """(Address of a local pod, direction) → the policies (``namespace/name``) that isolate it."""
+    rules: Mapping[tuple[str, Direction], tuple[Rule, ...]]
+    """(Policy, direction) → what it allows; only policies that are used."""
+    dns: frozenset[tuple[str, str, int]] = frozenset()
+    """Where cluster DNS answers: ``(address, protocol, port)``."""
+
+
+def pod_of(pod: Object) -> Pod | None:
+    """None for one without an address of its own, or that has ended."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    address = status.get("podIP") or ""
+    if spec.get("hostNetwork") or not address or ":" in address or status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    named = frozenset(
+        (port["name"], port.get("protocol") or "TCP", int(port["containerPort"]))
+        for container in containers
+        for port in container.get("ports") or ()
+        if port.get("name")
+    )
+    return Pod(objects.namespace(pod), address, objects.labels(pod), spec.get("nodeName") or "", named)
+
+
+def isolation(
+    policies: Iterable[Object],
+    pods: Sequence[Pod],
+    namespaces: Mapping[str, Mapping[str, str]],
+    node: str,
+    dns: Iterable[tuple[str, str, int]] = (),
+) -> Isolation:
+    """``namespaces`` are labels by name, ``node`` whose pods are to be isolated."""
+    selected: dict[tuple[str, Direction], list[str]] = {}
+    rules: dict[tuple[str, Direction], tuple[Rule, ...]] = {}
+    answering = frozenset(dns)
+    for policy in sorted(policies, key=objects.key):
+        namespace, spec = objects.namespace(policy), policy.get("spec") or {}
+        chosen = selectors.from_label_selector(spec.get("podSelector") or {})
+        here = [p for p in pods if p.node == node and p.namespace == namespace and chosen.matches(p.labels)]
+        if not here:
+            continue
+        for direction in types_of(spec):
+            for pod in here:
+                selected.setdefault((pod.address, direction), []).append(objects.key(policy))
+            rules[(objects.key(policy), direction)] = tuple(
+                _rule(entry, direction, namespace, here, pods, namespaces, answering)
+                for entry in spec.get(direction) or ()
+            )
+    return Isolation({key: tuple(names) for key, names in selected.items()}, rules, answering)
+
+
+def types_of(spec: Mapping[str, Any]) -> tuple[Direction, ...]:
+    """Directions in which a policy isolates."""
+    given = spec.get("policyTypes")
+    if given is None:
+        return DIRECTIONS if spec.get("egress") else ("ingress",)
+    return tuple(direction for direction in DIRECTIONS if direction.capitalize() in given)
+
+
+def _rule(
+    entry: Mapping[str, Any],
+    direction: Direction,
+    namespace: str,
+    selected: Sequence[Pod],
+    pods: Sequence[Pod],
+    namespaces: Mapping[str, Mapping[str, str]],
+    dns: frozenset[tuple[str, str, int]],
+) -> Rule:
+    peers = entry.get("from" if direction == "ingress" else "to") or ()
+    matching = [pod for pod in pods if any(_is_peer(peer, pod, namespace, namespaces) for peer in peers)]
+    blocks = tuple(_block(peer["ipBlock"]) for peer in peers if ":" not in (peer.get("ipBlock") or {}).get("cidr", ":"))
+    serving = selected if direction == "ingress" else (matching if peers else pods)
+    ports = entry.get("ports") or ()
+    return Rule(
+        anyone=not peers,
+        peers=frozenset(pod.address for pod in matching),
+        blocks=blocks,
+        any_port=not ports,
+        ports=tuple(_port(port) for port in ports if not isinstance(port.get("port"), str)),
+        named=frozenset(found for port in ports for found in _named(port, serving)),
+        dns=direction == "egress" and _allows_dns(peers, blocks, ports, namespace, namespaces, dns),
+    )
+
+
+def _is_peer(peer: Mapping[str, Any], pod: Pod, namespace: str, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
+    if "podSelector" not in peer and "namespaceSelector" not in peer:
+        return False
+    if peer.get("namespaceSelector") is None:
+        if pod.namespace != namespace:
+            return False
+    elif pod.namespace not in namespaces or not selectors.from_label_selector(peer["namespaceSelector"]).matches(
+        namespaces[pod.namespace]
+    ):
+        return False
+    chosen = peer.get("podSelector")
+    return chosen is None or selectors.from_label_selector(chosen).matches(pod.labels)
+
+
+def _block(block: Mapping[str, Any]) -> Block:
+    excepted = tuple(text for text in block.get("except") or () if ":" not in text)
+    return Block(block["cidr"], excepted)
+
+
+def _port(port: Mapping[str, Any]) -> tuple[str, int, int]:
+    protocol = port.get("protocol") or "TCP"
+    if port.get("port") is None:
+        return protocol, 0, 65535
+    first = int(port["port"])
+    return protocol, first, int(port.get("endPort") or first)
+
+
+def _named(port: Mapping[str, Any], serving: Iterable[Pod]) -> Iterable[tuple[str, str, int]]:
+    name, protocol = port.get("port"), port.get("protocol") or "TCP"
+    if not isinstance(name, str):
+        return
+    for pod in serving:
+        for known, spoken, number in pod.named_ports:
+            if (known, spoken) == (name, protocol):
+                yield pod.address, protocol, number
+
+
+def _allows_dns(
+    peers: Sequence[Mapping[str, Any]],
+    blocks: Sequence[Block],
+    ports: Sequence[Mapping[str, Any]],
+    namespace: str,
+    namespaces: Mapping[str, Mapping[str, str]],
+    dns: frozenset[tuple[str, str, int]],
+) -> bool:
+    server = Pod(DNS_NAMESPACE, "", DNS_LABELS, "")
+    reached = (
+        not peers
+        or any(_is_peer(peer, server, namespace, namespaces) for peer in peers)
+        or any(_contains(block, address) for block in blocks for address, _, _ in dns)
+    )
+    return reached and (not ports or any(_is_dns_port(port) for port in ports))
+
+
+def _is_dns_port(port: Mapping[str, Any]) -> bool:
+    if isinstance(port.get("port"), str):
+        return _DNS_PORT_NAMES.get(port["port"]) == (port.get("protocol") or "TCP")
+    protocol, first, last = _port(port)
+    return protocol in ("UDP", "TCP") and first <= DNS_PORT <= last
+
+
+def _contains(block: Block, address: str) -> bool:
+    found = ipaddress.IPv4Address(address)
+    return found in ipaddress.IPv4Network(block.cidr, strict=False) and not any(
+        found in ipaddress.IPv4Network(text, strict=False) for text in block.excepted
+    )

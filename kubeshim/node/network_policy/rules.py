@@ -1,0 +1,165 @@
+"""Isolation as nftables (pure): what stands, and the text that takes it to what shall stand.
+
+Two chains look at every new connection that is forwarded, one for each direction, so that a connection between two
+pods of one node has to please both. A map leads an isolated pod's address to a chain for the very set of policies it
+has; that jumps to each policy's own chain, where something allowed is accepted, and drops what comes back. Peers are
+in a named set a rule, so that pods coming and going change elements and no rule.
+
+What the node itself sends to its pods (probes) is not forwarded, and a pod always reaches itself.
+
+    ingress → ingress-pods → set of policies → policy → accept
+                                             ↘ drop
+"""
+
+import dataclasses
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+from kubeshim.node.network_policy import policies
+
+TABLE = "ip kubeshim-policy"
+_AT_ONCE = 2000
+_ADDRESS = {"ingress": "saddr", "egress": "daddr"}
+_SERVED = "ip daddr . meta l4proto . th dport"
+_SERVED_TYPE = "type ipv4_addr . inet_proto . inet_service ;"
+_ADDRESSES_TYPE = "type ipv4_addr ;"
+_FIXED_SETS: tuple[tuple[str, str, str], ...] = (
+    ("map", "ingress-pods", "type ipv4_addr : verdict ;"),
+    ("map", "egress-pods", "type ipv4_addr : verdict ;"),
+    ("set", "itself", "type ipv4_addr . ipv4_addr ;"),
+    ("set", "dns", _SERVED_TYPE),
+)
+_HOOKS = (("egress", "saddr", -6), ("ingress", "daddr", -5))
+"""Before kube-proxy's filters (0), after its address rewriting."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """What stands in the table: rules by chain, and elements by set or map (with the key first)."""
+
+    chains: Mapping[str, tuple[str, ...]]
+    sets: Mapping[str, tuple[str, frozenset[tuple[str, str]]]]
+    """Name → its type, and elements as (key, value); sets have empty values."""
+
+
+EMPTY = State({}, {name: (f"{kind} {spec}", frozenset()) for kind, name, spec in _FIXED_SETS})
+
+
+def state(isolation: policies.Isolation) -> State:
+    """What shall stand."""
+    chains: dict[str, tuple[str, ...]] = {}
+    sets = {name: (kind, set(elements)) for name, (kind, elements) in EMPTY.sets.items()}
+    for (policy, direction), allowed in isolation.rules.items():
+        chains[_policy_chain(policy, direction)] = tuple(
+            line
+            for index, rule in enumerate(allowed)
+            for line in _lines(rule, direction, _name(f"{policy} {direction} {index}"), sets)
+        )
+    for (address, direction), names in isolation.selected.items():
+        chain = f"{direction}-{_name(' '.join(names))}"
+        chains[chain] = (*(f"jump {_policy_chain(name, direction)}" for name in names), "drop")
+        sets[f"{direction}-pods"][1].add((address, f"goto {chain}"))
+        sets["itself"][1].add((f"{address} . {address}", ""))
+    sets["dns"][1].update((_served(found), "") for found in isolation.dns)
+    return State(chains, {name: (kind, frozenset(elements)) for name, (kind, elements) in sets.items()})
+
+
+def _lines(
+    rule: policies.Rule, direction: policies.Direction, name: str, sets: dict[str, tuple[str, set[tuple[str, str]]]]
+) -> list[str]:
+    """The rules of one entry of a policy; fills the sets they need."""
+    peer = f"ip {_ADDRESS[direction]}"
+    peers = [""] if rule.anyone else []
+    if rule.peers:
+        sets[f"peers-{name}"] = (f"set {_ADDRESSES_TYPE}", {(address, "") for address in rule.peers})
+        peers.append(f"{peer} @peers-{name} ")
+    for block in rule.blocks:
+        excepted = f"{peer} != {{ {', '.join(_disjoint(block.excepted))} }} " if block.excepted else ""
+        peers.append(f"{peer} {block.cidr} {excepted}")
+    ports = [""] if rule.any_port else _ports(rule.ports)
+    if rule.named:
+        sets[f"named-{name}"] = (f"set {_SERVED_TYPE}", {(_served(found), "") for found in rule.named})
+        ports.append(f"{_SERVED} @named-{name} ")
+    lines = [f"{who}{where}accept" for who in peers for where in ports]
+    return [*lines, f"{_SERVED} @dns accept"] if rule.dns else lines
+
+
+def _ports(ports: Iterable[tuple[str, int, int]]) -> list[str]:
+    """One match a protocol, overlapping ranges joined (an anonymous set takes no overlaps)."""
+    by_protocol: dict[str, list[tuple[int, int]]] = {}
+    for protocol, first, last in sorted(ports):
+        ranges = by_protocol.setdefault(protocol.lower(), [])
+        if ranges and first <= ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
+        else:
+            ranges.append((first, last))
+    found = []
+    for protocol, ranges in by_protocol.items():
+        if ranges == [(0, 65535)]:
+            found.append(f"meta l4proto {protocol} ")
+            continue
+        texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+        found.append(f"meta l4proto {protocol} th dport {{ {', '.join(texts)} }} ")
+    return found
+
+
+def _disjoint(cidrs: Iterable[str]) -> list[str]:
+    networks = [ipaddress.IPv4Network(text, strict=False) for text in cidrs]
+    return [str(network) for network in ipaddress.collapse_addresses(networks)]
+
+
+def _served(found: tuple[str, str, int]) -> str:
+    address, protocol, port = found
+    return f"{address} . {protocol.lower()} . {port}"
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _policy_chain(policy: str, direction: policies.Direction) -> str:
+    return f"{direction}-of-{_name(policy)}"
+
+
+def whole(new: State) -> str:
+    """Everything, in place of whatever stands."""
+    lines = [f"add table {TABLE}", f"delete table {TABLE}", f"add table {TABLE}"]
+    lines += [
+        f"add {kind.split()[0]} {TABLE} {name} {{ {kind.split(' ', 1)[1]} }}" for name, (kind, _) in EMPTY.sets.items()
+    ]
+    for name, side, priority in _HOOKS:
+        lines.append(f"add chain {TABLE} {name} {{ type filter hook forward priority {priority} ; }}")
+        lines.append(f"add rule {TABLE} {name} ct state established,related accept")
+        lines.append(f"add rule {TABLE} {name} ip saddr . ip daddr @itself accept")
+        lines.append(f"add rule {TABLE} {name} ip {side} vmap @{name}-pods")
+    return "".join(f"{line}\n" for line in lines) + change(EMPTY, new)
+
+
+def change(old: State, new: State) -> str:
+    """From one state to the other, as one transaction; empty where they are the same."""
+    made = [name for name in new.sets if name not in old.sets]
+    lines = [
+        f"add {new.sets[name][0].split()[0]} {TABLE} {name} {{ {new.sets[name][0].split(' ', 1)[1]} }}" for name in made
+    ]
+    lines += [f"add chain {TABLE} {name}" for name in new.chains if name not in old.chains]
+    kept = {name: elements for name, (_, elements) in old.sets.items() if name in new.sets}
+    for name, elements in kept.items():
+        lines += _elements("delete", name, elements - new.sets[name][1])
+    changed = [name for name, rules in new.chains.items() if old.chains.get(name) != rules]
+    gone = [name for name in old.chains if name not in new.chains]
+    lines += [f"flush chain {TABLE} {name}" for name in (*changed, *gone) if name in old.chains]
+    for name, (_, elements) in new.sets.items():
+        lines += _elements("add", name, elements - kept.get(name, frozenset()))
+    lines += [f"add rule {TABLE} {name} {rule}" for name in changed for rule in new.chains[name]]
+    lines += [f"delete chain {TABLE} {name}" for name in gone]
+    lines += [f"delete set {TABLE} {name}" for name in old.sets if name not in new.sets]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _elements(verb: str, name: str, elements: Iterable[tuple[str, str]]) -> list[str]:
+    texts = [f"{key} : {value}" if value and verb == "add" else key for key, value in sorted(elements)]
+    return [
+        f"{verb} element {TABLE} {name} {{ {', '.join(texts[first : first + _AT_ONCE])} }}"
+        for first in range(0, len(texts), _AT_ONCE)
+    ]
