@@ -93,5 +93,15 @@ def is_terminal(pod: Object) -> bool:
     return objects.dig(pod, "status", "phase") in ("Succeeded", "Failed")
 
 
+STATIC_SOURCE = "kubernetes.io/config.source"
+STATIC_HASH = "kubernetes.io/config.hash"
+MIRROR = "kubernetes.io/config.mirror"
+
+
 def is_static(pod: Object) -> bool:
-    return "kubernetes.io/config.mirror" in objects.annotations(pod)
+    """Whether it comes from a file of the node. A pod of the API cannot claim so: its UID is the server's."""
+    return bool(objects.uid(pod)) and objects.annotations(pod).get(STATIC_HASH) == objects.uid(pod)
+
+
+def is_mirror(pod: Object) -> bool:
+    return MIRROR in objects.annotations(pod)

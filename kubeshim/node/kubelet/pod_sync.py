@@ -412,7 +412,7 @@ def _disruption(work: pod_worker.Work) -> list[Object]:
 
 
 def _grace(work: pod_worker.Work) -> float:
-    if work.removed and not objects.is_deleting(work.pod):
+    if work.removed and not objects.is_deleting(work.pod) and not pod_spec.is_static(work.pod):
         return _ORPHAN_GRACE
     if work.eviction is not None:
         return min(work.eviction[1], float(pod_spec.grace_period(work.pod)))

@@ -70,7 +70,14 @@ def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
 class StatusManager:
     """``on_written`` is called with a pod's UID after its newest status is in the API, in this thread."""
 
-    def __init__(self, api: seams.Api, on_written: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        api: seams.Api,
+        on_written: Callable[[str], None],
+        shown_as: Callable[[Object], Object | None] = lambda pod: pod,
+    ) -> None:
+        """``shown_as`` gives the API's pod for one of ours: static pods have mirrors, or nothing yet."""
+        self._shown_as = shown_as
         self._api = api
         self._on_written = on_written
         self._changed = threading.Condition()
@@ -106,9 +113,12 @@ class StatusManager:
             self._wanted[uid] = {**pod, "status": status}
             self._changed.notify()
 
-    def observe(self, pod: Object) -> None:
-        """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way."""
-        uid, version = objects.uid(pod), _version(pod)
+    def observe(self, pod: Object, uid: str = "") -> None:
+        """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way.
+
+        ``uid`` is ours, where the API has another one (mirror pods).
+        """
+        uid, version = uid or objects.uid(pod), _version(pod)
         with self._changed:
             if uid not in self._wanted and version >= self._versions.get(uid, 0):
                 self._written[uid] = pod.get("status") or {}
@@ -165,9 +175,12 @@ class StatusManager:
             patch = difference(self._written.get(uid, {}), pod["status"])
         written: Object | None = None
         version = 0
-        if patch:
+        shown = self._shown_as(pod)
+        if patch and shown is None:
+            written = None  # no mirror yet: its arrival asks for the status again
+        elif patch and shown is not None:
             try:
-                body = {"metadata": {"uid": uid}, "status": patch}
+                body = {"metadata": {"uid": objects.uid(shown)}, "status": patch}
                 namespace, name = objects.namespace(pod), objects.name(pod)
                 answer = self._api.patch(kinds.PODS, name, body, namespace, kind="strategic", subresource="status")
                 written, version = answer.get("status") or {}, _version(answer)
