@@ -5,7 +5,7 @@ from typing import Any
 
 from kubeshim.machinery import objects, resources
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields
+from kubeshim.machinery.validation import cluster_ranges, content, fields
 
 ANNOTATIONS_LIMIT = 256 * 1024
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
@@ -17,7 +17,9 @@ _NAMES: dict[str, content.Check] = {
     "clusterroles.rbac.authorization.k8s.io": content.path_segment,
     "rolebindings.rbac.authorization.k8s.io": content.path_segment,
     "clusterrolebindings.rbac.authorization.k8s.io": content.path_segment,
-    "ipaddresses.networking.k8s.io": content.ip,
+    "ipaddresses.networking.k8s.io": cluster_ranges.address_name,
+    "certificatesigningrequests.certificates.k8s.io": content.path_segment,
+    "clustertrustbundles.certificates.k8s.io": content.path_segment,
 }
 """Kinds whose names are not DNS subdomains; custom resources' are."""
 
@@ -44,7 +46,7 @@ def validate(resource: resources.Resource, obj: objects.Object) -> list[FieldErr
         wrong += fields.all_invalid("metadata.name", name, check(name))
     wrong += _namespace(resource.namespaced, metadata.get("namespace") or "")
     wrong += fields.non_negative("metadata.generation", metadata.get("generation"))
-    wrong += common(metadata, "metadata")
+    wrong += common(metadata, "metadata", kubernetes=_is_kubernetes(resource))
     return wrong
 
 
@@ -56,8 +58,11 @@ def _namespace(namespaced: bool, namespace: str) -> list[FieldError]:
     return fields.all_invalid("metadata.namespace", namespace, content.dns_label(namespace))
 
 
-def common(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Labels, annotations, ownerReferences and finalizers, wherever metadata stands."""
+def common(metadata: Mapping[str, Any], path: str, *, kubernetes: bool = True) -> list[FieldError]:
+    """Labels, annotations, ownerReferences and finalizers, wherever metadata stands.
+
+    Kinds of Kubernetes' own take finalizers of a domain only; definitions and custom resources any qualified name.
+    """
     wrong: list[FieldError] = []
     if found := metadata.get("labels"):
         wrong += labels(found, path + ".labels")
@@ -66,7 +71,7 @@ def common(metadata: Mapping[str, Any], path: str) -> list[FieldError]:
     if found := metadata.get("ownerReferences"):
         wrong += owner_references(found, path + ".ownerReferences")
     if found := metadata.get("finalizers"):
-        wrong += finalizers(found, path + ".finalizers")
+        wrong += finalizers(found, path + ".finalizers", kubernetes=kubernetes)
     return wrong
 
 
@@ -121,22 +126,37 @@ def owner_references(found: Sequence[Mapping[str, Any]], path: str) -> list[Fiel
     return wrong
 
 
-def finalizers(found: Sequence[str], path: str) -> list[FieldError]:
+def finalizers(found: Sequence[str], path: str, *, kubernetes: bool = True) -> list[FieldError]:
     wrong: list[FieldError] = []
     for finalizer in found:
-        wrong += finalizer_name(finalizer, path)
+        wrong += finalizer_name(finalizer, path, kubernetes=kubernetes)
     if "orphan" in found and "foregroundDeletion" in found:
         text = "finalizer orphan and foregroundDeletion cannot be both set"
         wrong.append(fields.invalid(path, list(found), text))
     return wrong
 
 
-def finalizer_name(finalizer: str, path: str) -> list[FieldError]:
+def finalizer_name(finalizer: str, path: str, *, kubernetes: bool = True) -> list[FieldError]:
     wrong = fields.all_invalid(path, finalizer, content.qualified_name(finalizer))
-    if not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+    if kubernetes and not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
         text = "name is neither a standard finalizer name nor is it fully qualified"
         wrong.append(fields.invalid(path, finalizer, text))
     return wrong
+
+
+def _is_kubernetes(resource: resources.Resource) -> bool:
+    return resource.strategy != "custom" and resource.group != "apiextensions.k8s.io"
+
+
+def finalizer_warnings(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """For kinds that take any name: what to say of new finalizers without a domain."""
+    before = (old or {}).get("metadata", {}).get("finalizers") or ()
+    added = sorted(set(obj["metadata"].get("finalizers") or ()) - set(before) - set(_STANDARD_FINALIZERS))
+    text = (
+        "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other "
+        "finalizer writers"
+    )
+    return [f'metadata.finalizers: "{name}": {text}' for name in added if "/" not in name]
 
 
 _INHERITED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -160,7 +180,7 @@ def validate_update(resource: resources.Resource, obj: objects.Object, old: obje
     everywhere else.
     """
     metadata, before = obj.get("metadata") or {}, old.get("metadata") or {}
-    wrong = common(metadata, "metadata") if metadata != before else []
+    wrong = common(metadata, "metadata", kubernetes=_is_kubernetes(resource)) if metadata != before else []
     if not resource.namespaced and metadata.get("namespace"):
         wrong += _namespace(False, metadata["namespace"])
     for field in ("deletionGracePeriodSeconds", "deletionTimestamp"):

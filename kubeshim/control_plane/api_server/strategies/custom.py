@@ -12,7 +12,7 @@ from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.custom_validation import embedded, lists
 from kubeshim.machinery.custom_validation import schema as values
-from kubeshim.machinery.validation import fields
+from kubeshim.machinery.validation import fields, metadata
 
 Find = Callable[[resources.GroupVersionKind], custom_type.CustomType | None]
 Restore = Callable[[objects.Object], objects.Object]
@@ -90,6 +90,9 @@ class Custom(strategy.Strategy):
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> Problems:
         return self.validate(resource, obj) + self.validate_update(resource, obj, old)
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        return metadata.finalizer_warnings(obj, old)
 
     def from_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
         return self._restore(obj)
