@@ -159,3 +159,9 @@ def _device_requests(spec: objects.Object) -> None:
                 values.fill_text(exact, "allocationMode", "ExactCount")
                 if exact["allocationMode"] == "ExactCount" and not exact.get("count"):
                     exact["count"] = 1
+                for toleration in values.children(exact, "tolerations"):
+                    values.fill_text(toleration, "operator", "Equal")
+
+
+def pod_certificate_request(obj: objects.Object) -> None:
+    values.fill(values.child(obj, "spec"), "maxExpirationSeconds", 86400)

@@ -52,6 +52,7 @@ _BY_GROUP_VERSION: dict[str, dict[str, Setter]] = {
         "FlowSchema": others.flow_schema,
         "PriorityLevelConfiguration": others.priority_level,
     },
+    "certificates.k8s.io/v1": {"PodCertificateRequest": others.pod_certificate_request},
     "resource.k8s.io/v1": {
         "ResourceClaim": others.resource_claim,
         "ResourceClaimTemplate": others.resource_claim_template,

@@ -1,4 +1,4 @@
-"""Policy, scheduling, storage, coordination, autoscaling, certificates, run-time classes and API services."""
+"""Policy, scheduling, storage, coordination, autoscaling, run-time classes and API services."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -228,41 +228,6 @@ def runtime_class(obj: objects.Object) -> list[FieldError]:
 
 def runtime_class_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     return fields.immutable("handler", obj.get("handler"), old.get("handler"))
-
-
-_USAGES = (
-    "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
-    "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel",
-    "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime",
-    "server auth", "signing", "timestamping",
-)  # fmt: skip
-
-
-def signing_request(obj: objects.Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    wrong: list[FieldError] = []
-    if not spec.get("request"):
-        wrong.append(fields.invalid("spec.request", "", "PEM block type must be CERTIFICATE REQUEST"))
-    usages = spec.get("usages") or ()
-    if not usages:
-        wrong.append(fields.required("spec.usages"))
-    for index, usage in enumerate(usages):
-        wrong += fields.one_of(f"spec.usages[{index}]", usage, _USAGES)
-        if usage in usages[:index]:
-            wrong.append(fields.duplicate(f"spec.usages[{index}]", usage))
-    name = spec.get("signerName") or ""
-    if not name:
-        wrong.append(fields.required("spec.signerName"))
-    elif "/" not in name or name == "kubernetes.io/legacy-unknown":
-        text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        if name == "kubernetes.io/legacy-unknown":
-            text = "the legacy signerName is not allowed via this API version"
-        wrong.append(fields.invalid("spec.signerName", name, text))
-    seconds = spec.get("expirationSeconds")
-    if seconds is not None and seconds < 600:
-        text = "may not specify a duration less than 600 seconds (10 minutes)"
-        wrong.append(fields.invalid("spec.expirationSeconds", seconds, text))
-    return wrong
 
 
 def api_service(obj: objects.Object) -> list[FieldError]:

@@ -9,6 +9,7 @@ from kubeshim.control_plane.api_server.strategies import (
     customresourcedefinition,
     default,
     deployment,
+    devices,
     event,
     horizontalpodautoscaler,
     job,
@@ -19,7 +20,26 @@ from kubeshim.control_plane.api_server.strategies import (
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies.checked import Checked
-from kubeshim.machinery.validation import core, jobs, networking, others, pods, rbac, services, workloads
+from kubeshim.machinery.validation import (
+    admission_policies,
+    certificates,
+    cluster_ranges,
+    core,
+    device_claims,
+    device_slices,
+    flow_control,
+    jobs,
+    networking,
+    others,
+    pod_certificates,
+    pods,
+    rbac,
+    services,
+    storage,
+    storage_migration,
+    webhooks,
+    workloads,
+)
 
 _DAEMON_STATUS = {
     "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
@@ -67,6 +87,63 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "storageclass": Checked(others.storage_class, others.storage_class_update),
     "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
     "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
+    "webhookconfiguration": Checked(
+        create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
+    ),
+    "validatingadmissionpolicy": Checked(
+        admission_policies.validating, None, admission_policies.validating_status, status={}, unconditional=False
+    ),
+    "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
+    "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
+    "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
+    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}, unconditional=False),
+    "prioritylevelconfiguration": Checked(
+        flow_control.priority_level, None, flow_control.status, status={}, unconditional=False
+    ),
+    "clustertrustbundle": Checked(
+        certificates.trust_bundle,
+        certificates.trust_bundle_update,
+        create=certificates.trust_bundle_create,
+        unconditional=False,
+    ),
+    "podcertificaterequest": Checked(
+        None,
+        certificates.pod_request_update,
+        pod_certificates.status,
+        create=certificates.pod_request,
+        status={},
+        unconditional=False,
+    ),
+    "servicecidr": Checked(cluster_ranges.service_cidr, cluster_ranges.service_cidr_update, status={}),
+    "ipaddress": Checked(cluster_ranges.address, cluster_ranges.address_update),
+    "deviceclass": Checked(device_claims.device_class),
+    "resourceclaim": Checked(
+        None, device_claims.immutable_spec, device_claims.claim_status, create=device_claims.claim_create, status={}
+    ),
+    "resourceclaimtemplate": Checked(None, device_claims.immutable_spec, create=device_claims.template_create),
+    "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
+    "devicetaintrule": devices.DeviceTaintRule(
+        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
+    ),
+    "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False),
+    "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
+    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update),
+    "volumeattachment": Checked(
+        storage.attachment,
+        storage.attachment_update,
+        storage.attachment_status,
+        create=storage.attachment_create,
+        status={"attached": False},
+        unconditional=False,
+    ),
+    "volumeattributesclass": Checked(storage.attributes_class, storage.attributes_class_update),
+    "storageversionmigration": Checked(
+        storage_migration.migration,
+        storage_migration.migration_update,
+        storage_migration.migration_status,
+        status={},
+        unconditional=False,
+    ),
     "apiservice": Checked(others.api_service, status={}, unconditional=False),
     "customresourcedefinition": customresourcedefinition.CustomResourceDefinition(),
 }

@@ -7,6 +7,7 @@ has called. Connections into pods need a kubelet and are refused for want of one
 
 import copy
 import itertools
+import time
 
 import kubernetes
 import pytest
@@ -17,7 +18,6 @@ FAMILIES = catalogue.families()
 _REVIEWS = tuple(name for name in FAMILIES if name.split("/")[-1].endswith("reviews"))
 _APART = {"v1/bindings", "v1/componentstatuses", "v1/pods", "{group}/{version}/*"}
 _PATCHES = ("application/strategic-merge-patch+json", "application/merge-patch+json", "application/json-patch+json")
-_REVERTED = {"v1/namespaces": ("finalize",)}
 _numbers = itertools.count()
 
 
@@ -80,10 +80,20 @@ def test_the_life_of_an_object(official, samples, namespace, family):
     _collections(life, name)
     body = kubernetes.client.V1DeleteOptions(grace_period_seconds=0)
     assert life.call(life.find("DELETE", "{name}"), name=name, body=body)[1] == 200
+    _wait_until_gone(life, name)
     if life.find("DELETE"):
         again = life.create()
         life.call(life.find("DELETE"), field_selector=f"metadata.name={again}")
     assert {one.name for one in life.operations} == {one.name for one in life.called}
+
+
+def _wait_until_gone(life, name):
+    """Definitions of types take their objects with them first."""
+    deadline = time.monotonic() + 10
+    with pytest.raises(kubernetes.client.ApiException, match="404"):
+        while time.monotonic() < deadline:
+            life.call(life.find("GET", "{name}"), name=name)
+            time.sleep(0.01)
 
 
 def _parts(life, name):
