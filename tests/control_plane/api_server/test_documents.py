@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from kubeshim.machinery import resources, schemas
-
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -27,40 +25,6 @@ def test_documents_are_not_sent_twice(running, path):
     assert first.status == 200
     again = running.ask("GET", path, If_None_Match=first.headers["ETag"])
     assert (again.status, again.raw) == (304, b"")
-
-
-def test_types_come_and_go_while_serving(running, namespace):
-    gvr = resources.GroupVersionResource("example.com", "v1", "widgets")
-    verbs = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-    widget = resources.Resource(*gvr, "Widget", True, verbs, "widget", strategy="custom")
-    published = {
-        "type": "object",
-        "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
-    }
-    path = f"/apis/example.com/v1/namespaces/{namespace}/widgets"
-    before = {name: running.ask("GET", name).headers["ETag"] for name in ("/apis", "/openapi/v3")}
-    assert running.ask("GET", path).raw == b"404 page not found\n"
-
-    def add():
-        running.server.custom_schemas[widget.gvk] = schemas.from_structural(published)
-        running.server.custom_openapi[widget.gvk] = published
-        running.server.registry.add(widget)
-
-    running.call(add)
-    assert running.ask("GET", "/apis/example.com/v1").body["resources"][0]["name"] == "widgets"
-    made = running.ask("POST", path, {"metadata": {"name": "a"}, "spec": {"size": 3, "nope": 1}})
-    assert (made.status, made.body["spec"], made.body["kind"]) == (201, {"size": 3}, "Widget")
-    listed = running.ask("GET", path).body
-    assert (listed["kind"], listed["items"][0]["kind"]) == ("WidgetList", "Widget")
-    assert [event["type"] for event in running.watch(f"{path}?watch=1&timeoutSeconds=1")] == ["ADDED"]
-    for name, etag in before.items():
-        assert running.ask("GET", name, If_None_Match=etag).status == 200
-    strategic = running.ask("PATCH", f"{path}/a", {}, "application/strategic-merge-patch+json")
-    assert strategic.status == 415
-    assert running.ask("DELETE", f"{path}/a").status == 200
-    running.call(lambda: running.server.registry.remove(gvr))
-    assert running.ask("GET", path).status == 404
-    assert running.ask("GET", "/apis").headers["ETag"] == before["/apis"]
 
 
 def test_version(running):

@@ -1,0 +1,228 @@
+"""Definitions over HTTP: acceptance, names, publication, versions, changes, deletion."""
+
+import copy
+import json
+import time
+
+import pytest
+
+from tests.control_plane.api_server import conftest as api_server
+from tests.control_plane.api_server.custom_resources.conftest import CRDS, definition
+
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+MERGE = "application/merge-patch+json"
+
+
+def version(name, schema=OPEN, *, storage=False, served=True, **more):
+    return {"name": name, "served": served, "storage": storage, "schema": {"openAPIV3Schema": schema}, **more}
+
+
+def gone(running, path):
+    end = time.monotonic() + 5
+    while running.ask("GET", path).status != 404:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_new_definition_is_accepted_and_served(types):
+    ask = types.running.ask
+    before = {path: ask("GET", path).headers["ETag"] for path in ("/openapi/v2", "/openapi/v3", "/apis")}
+    group = types.define(subresources={"status": {}})
+    crd = ask("GET", f"{CRDS}/widgets.{group}").body
+    assert crd["spec"]["names"] == {
+        "plural": "widgets", "kind": "Widget", "shortNames": ["wd"], "singular": "widget", "listKind": "WidgetList",
+    }  # fmt: skip
+    assert crd["spec"]["conversion"] == {"strategy": "None"}
+    assert crd["status"]["acceptedNames"] == crd["spec"]["names"]
+    assert crd["status"]["storedVersions"] == ["v1"]
+    told = [(c["type"], c["status"], c["reason"], c["message"]) for c in crd["status"]["conditions"]]
+    assert told == [
+        ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+        ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    for path, etag in before.items():
+        assert ask("GET", path, If_None_Match=etag).status == 200
+    listed = ask("GET", f"/apis/{group}/v1").body["resources"]
+    assert [entry["name"] for entry in listed] == ["widgets", "widgets/status"]
+    name = ".".join(reversed(group.split("."))) + ".v1.Widget"
+    v2 = ask("GET", "/openapi/v2").body["definitions"][name]
+    assert v2["x-kubernetes-group-version-kind"] == [{"group": group, "version": "v1", "kind": "Widget"}]
+    assert "metadata" in v2["properties"]
+    v3 = ask("GET", f"/openapi/v3/apis/{group}/v1").body["components"]["schemas"][name]
+    assert v3["properties"]["spec"]["properties"]["color"]["default"] == "red"
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    groups = {entry["metadata"]["name"] for entry in ask("GET", "/apis", Accept=accept).body["items"]}
+    assert group in groups
+
+
+def test_created_as_upstream_answers(running):
+    made = running.ask("POST", CRDS, definition("fresh.example.com")).body
+    assert made["status"] == {
+        "conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": ["v1"],
+    }  # fmt: skip
+    assert made["metadata"]["generation"] == 1
+
+
+def test_names_of_a_group_are_given_once(types):
+    ask = types.running.ask
+    group = types.define()
+    second = definition(group, "gadgets", "Gadget")
+    ask("POST", CRDS, second)
+    condition = types.until(f"gadgets.{group}", "NamesAccepted", "False")
+    assert (condition["reason"], condition["message"]) == ("ShortNamesConflict", '"wd" is already in use')
+    established = types.until(f"gadgets.{group}", "Established", "False")
+    assert (established["reason"], established["message"]) == ("NotAccepted", "not all names are accepted")
+    assert ask("GET", f"/apis/{group}/v1/gadgets").status == 404
+    ask("DELETE", f"{CRDS}/widgets.{group}")
+    types.until(f"gadgets.{group}", "Established", "True")
+    assert ask("GET", f"/apis/{group}/v1/gadgets").status == 200
+
+
+def test_versions_are_views_of_one_store(types, namespace):
+    ask = types.running.ask
+    group = types.define(versions=[version("v1", storage=True), version("v2"), version("v3", served=False)])
+    space = f"/namespaces/{namespace}/widgets"
+    body = {"apiVersion": f"{group}/v2", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"x": 1}}
+    assert ask("POST", f"/apis/{group}/v2{space}", body).body["apiVersion"] == f"{group}/v2"
+    assert ask("GET", f"/apis/{group}/v1{space}/a").body["apiVersion"] == f"{group}/v1"
+    assert [item["apiVersion"] for item in ask("GET", f"/apis/{group}/v2{space}").body["items"]] == [f"{group}/v2"]
+    assert ask("GET", f"/apis/{group}/v3{space}/a").status == 404
+    events = types.running.watch(f"/apis/{group}/v2{space}?watch=1&timeoutSeconds=5")
+    assert next(events)["object"]["apiVersion"] == f"{group}/v2"
+    ask("PATCH", f"/apis/{group}/v1{space}/a", '{"spec":{"x":2}}', MERGE)
+    assert next(events)["object"]["apiVersion"] == f"{group}/v2"
+    events.close()
+
+
+def test_the_storage_version_moves_and_the_old_one_must_stay(types):
+    ask = types.running.ask
+    group = types.define(versions=[version("v1", storage=True), version("v2")])
+    path = f"{CRDS}/widgets.{group}"
+    crd = ask("GET", path).body
+    crd["spec"]["versions"][0]["storage"], crd["spec"]["versions"][1]["storage"] = False, True
+    moved = ask("PUT", path, crd)
+    assert moved.body["status"]["storedVersions"] == ["v1", "v2"]
+    crd = moved.body
+    del crd["spec"]["versions"][0]
+    refused = ask("PUT", path, crd)
+    assert refused.status == 422
+    assert refused.body["message"].endswith(
+        'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage '
+        "version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 "
+        "and removes v1 from status.storedVersions"
+    )
+    crd["status"]["storedVersions"] = ["v2"]
+    stored = ask("PATCH", path + "/status", '{"status":{"storedVersions":["v2"]}}', MERGE)
+    assert stored.status == 200
+    crd["metadata"]["resourceVersion"] = stored.body["metadata"]["resourceVersion"]
+    assert ask("PUT", path, crd).status == 200
+
+
+def test_defaults_and_pruning_on_reading_what_is_stored(types, namespace):
+    ask = types.running.ask
+    group = types.define(versions=[version("v1", storage=True)])
+    space = f"/apis/{group}/v1/namespaces/{namespace}/widgets"
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "a"}, "old": 1, "spec": {}}
+    first = ask("POST", space, body).body
+    assert first["old"] == 1
+    path = f"{CRDS}/widgets.{group}"
+    crd = ask("GET", path).body
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"color": {"type": "string", "default": "red"}}}},
+    }
+    watched = types.running.watch(space + "?watch=1&timeoutSeconds=5")
+    assert next(watched)["object"]["old"] == 1
+    ask("PUT", path, crd)
+    assert list(watched) == []
+    for found in (ask("GET", f"{space}/a").body, ask("GET", space).body["items"][0]):
+        assert "old" not in found
+        assert found["spec"] == {"color": "red"}
+        assert found["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+def test_a_version_is_no_longer_served(types):
+    ask = types.running.ask
+    group = types.define(versions=[version("v1", storage=True), version("v2")])
+    path = f"{CRDS}/widgets.{group}"
+    ask("PATCH", path, json.dumps([{"op": "replace", "path": "/spec/versions/1/served", "value": False}]),
+        "application/json-patch+json")  # fmt: skip
+    assert ask("GET", f"/apis/{group}/v2/widgets").status == 404
+    assert [entry["version"] for entry in ask("GET", f"/apis/{group}").body["versions"]] == ["v1"]
+    definitions = ask("GET", "/openapi/v2").body["definitions"]
+    assert [name[-9:] for name in definitions if group.split(".")[0] in name.split(".")] == ["v1.Widget", "idgetList"]
+
+
+def test_deprecated_versions_warn(types):
+    group = types.define(versions=[version("v1", storage=True), version("v2", deprecated=True)])
+    warned = types.running.ask("GET", f"/apis/{group}/v2/widgets").headers["Warning"]
+    assert warned == f'299 - "{group}/v2 Widget is deprecated"'
+
+
+def test_what_an_established_definition_keeps(types):
+    group = types.define()
+    path = f"{CRDS}/widgets.{group}"
+    crd = types.running.ask("GET", path).body
+    crd["spec"]["scope"] = "Cluster"
+    crd["spec"]["names"]["kind"] = "Gadget"
+    refused = types.running.ask("PUT", path, crd).body["details"]["causes"]
+    assert [(cause["field"], cause["message"]) for cause in refused] == [
+        ("spec.scope", 'Invalid value: "Cluster": field is immutable'),
+        ("spec.names.kind", 'Invalid value: "Gadget": field is immutable'),
+    ]
+
+
+def test_deletion_waits_for_the_instances(types, namespace):
+    ask = types.running.ask
+    group = types.define()
+    path = f"{CRDS}/widgets.{group}"
+    space = f"/apis/{group}/v1/namespaces/{namespace}/widgets"
+    for name, finalizers in (("a", []), ("b", ["example.com/hold"])):
+        metadata = {"name": name, "finalizers": finalizers}
+        body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata, "spec": {"size": 1}}
+        assert ask("POST", space, body).status == 201
+    deleted = ask("DELETE", path).body
+    assert deleted["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
+    assert deleted["status"]["conditions"][-1]["reason"] == "InstanceDeletionPending"
+    condition = types.until(f"widgets.{group}", "Terminating", "True")
+    gone(types.running, space + "/a")
+    assert condition["reason"] in ("InstanceDeletionPending", "InstanceDeletionInProgress")
+    refused = ask("POST", space, {**body, "metadata": {"name": "c"}})
+    assert (refused.status, refused.body["message"]) == (
+        405, "create not allowed while custom resource definition is terminating",
+    )  # fmt: skip
+    assert ask("PATCH", space + "/b", '{"metadata":{"finalizers":null}}', MERGE).status == 200
+    gone(types.running, path)
+    assert ask("GET", space).raw == b"404 page not found\n"
+    types.define(group=group)
+    assert ask("GET", space).body["items"] == []
+
+
+def test_survives_a_restart(tmp_path):
+    store = f"sqlite:{tmp_path / 'state.db'}"
+    running = api_server.Running(store, tmp_path)
+    group = "kept.example.com"
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"size": 1}}
+    try:
+        running.ask("POST", CRDS, definition(group, scope="Cluster"))
+        path = f"{CRDS}/widgets.{group}/status"
+        crd = copy.deepcopy(running.ask("GET", path).body)
+        crd["status"]["acceptedNames"] = crd["spec"]["names"]
+        crd["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+        running.ask("PUT", path, crd)
+        assert running.ask("POST", f"/apis/{group}/v1/widgets", body).status == 201
+    finally:
+        running.close()
+    running = api_server.Running(store, tmp_path)
+    try:
+        assert running.ask("GET", f"/apis/{group}/v1/widgets/a").body["spec"] == {"size": 1, "color": "red"}
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize("scope", ["Namespaced", "Cluster"])
+def test_scopes(types, scope):
+    group = types.define(scope=scope)
+    assert types.running.ask("GET", f"/apis/{group}/v1/widgets").status == 200
+    inside = types.running.ask("GET", f"/apis/{group}/v1/namespaces/default/widgets").status
+    assert inside == (200 if scope == "Namespaced" else 404)
