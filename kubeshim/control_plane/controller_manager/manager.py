@@ -45,6 +45,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     statefulset,
     taint_eviction,
     ttl_after_finished,
+    vac_protection,
 )
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     ephemeral_volume.EphemeralVolumeController,
     pvc_protection.PVCProtectionController,
     pv_protection.PVProtectionController,
+    vac_protection.VACProtectionController,
     clusterrole_aggregation.ClusterRoleAggregationController,
     resource_quota.ResourceQuotaController,
     certificates.CertificatesController,

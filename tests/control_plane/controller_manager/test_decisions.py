@@ -15,7 +15,13 @@ from kubeshim.control_plane.controller_manager import (
     sets,
     slices,
 )
-from kubeshim.control_plane.controller_manager.controllers import namespace, node_ipam, resource_quota, taint_eviction
+from kubeshim.control_plane.controller_manager.controllers import (
+    namespace,
+    node_ipam,
+    resource_quota,
+    taint_eviction,
+    vac_protection,
+)
 from kubeshim.machinery.resources import GroupVersionResource
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -356,3 +362,13 @@ def test_what_a_namespace_says_remains():
 def test_which_types_a_quota_counts():
     hard = {"pods": "1", "requests.cpu": "1", "secrets": "2", "count/deployments.apps": "3"}
     assert resource_quota.counted_types(hard) == ["pods", "secrets", "deployments.apps"]
+
+
+def test_a_class_of_attributes_is_named_by_what_has_it_wants_it_or_changes_to_it():
+    status = {
+        "currentVolumeAttributesClassName": "now",
+        "modifyVolumeStatus": {"targetVolumeAttributesClassName": "next"},
+    }
+    claim = {"spec": {"volumeAttributesClassName": "wanted"}, "status": status}
+    assert vac_protection.classes_of(claim) == {"now", "next", "wanted"}
+    assert vac_protection.classes_of({"spec": {"volumeAttributesClassName": ""}}) == set()
