@@ -1,4 +1,7 @@
-"""A class of volume attributes that is deleted stays while a claim or a volume names it: ``kubernetes.io/vac-protection``."""
+"""A class of volume attributes that is deleted stays while a claim or a volume names it.
+
+Its finalizer is ``kubernetes.io/vac-protection``.
+"""
 
 import logging
 from collections.abc import Iterable
