@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import down, host, layout, up
+    from kubeshim.cluster import down, host, layout, up, user_kubeconfig
 
     try:
         host.check()
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         return output.fail(error)
     existed = options.name in layout.existing()
     with up.locked(layout.Layout.of(options.name)):
-        warnings = down.remove(options.name, output.step, [up.user_kubeconfig(options.kubeconfig)[0]])
+        warnings = down.remove(options.name, output.step, [user_kubeconfig.location(options.kubeconfig)[0]])
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"\nCluster {options.name!r} is gone." if existed else f"\nThere was no cluster {options.name!r}.")

@@ -86,10 +86,10 @@ class Down:
         return f"{chosen.pods}, {chosen.services}"
 
     def remove_contexts(self) -> str:
-        from kubeshim import pki
+        from kubeshim.cluster import user_kubeconfig
 
         for path in self.kubeconfigs:
-            pki.unmerge_kubeconfig(path, self.name)
+            user_kubeconfig.unmerge(path, self.name)
         return self.name
 
     def remove_files(self) -> str:

@@ -12,7 +12,6 @@ import dataclasses
 import fcntl
 import os
 import pathlib
-import pwd
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,12 +193,12 @@ class Up:
             return str(self.where.pki / "admin.conf")
         import yaml
 
-        from kubeshim import pki
+        from kubeshim.cluster import user_kubeconfig
 
-        path, owner = user_kubeconfig(self.options.kubeconfig)
+        path, owner = user_kubeconfig.location(self.options.kubeconfig)
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         config = yaml.load((self.where.pki / "admin.conf").read_text(), Loader=loader)
-        pki.merge_kubeconfig(path, config, self.options.name, owner=owner)
+        user_kubeconfig.merge(path, config, self.options.name, owner=owner)
         return f"{path}, context {self.options.name}"
 
     def wait_nodes(self) -> str:
@@ -237,21 +236,6 @@ class Up:
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),
         ]
-
-
-def user_kubeconfig(asked: pathlib.Path | None) -> tuple[pathlib.Path, tuple[int, int] | None]:
-    """Where kubectl of the calling user looks, and who must own what is made there (None: as we are).
-
-    Under sudo that is the user who called sudo.
-    """
-    if asked is not None:
-        return asked, None
-    sudo = os.environ.get("SUDO_UID")
-    if sudo and os.geteuid() == 0:
-        entry = pwd.getpwuid(int(sudo))
-        return pathlib.Path(entry.pw_dir) / ".kube" / "config", (entry.pw_uid, entry.pw_gid)
-    first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return pathlib.Path(first) if first else pathlib.Path.home() / ".kube" / "config", None
 
 
 @contextmanager
