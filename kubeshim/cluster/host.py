@@ -33,17 +33,24 @@ def routed_networks() -> list[ranges.Network]:
     return list(ranges.routed(pathlib.Path("/proc/net/route").read_text()))
 
 
+def can_listen(port: int) -> bool:
+    """Whether nobody listens on the TCP port, on any of this machine's addresses."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port(preferred: int = 6443) -> int:
     """A TCP port nobody listens on, ``preferred`` if possible."""
-    for port in (preferred, 0):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-            return int(sock.getsockname()[1])
-    raise Unfit("no TCP port is free for the API server")
+    if can_listen(preferred):
+        return preferred
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        return int(sock.getsockname()[1])
 
 
 # -- the engine ------------------------------------------------------------------------------------------------

@@ -138,6 +138,10 @@ class Up:
     def start_api_server(self) -> str:
         self.already_running = all(self._running_now()) and bool(self._running_now())
         if not self.already_running:
+            port = self.config.port
+            if not processes.running(self.where).get("api-server") and not host.can_listen(port):
+                free = "choose another with --port" if self.fresh else "end that process, or remove the cluster"
+                raise UpFailed(f"TCP port {port} is taken by another process: {free}")
             current = processes.wanted(self.where)
             first = components.api_server(self.config, self.where)
             processes.want(self.where, [first, *(c for c in current if c["name"] != first["name"])])

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -82,3 +83,12 @@ def test_without_root_the_reason_is_told():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "needs root" in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_and_nothing_is_left():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = kubeshim("up", "--name", "e2e-port", "--port", str(port), check=False)
+    assert done.returncode == 1
+    assert f"TCP port {port} is taken by another process: choose another with --port" in done.stderr
+    assert not directory("e2e-port").exists()
