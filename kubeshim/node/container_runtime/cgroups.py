@@ -42,6 +42,61 @@ def container_directory(engine_parent: str, driver: str, container_id: str) -> s
     return f"{directory(engine_parent, driver)}/{leaf}"
 
 
+def settings(version: int, resources: runtime.Resources) -> list[tuple[str, str, str]]:
+    """What limits a cgroup: ``(controller, file, value)``. Zeros lift a limit, but leave shares alone."""
+    period = resources.cpu_period
+    if version == 2:
+        quota = f"{resources.cpu_quota} {period}" if resources.cpu_quota else f"max {period}"
+        found = [
+            ("cpu", "cpu.max", quota),
+            ("memory", "memory.max", str(resources.memory or "max")),
+            ("pids", "pids.max", str(resources.pids or "max")),
+        ]
+        return [("cpu", "cpu.weight", str(weight(resources.cpu_shares))), *found] if resources.cpu_shares else found
+    found = [
+        ("cpu", "cpu.cfs_period_us", str(period)),
+        ("cpu", "cpu.cfs_quota_us", str(resources.cpu_quota or -1)),
+        ("memory", "memory.limit_in_bytes", str(resources.memory or -1)),
+        ("pids", "pids.max", str(resources.pids or "max")),
+    ]
+    return [("cpu", "cpu.shares", str(resources.cpu_shares)), *found] if resources.cpu_shares else found
+
+
+def weight(shares: int) -> int:
+    """``cpu.weight`` of version 2 for shares of version 1, as runc converts them."""
+    return 1 + (max(shares, 2) - 2) * 9999 // 262142
+
+
+def limit(engine_parent: str, driver: str, version: int, resources: runtime.Resources, root: str = ROOT) -> None:
+    """Limits a parent, made where the driver leaves that to us. Raises ``OSError``.
+
+    With the systemd driver only what exists can be limited; a controller the kernel lacks is passed over.
+    """
+    where = directory(engine_parent, driver)
+    if version == 2 and driver != "systemd":
+        _delegate(root, where)
+    for controller, name, value in settings(version, resources):
+        top = root if version == 2 else f"{root}/{controller}"
+        if not os.path.isdir(top):
+            continue
+        if driver != "systemd":
+            os.makedirs(f"{top}/{where}", exist_ok=True)
+        path = f"{top}/{where}/{name}"
+        if os.path.exists(path) and _text(path).strip() != value:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(value)
+
+
+def _delegate(root: str, where: str) -> None:
+    """Lets every level of ``where`` hand its controllers down."""
+    path = root
+    for part in where.split("/"):
+        with open(f"{path}/cgroup.subtree_control", "w", encoding="ascii") as file:
+            file.write("+cpu +memory +pids")
+        path = f"{path}/{part}"
+        os.makedirs(path, exist_ok=True)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Files:
     """The files that hold a container's accounts."""

@@ -113,7 +113,13 @@ class Docker:
         identity = self._create(spec.name, body)
         try:
             with self._start_in_flight():
+                # A slice is made by systemd when the engine starts something in it; directories are ours to make.
+                by_systemd = self.dialect.cgroup_driver == "systemd"
+                if spec.resources is not None and not by_systemd:
+                    self.limit_cgroup(spec.cgroup_parent, spec.resources)
                 self._engine.call("POST", f"/containers/{identity}/start")
+                if spec.resources is not None and by_systemd:
+                    self.limit_cgroup(spec.cgroup_parent, spec.resources)
             sandbox = engine_records.sandbox(self._inspect(identity))
             if spec.network == "own":
                 self._await_network(sandbox, spec)
@@ -123,6 +129,14 @@ class Docker:
         with self._lock:
             self._parents[identity] = (body["HostConfig"]["CgroupParent"], spec.runtime_handler)
         return sandbox
+
+    def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
+        speech = self.dialect
+        where = cgroups.parent_for_engine(parent, speech.cgroup_driver)
+        try:
+            cgroups.limit(where, speech.cgroup_driver, speech.cgroup_version, resources)
+        except OSError as error:
+            raise runtime.RuntimeFailure(f"cgroup {parent}: {error}") from error
 
     def _await_network(self, sandbox: runtime.Sandbox, spec: runtime.SandboxSpec) -> None:
         if not sandbox.pid or not sandbox_network.wait_for_own(sandbox.pid):

@@ -61,6 +61,8 @@ class Fake:
         self.pulled: list[tuple[str, Mapping[str, str] | None]] = []
         self.specs: dict[str, runtime.ContainerSpec] = {}
         """What each container was made from, by its id; kept after removal, for tests."""
+        self.cgroups: dict[str, runtime.Resources] = {}
+        """Limits in force, by parent."""
         self.used: dict[str, runtime.Storage] = {}
         """Disk that containers use, by id, for tests."""
 
@@ -87,6 +89,8 @@ class Fake:
         )
         with self._changed:
             self._sandboxes[identity] = sandbox
+            if spec.resources is not None:
+                self.cgroups[spec.cgroup_parent] = spec.resources
         self._emit("started", identity, sandbox.labels)
         return sandbox
 
@@ -103,6 +107,9 @@ class Fake:
             sandbox = self._sandboxes.pop(sandbox_id, None)
         if sandbox is not None:
             self._emit("removed", sandbox_id, sandbox.labels)
+
+    def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
+        self.cgroups[parent] = resources
 
     def sandboxes(self, labels: Mapping[str, str]) -> list[runtime.Sandbox]:
         with self._changed:

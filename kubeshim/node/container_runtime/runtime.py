@@ -62,6 +62,8 @@ class SandboxSpec:
     host_ipc: bool = False
     host_pid: bool = False
     runtime_handler: str = ""
+    resources: "Resources | None" = None
+    """Limits of all containers together: those of ``cgroup_parent``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -258,6 +260,9 @@ class Runtime(Protocol):
         """Ends it at once. Stopping what is stopped or gone is no error."""
 
     def remove_sandbox(self, sandbox_id: str) -> None: ...
+
+    def limit_cgroup(self, parent: str, resources: Resources) -> None:
+        """Limits everything below a ``cgroup_parent``, or an ancestor of one. Makes it where it is not there."""
 
     def sandboxes(self, labels: Mapping[str, str]) -> list[Sandbox]: ...
 

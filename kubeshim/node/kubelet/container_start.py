@@ -133,7 +133,7 @@ def _spec(
     defaults = security.Defaults(shared.config.seccomp_default, os.path.join(shared.config.data_dir, "seccomp"))
     directory = shared.pod_directory(objects.uid(pod))
     mounts = manager.mounts_of(pod, container, place.volumes, directory, known)
-    resources = quality.container_resources(pod, container, shared.memory_capacity, shared.config.pod_pids_limit)
+    resources = quality.container_resources(pod, container, shared.memory_capacity)
     own = labels.of_container(pod, container, restarts, pod_spec.fingerprint(container))
     fixed = _fixed_mounts(shared, place, container, restarts, {mount.container_path for mount in mounts})
     return runtime.ContainerSpec(

@@ -130,6 +130,7 @@ class Kubelet:
             node=lambda: self._node,
             starts=threading.Semaphore(settings.parallel_starts),
             memory_capacity=self._registration.facts.memory,
+            pods=lambda: self._active_pods(""),
             resolver=_node_resolver(settings.resolver_config),
         )
 

@@ -53,6 +53,8 @@ class Parts:
     starts: threading.Semaphore
     """Held while the engine starts a sandbox or container."""
     memory_capacity: int
+    pods: Callable[[], list[Object]]
+    """Pods that are or will be running here."""
     resolver: files.Resolver
     addresses: network_addresses.AddressPool | None = None
 
@@ -65,6 +67,11 @@ class Parts:
     def own_labels(self) -> dict[str, str]:
         """What all containers of this node carry."""
         return {labels.CLUSTER: self.config.cluster_name, labels.NODE: self.config.node_name}
+
+    @property
+    def cgroup_root(self) -> str:
+        """The parent of all this node's pods, in the runtime's notation."""
+        return f"{self.config.cgroup_root}/{self.config.node_name}"
 
     def facts(self, pod_ips: list[str]) -> field_paths.NodeFacts:
         node = self.node() or {}

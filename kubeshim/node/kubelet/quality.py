@@ -3,7 +3,7 @@
 Source: Kubernetes documentation, "Pod Quality of Service Classes" and "Resource Management for Pods and Containers".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.objects import Object
@@ -50,7 +50,7 @@ def _amount(entry: Object, kind: str, name: str) -> int:
     return 0 if text is None else quantity.parse(str(text)).milli()
 
 
-def container_resources(pod: Object, container: Object, memory_capacity: int, pids_limit: int = 0) -> runtime.Resources:
+def container_resources(pod: Object, container: Object, memory_capacity: int) -> runtime.Resources:
     """What the kernel is told about one container."""
     entry = container.get("resources") or {}
     cpu_request, cpu_limit = _amount(entry, "requests", "cpu"), _amount(entry, "limits", "cpu")
@@ -61,7 +61,6 @@ def container_resources(pod: Object, container: Object, memory_capacity: int, pi
         cpu_quota=quota(cpu_limit),
         cpu_period=_PERIOD,
         memory=memory_limit,
-        pids=pids_limit,
         oom_score_adj=oom_score(pod, container, memory_capacity),
     )
 
@@ -92,18 +91,52 @@ def oom_score(pod: Object, container: Object, memory_capacity: int) -> int:
 
 def cgroup_parent(root: str, pod: Object) -> str:
     """``root/burstable/podUID``, in the runtime's notation."""
+    return f"{class_parent(root, qos_class(pod))}/pod{objects.uid(pod)}"
+
+
+def pod_resources(pod: Object, pids_limit: int = 0) -> runtime.Resources:
+    """What the kernel is told about a pod's containers together: limits only where every one of them has one."""
     kind = qos_class(pod)
-    middle = "" if kind == GUARANTEED else f"/{kind.lower()}"
-    return f"{root}{middle}/pod{objects.uid(pod)}"
+    cpu, memory = limited(pod, "cpu"), limited(pod, "memory")
+    if kind == BEST_EFFORT:
+        return runtime.Resources(cpu_shares=_MINIMUM_SHARES, pids=pids_limit)
+    return runtime.Resources(
+        cpu_shares=shares(requested(pod, "cpu")),
+        cpu_quota=quota(cpu or 0),
+        memory=(memory or 0) // 1000,
+        pids=pids_limit,
+    )
+
+
+def class_shares(pods: Iterable[Object]) -> int:
+    """CPU weight of all burstable pods of a node together."""
+    return shares(sum(requested(pod, "cpu") for pod in pods if qos_class(pod) == BURSTABLE))
+
+
+def class_parent(root: str, kind: str) -> str:
+    return root if kind == GUARANTEED else f"{root}/{kind.lower()}"
 
 
 def requested(pod: Object, name: str) -> int:
     """Thousandths of a resource the pod needs on its node: containers together or the largest init step, overhead."""
-    whole = objects.dig(pod, "spec", "resources", "requests", name)
-    running = sum(_request(container, name) for container in pod_spec.containers(pod))
+    return _together(pod, "requests", name)
+
+
+def limited(pod: Object, name: str) -> int | None:
+    """Thousandths of a resource the pod may use at most; None where some container has no limit."""
+    whole = objects.dig(pod, "spec", "resources", "limits", name)
+    every = [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]
+    if whole is None and not all(_amount(container.get("resources") or {}, "limits", name) for container in every):
+        return None
+    return _together(pod, "limits", name)
+
+
+def _together(pod: Object, kind: str, name: str) -> int:
+    whole = objects.dig(pod, "spec", "resources", kind, name)
+    running = sum(_of(container, kind, name) for container in pod_spec.containers(pod))
     sidecars, largest = 0, 0
     for container in pod_spec.init_containers(pod):
-        amount = _request(container, name)
+        amount = _of(container, kind, name)
         if pod_spec.is_sidecar(container):
             sidecars += amount
             largest = max(largest, sidecars)
@@ -116,8 +149,8 @@ def requested(pod: Object, name: str) -> int:
     return needed + (quantity.parse(str(overhead[name])).milli() if name in overhead else 0)
 
 
-def _request(container: Object, name: str) -> int:
-    return _amount(container.get("resources") or {}, "requests", name)
+def _of(container: Object, kind: str, name: str) -> int:
+    return _amount(container.get("resources") or {}, kind, name)
 
 
 def resource_names(pod: Object) -> set[str]:

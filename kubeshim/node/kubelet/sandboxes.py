@@ -43,6 +43,7 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
         host = pod_spec.host_network(pod)
         address = shared.config.node_ip if host else _take(shared, pod)
         write_files(shared, pod, address)
+        class_weights(shared)
         with shared.starts:
             sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
     except runtime.Unavailable:
@@ -58,6 +59,17 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
                 f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox.id}": {problem}'
             ) from problem
     return sandbox
+
+
+def class_weights(shared: parts.Parts) -> None:
+    """What the classes of service weigh against each other. Raises ``runtime.RuntimeFailure``.
+
+    For every sandbox anew: the cgroup of a class goes with the last pod in it.
+    """
+    weight = quality.class_shares(shared.pods())
+    for kind, value in ((quality.BEST_EFFORT, quality.shares(0)), (quality.BURSTABLE, weight)):
+        parent = quality.class_parent(shared.cgroup_root, kind)
+        shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=value))
 
 
 def _take(shared: parts.Parts, pod: Object) -> str:
@@ -103,7 +115,8 @@ def _spec(shared: parts.Parts, pod: Object, attempt: int) -> runtime.SandboxSpec
         labels={**shared.own_labels(), **labels.of_pod(pod), labels.RESTARTS: str(attempt)},
         network="node" if pod_spec.host_network(pod) else "own",
         sysctls=security.sysctls(pod),
-        cgroup_parent=quality.cgroup_parent(f"{shared.config.cgroup_root}/{shared.config.node_name}", pod),
+        cgroup_parent=quality.cgroup_parent(shared.cgroup_root, pod),
+        resources=quality.pod_resources(pod, shared.config.pod_pids_limit),
         shm_size=_shared_memory(pod),
         host_ipc=bool(spec.get("hostIPC")),
         host_pid=bool(spec.get("hostPID")),

@@ -160,3 +160,38 @@ def test_references(text, registry, repository, tag, digest):
 def test_references_refused(text):
     with pytest.raises(ValueError, match="invalid"):
         references.parse(text)
+
+
+LIMITS = runtime.Resources(cpu_shares=512, cpu_quota=50_000, memory=1 << 20, pids=10)
+
+
+@pytest.mark.parametrize(
+    ("version", "resources", "values"),
+    [
+        (1, LIMITS, {"cpu/cpu.shares": "512", "cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000",
+                     "memory/memory.limit_in_bytes": "1048576", "pids/pids.max": "10"}),
+        (1, runtime.Resources(), {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000",
+                                  "memory/memory.limit_in_bytes": "-1", "pids/pids.max": "max"}),
+        (2, LIMITS, {"cpu.weight": "20", "cpu.max": "50000 100000", "memory.max": "1048576", "pids.max": "10"}),
+        (2, runtime.Resources(cpu_shares=2), {"cpu.weight": "1", "cpu.max": "max 100000", "memory.max": "max",
+                                              "pids.max": "max"}),
+    ],
+)  # fmt: skip
+def test_limits_of_a_cgroup(tmp_path, version, resources, values):
+    where = "k/burstable/pod1"
+    for name in values:
+        top, _, leaf = name.rpartition("/")
+        path = tmp_path / top / where / leaf
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("before\n")
+    cgroups.limit(f"/{where}", "cgroupfs", version, resources, str(tmp_path))
+    for name, value in values.items():
+        top, _, leaf = name.rpartition("/")
+        assert (tmp_path / top / where / leaf).read_text() == value
+    if version == 2:
+        assert (tmp_path / "k/burstable/cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+
+
+def test_a_slice_that_systemd_has_not_made_is_left_to_it(tmp_path):
+    cgroups.limit("k-pod1.slice", "systemd", 2, LIMITS, str(tmp_path))
+    assert not list(tmp_path.iterdir())

@@ -1,7 +1,9 @@
 """A kubelet on the real engine: what only real containers can show."""
 
+import dataclasses
 import pathlib
 import subprocess
+import threading
 import uuid
 
 import kubelet_kit as kit_module
@@ -126,3 +128,37 @@ def test_grace_is_given_and_prestop_runs_first(kit):
     kit.delete("a", grace=20)
     kit.wait("a", lambda pod: pod is None, 15)
     assert (directory / "log").read_text() == "hook\nterm\n"
+
+
+def test_a_pod_as_a_whole_is_limited_and_its_cgroup_goes_with_it(tmp_path, kit):
+    kit.settings = dataclasses.replace(kit.settings, pod_pids_limit=50)
+    kit.start()
+    limits = {"cpu": "500m", "memory": "32Mi"}
+    found = pod(kit, "a", *({"name": name, "command": ["sleep", "1000"], "resources": {"limits": limits, "requests": limits}}
+                            for name in ("one", "two")))  # fmt: skip
+    kit.wait("a", kit_module.ready, 20)
+    if kit.engine.info().cgroup_version != 1:
+        pytest.skip("cgroup version 2 is held by tables")
+    where = f"kubeshim-test/{kit.settings.node_name}/pod{found['metadata']['uid']}"
+
+    def value(controller, name):
+        return pathlib.Path("/sys/fs/cgroup", controller, where, name).read_text().strip()
+
+    assert value("memory", "memory.limit_in_bytes") == str(64 << 20) and value("pids", "pids.max") == "50"
+    assert (value("cpu", "cpu.cfs_quota_us"), value("cpu", "cpu.shares")) == ("100000", "1024")
+    more = {"limits": {"cpu": "1", "memory": "64Mi"}, "requests": {"cpu": "1", "memory": "64Mi"}}
+    kit.update("a", lambda pod: {**pod, "spec": {**pod["spec"], "containers": [
+        {**each, "resources": more} for each in pod["spec"]["containers"]]}})  # fmt: skip
+    wait_for(lambda: value("memory", "memory.limit_in_bytes") == str(128 << 20))
+    kit.delete("a", 1)
+    kit.wait("a", lambda gone: gone is None)
+    wait_for(lambda: not pathlib.Path("/sys/fs/cgroup/memory", where).exists())
+
+
+def wait_for(condition, timeout=10):
+    step = threading.Event()
+    for _ in range(int(timeout / 0.02)):
+        if condition():
+            return
+        step.wait(0.02)
+    raise AssertionError("it never came true")

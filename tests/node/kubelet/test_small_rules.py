@@ -237,3 +237,34 @@ def test_status_patches_name_only_what_differs():
 )
 def test_an_image_is_told_by_the_digest_of_the_repository_asked_for(reference, digests, expected):
     assert images.pullable("sha256:1", reference, digests) == expected
+
+
+def sized(*containers, init=(), **spec):
+    made = [{"name": str(n), "resources": entry} for n, entry in enumerate(containers)]
+    before = [{"name": f"i{n}", "resources": entry} for n, entry in enumerate(init)]
+    return {"metadata": {"uid": "u"}, "spec": {"containers": made, "initContainers": before, **spec}}
+
+
+BOTH = {"requests": {"cpu": "500m", "memory": "1Mi"}, "limits": {"cpu": "1", "memory": "2Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "shares", "quota", "memory"),
+    [
+        (sized({}), 2, 0, 0),
+        (sized(BOTH, BOTH), 1024, 200_000, 4 << 20),
+        (sized(BOTH, {}), 512, 0, 0),
+        (sized(BOTH, init=[{"limits": {"cpu": "5", "memory": "9Mi"}}]), 512, 500_000, 9 << 20),
+        (sized(BOTH, {}, resources={"limits": {"cpu": "3", "memory": "8Mi"}, "requests": {"cpu": "2"}}), 2048, 300_000,
+         8 << 20),
+        (sized(BOTH, overhead={"cpu": "500m", "memory": "1Mi"}), 1024, 150_000, 3 << 20),
+    ],
+)  # fmt: skip
+def test_what_the_kernel_is_told_of_a_whole_pod(pod, shares, quota, memory):
+    found = quality.pod_resources(pod, 7)
+    assert (found.cpu_shares, found.cpu_quota, found.memory, found.pids) == (shares, quota, memory, 7)
+
+
+def test_the_burstable_class_weighs_what_its_pods_ask_for():
+    assert quality.class_shares([sized(BOTH), sized(BOTH), sized({})]) == 1024
+    assert quality.class_shares([]) == 2
