@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import configuration, host, ranges, up, user_kubeconfig
+    from kubeshim.cluster import configuration, host, ranges, up
     from kubeshim.node.container_runtime import runtime
 
     began = time.monotonic()
@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     said = "was running already" if this.already_running else "is up"
     print(f"\nCluster {options.name!r} {said} after {time.monotonic() - began:.1f} s.")
     if wanted.merge_kubeconfig:
+        from kubeshim.cluster import user_kubeconfig
+
         path, _ = user_kubeconfig.location(options.kubeconfig)
         print(f"kubectl uses it now (kubeconfig {path}, context {options.name}): kubectl get pods -A")
     else:
