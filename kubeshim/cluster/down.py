@@ -82,7 +82,7 @@ class Down:
         from kubeshim.node.kubelet import network_host
 
         chosen = self.config.ranges
-        network_host.unprotect_ranges(str(chosen.pods), str(chosen.services))
+        network_host.unprotect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
         return f"{chosen.pods}, {chosen.services}"
 
     def remove_contexts(self) -> str:

@@ -155,7 +155,8 @@ class Up:
     def protect_ranges(self) -> str:
         from kubeshim.node.kubelet import network_host
 
-        network_host.protect_ranges(str(self.config.ranges.pods), str(self.config.ranges.services))
+        chosen = self.config.ranges
+        network_host.protect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
         return "unmatched packets end on this machine"
 
     def start_nodes(self) -> str:

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from kubeshim import clock
 from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
-from kubeshim.node.kube_proxy import conntrack, health, iptables, nft, services
+from kubeshim.node.kube_proxy import conntrack, health, iptables, listeners, nft, services
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class ProxyConfig:
     """``nftables``, ``iptables``, or ``auto``: nftables where the machine has it."""
     resync: float = 30.0
     masquerade_all: bool = False
+    listen: bool = True
+    """Whether it answers on its own ports of the node."""
 
 
 class Backend(Protocol):
@@ -81,7 +84,16 @@ class Proxy:
         self._synced = threading.Event()
         self._last_sync = 0.0
         self._counters = {"syncs": 0, "failures": 0, "forgotten_flows": 0}
+        self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._thread: threading.Thread | None = None
+        self._listeners = listeners.Listeners(
+            run_in_node,
+            healthy=self.healthy,
+            node=lambda: self._nodes.get(node_name),
+            updated=lambda: self._updated,
+            metrics=self.metrics,
+            mode=lambda: mode(config.mode),
+        )
 
     def start(self) -> None:
         for source, mark in ((self._services, self._mark_service), (self._slices, self._mark_slice)):
@@ -91,9 +103,12 @@ class Proxy:
             source.start()
         self._thread = threading.Thread(target=self._run, name="kube-proxy", daemon=True)
         self._thread.start()
+        if self._config.listen:
+            self._listeners.start()
 
     def stop(self) -> None:
         """Stops watching and writing. The rules stay and go on serving."""
+        self._listeners.stop()
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
@@ -205,6 +220,7 @@ class Proxy:
             self._counters["syncs"] += 1
         self._forget_flows(old, new)
         self._last_sync = time.monotonic()
+        self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._synced.set()
         return False
 
@@ -221,11 +237,16 @@ class Proxy:
             self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(wanted))
 
 
-def _backend(mode: str, run_in_node: nftables.RunInNode, node: services.Node) -> Backend:
-    if mode == "iptables" or (mode == "auto" and not nftables.available()):
+def mode(asked: str) -> str:
+    """``nftables`` or ``iptables``: the language that ``asked`` comes to on this machine. Raises ``ValueError``."""
+    if asked not in ("auto", "nftables", "iptables"):
+        raise ValueError(f"unknown proxy mode {asked!r}: only nftables, iptables and auto are supported")
+    return asked if asked != "auto" else "nftables" if nftables.available() else "iptables"
+
+
+def _backend(asked: str, run_in_node: nftables.RunInNode, node: services.Node) -> Backend:
+    if mode(asked) == "iptables":
         return iptables.IptablesBackend(run_in_node, node)
-    if mode not in ("auto", "nftables"):
-        raise ValueError(f"unknown proxy mode {mode!r}: only nftables, iptables and auto are supported")
     return nft.NftBackend(run_in_node, node)
 
 

@@ -1,4 +1,4 @@
-"""The host's side of a cluster's address ranges: no packet for a pod or Service may leave the machine.
+"""The host's side of a cluster's address ranges: no packet for a pod, Service or node may leave the machine.
 
 ``protect_ranges`` puts unreachable routes with a high metric into the calling thread's namespace before anything
 else of the cluster exists, ``unprotect_ranges`` takes them away after everything else is gone; in between more
@@ -15,13 +15,13 @@ PROTECTING_METRIC = 9999
 """Worse than any route one would make on purpose, so a real route to the range always wins."""
 
 
-def protect_ranges(cluster_cidr: str, service_cidr: str) -> None:
-    for cidr in (cluster_cidr, service_cidr):
+def protect_ranges(*cidrs: str) -> None:
+    for cidr in cidrs:
         network_links.unreachable(cidr, PROTECTING_METRIC)
 
 
-def unprotect_ranges(cluster_cidr: str, service_cidr: str) -> None:
-    for cidr in (cluster_cidr, service_cidr):
+def unprotect_ranges(*cidrs: str) -> None:
+    for cidr in cidrs:
         network_links.remove_unreachable(cidr, PROTECTING_METRIC)
 
 

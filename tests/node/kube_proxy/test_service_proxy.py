@@ -1,5 +1,7 @@
 """The proxy against an API and the kernel: how soon it follows, and what it survives."""
 
+import http.client
+import json
 import subprocess
 import time
 
@@ -51,6 +53,41 @@ def eventually(check, seconds=3.0):
             pass
         time.sleep(0.002)
     raise AssertionError("it did not come about")
+
+
+def fetch(run, host, port, path):
+    def call():
+        connection = http.client.HTTPConnection(host, port, timeout=2)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    return run(call)
+
+
+def test_its_own_ports_tell_health_and_metrics(node, api):
+    made, in_host = node
+    client = api.client()
+    client.create(kinds.NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "spec": {}})
+    running = proxy.Proxy(client, made.run_in_node, "n1", CONFIG)
+    running.start()
+    try:
+        assert running.wait_for_sync(5)
+        status, body = fetch(in_host, "172.31.77.2", 10256, "/healthz")
+        assert (status, json.loads(body)["nodeEligible"]) == (200, True)
+        taint = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}
+        client.patch(kinds.NODES, "n1", {"spec": {"taints": [taint]}})
+        eventually(lambda: fetch(in_host, "172.31.77.2", 10256, "/healthz")[0] == 503)
+        assert fetch(in_host, "172.31.77.2", 10256, "/livez")[0] == 200
+        assert fetch(made.run_in_node, "127.0.0.1", 10249, "/proxyMode") == (200, "nftables")
+        assert "kubeproxy_sync_proxy_rules_total" in fetch(made.run_in_node, "127.0.0.1", 10249, "/metrics")[1]
+        with pytest.raises(ConnectionRefusedError):  # metrics are the node's own business
+            fetch(in_host, "172.31.77.2", 10249, "/metrics")
+    finally:
+        running.stop()
+        client.close()
 
 
 def test_the_proxy_follows_and_survives(node, ns, api):
