@@ -1,8 +1,9 @@
 """ResourceQuotas: recounting what is used.
 
-Admission only ever adds to ``status.used``; here it is counted afresh when a quota changes and when something
-that counts goes away or ends. Types that a quota names by ``count/…`` are watched (metadata alone) from the first
-time one does.
+Admission only ever adds to ``status.used``; here it is counted afresh when a quota is new or its spec changes, when
+something that counts goes away or ends, and every few minutes. What is new is no reason: admission has charged it
+before it is stored, and a count taken between the two would take the charge back. Types that a quota names by
+``count/…`` are watched (metadata alone) from the first time one does.
 """
 
 import logging
@@ -22,6 +23,8 @@ WHOLE: dict[str, GroupVersionResource] = {
     "persistentvolumeclaims": kinds.PERSISTENT_VOLUME_CLAIMS,
 }
 """Types that count by what is in them."""
+RESYNC = 300.0
+"""Seconds between counts of a quota of which nothing was heard."""
 PLAIN = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas")
 
 
@@ -30,7 +33,8 @@ class ResourceQuotaController(controller.Controller):
     component = "resourcequota-controller"
 
     def register(self) -> None:
-        self._quotas = indexes.by_namespace(self.watch(kinds.RESOURCE_QUOTAS))
+        self._quotas = indexes.by_namespace(self.informer(kinds.RESOURCE_QUOTAS))
+        self._quotas.add_handler(added=self.enqueue, updated=self._quota_updated)
         self._lock = threading.Lock()
         self._caches: dict[str, informer.Informer] = {}
         for name, gvr in WHOLE.items():
@@ -38,22 +42,26 @@ class ResourceQuotaController(controller.Controller):
 
     def _observed(self, cache: informer.Informer) -> informer.Informer:
         indexes.by_namespace(cache)
-        cache.add_handler(added=self._changed, updated=self._updated, deleted=self._changed)
+        cache.add_handler(updated=self._updated, deleted=self._changed)
         return cache
+
+    def _quota_updated(self, old: Object, new: Object) -> None:
+        # its status is written by admission at every charge
+        if old["spec"] != new["spec"]:
+            self.enqueue(new)
 
     def _changed(self, obj: Object) -> None:
         for quota in self._quotas.by_index("namespace", objects.namespace(obj)):
             self.enqueue(quota)
 
     def _updated(self, old: Object, new: Object) -> None:
-        # A pod's many status updates matter only when it ends or is resized; other types by their spec.
-        if pods.is_finished(old) != pods.is_finished(new) or old.get("spec") != new.get("spec"):
+        if pods.is_finished(old) != pods.is_finished(new) or _counted(old) != _counted(new):
             self._changed(new)
 
-    def sync(self, key: str) -> None:
+    def sync(self, key: str) -> float | None:
         quota = self._quotas.get(key)
         if quota is None:
-            return
+            return None
         hard = quota["spec"].get("hard") or {}
         now = self.clock.now()
         used: dict[str, quantity.Quantity] = {}
@@ -73,6 +81,7 @@ class ResourceQuotaController(controller.Controller):
                 self.client.update(kinds.RESOURCE_QUOTAS, {**quota, "status": status}, subresource="status")
             except errors.NotFound:
                 _log.debug("quota %s is gone", key)
+        return RESYNC
 
     def _objects(self, group_resource: str, namespace: str) -> list[Object]:
         cache = self._cache(group_resource)
@@ -99,6 +108,11 @@ class ResourceQuotaController(controller.Controller):
             if (one.gvr.resource, one.gvr.group) == (plural, group) and one.preferred and one.namespaced:
                 return one.gvr
         return None
+
+
+def _counted(obj: Object) -> Object:
+    """What an object may count by: its spec, but for the node a pod is given, which follows upon every creation."""
+    return {name: value for name, value in (obj.get("spec") or {}).items() if name != "nodeName"}
 
 
 def counted_types(hard: Object) -> list[str]:
