@@ -34,6 +34,7 @@ ENDPOINT_SLICES = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices
 INGRESS_CLASSES = GroupVersionResource("networking.k8s.io", "v1", "ingressclasses")
 INGRESSES = GroupVersionResource("networking.k8s.io", "v1", "ingresses")
 NETWORK_POLICIES = GroupVersionResource("networking.k8s.io", "v1", "networkpolicies")
+CLUSTER_TRUST_BUNDLES = GroupVersionResource("certificates.k8s.io", "v1", "clustertrustbundles")
 RUNTIME_CLASSES = GroupVersionResource("node.k8s.io", "v1", "runtimeclasses")
 POD_DISRUPTION_BUDGETS = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
 PRIORITY_CLASSES = GroupVersionResource("scheduling.k8s.io", "v1", "priorityclasses")

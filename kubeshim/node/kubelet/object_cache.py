@@ -16,8 +16,11 @@ _TYPES = {
     "Secret": kinds.SECRETS,
     "PersistentVolumeClaim": kinds.PERSISTENT_VOLUME_CLAIMS,
     "PersistentVolume": kinds.PERSISTENT_VOLUMES,
+    "ClusterTrustBundle": kinds.CLUSTER_TRUST_BUNDLES,
 }
-WATCHED = ("ConfigMap", "Secret")
+WATCHED = ("ConfigMap", "Secret", "ClusterTrustBundle")
+EVERY = "*"
+"""In place of a name: all there are of a kind without namespaces."""
 
 Key = tuple[str, str, str]
 """``(kind, namespace, name)``."""
@@ -80,6 +83,15 @@ class ObjectCache:
         self._read[key] = objects.resource_version(obj) if obj is not None else ""
         return obj
 
+    def every(self, kind: str) -> list[Object]:
+        """All of a kind without namespaces. Raises ``errors.APIStatusError``, ``OSError``."""
+        with self._lock:
+            known = self._informers.get((kind, "", EVERY))
+        if known is not None and known.synced:
+            return known.list()
+        items: list[Object] = self._client.list(_TYPES[kind])["items"]
+        return items
+
     def close(self) -> None:
         with self._lock:
             ended, self._informers = list(self._informers.values()), {}
@@ -88,9 +100,8 @@ class ObjectCache:
 
     def _start(self, key: Key) -> informer.Informer:
         kind, namespace, name = key
-        made = informer.Informer(
-            self._client, _TYPES[kind], namespace=namespace, field_selector=f"metadata.name={name}"
-        )
+        field = "" if name == EVERY else f"metadata.name={name}"
+        made = informer.Informer(self._client, _TYPES[kind], namespace=namespace, field_selector=field)
 
         def tell(*_: Object) -> None:
             self._on_change(key)
@@ -115,7 +126,7 @@ def references_of(pod: Object) -> list[Key]:
             found += _of_container(container)
     for entry in spec.get("volumes") or ():
         found += _of_volume(entry)
-    return [(kind, namespace, name) for kind, name in dict.fromkeys(found) if name]
+    return [(kind, "" if name == EVERY else namespace, name) for kind, name in dict.fromkeys(found) if name]
 
 
 def _of_container(container: Object) -> list[tuple[str, str]]:
@@ -137,4 +148,5 @@ def _of_volume(entry: Object) -> list[tuple[str, str]]:
     for source in objects.dig(entry, "projected", "sources", default=()):
         found.append(("ConfigMap", objects.dig(source, "configMap", "name", default="")))
         found.append(("Secret", objects.dig(source, "secret", "name", default="")))
+        found.append(("ClusterTrustBundle", EVERY if source.get("clusterTrustBundle") else ""))
     return found

@@ -314,6 +314,7 @@ class Syncer:
             lambda kind, name: shared.cache.get(kind, "" if kind == "PersistentVolume" else namespace, name),
             shared.tokens.get,
             shared.facts(sandboxes.addresses(shared, pod, found)),
+            shared.cache.every,
         )
         try:
             os.makedirs(shared.pod_directory(work.uid), 0o750, exist_ok=True)

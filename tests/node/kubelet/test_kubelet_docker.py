@@ -134,8 +134,8 @@ def test_a_pod_as_a_whole_is_limited_and_its_cgroup_goes_with_it(tmp_path, kit):
     kit.settings = dataclasses.replace(kit.settings, pod_pids_limit=50)
     kit.start()
     limits = {"cpu": "500m", "memory": "32Mi"}
-    found = pod(kit, "a", *({"name": name, "command": ["sleep", "1000"], "resources": {"limits": limits, "requests": limits}}
-                            for name in ("one", "two")))  # fmt: skip
+    each = {"command": ["sleep", "1000"], "resources": {"limits": limits, "requests": limits}}
+    found = pod(kit, "a", {"name": "one", **each}, {"name": "two", **each})
     kit.wait("a", kit_module.ready, 20)
     if kit.engine.info().cgroup_version != 1:
         pytest.skip("cgroup version 2 is held by tables")

@@ -2,7 +2,7 @@
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import mounts
-from kubeshim.node.kubelet.volumes import atomic_writer, sources, volume
+from kubeshim.node.kubelet.volumes import atomic_writer, sources, trust_bundles, volume
 
 
 def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made:
@@ -23,6 +23,9 @@ def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made
             watched.append(("Secret", part["secret"].get("name") or ""))
         elif part.get("downwardAPI"):
             files = sources.downward_api(part["downwardAPI"], context, mode)
+        elif part.get("clusterTrustBundle"):
+            files = sources.cluster_trust_bundle(part["clusterTrustBundle"], context, mode)
+            watched.append((trust_bundles.KIND, part["clusterTrustBundle"].get("name") or ""))
         else:
             kinds = ", ".join(sorted(part)) or "nothing"
             raise volume.VolumeProblem(f"projected volume source not supported by this kubelet: {kinds}")

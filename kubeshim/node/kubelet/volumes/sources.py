@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import field_paths
-from kubeshim.node.kubelet.volumes import atomic_writer, volume
+from kubeshim.node.kubelet.volumes import atomic_writer, trust_bundles, volume
 
 DEFAULT_MODE = 0o644
 
@@ -76,6 +76,14 @@ def service_account_token(
     if context.fs_user is not None or context.fs_group is not None:
         mode = 0o600
     return {source["path"]: atomic_writer.File(token.text.encode(), mode, context.fs_user)}, token.refresh_at
+
+
+def cluster_trust_bundle(source: Object, context: volume.Context, mode: int) -> dict[str, atomic_writer.File]:
+    try:
+        chosen = trust_bundles.choose(source, context.every(trust_bundles.KIND))
+    except trust_bundles.Missing as problem:
+        raise volume.VolumeProblem(f"unable to write {source['path']}: {problem}") from problem
+    return {source["path"]: atomic_writer.File(trust_bundles.anchors(chosen), mode)}
 
 
 def _mode(item: Object, default: int) -> int:

@@ -30,6 +30,8 @@ class Context:
     token: Callable[[Object, str, int], Token]
     """``(pod, audience, seconds)`` → a token of the pod's service account. Raises ``VolumeProblem``."""
     node: field_paths.NodeFacts
+    every: Callable[[str], Sequence[Object]] = lambda kind: ()
+    """All objects of a kind that has no namespaces."""
 
     @property
     def namespace(self) -> str:

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from kubeshim.node.kubelet import environment, field_paths, mounts
-from kubeshim.node.kubelet.volumes import atomic_writer, host_path, manager, sub_path, volume
+from kubeshim.node.kubelet.volumes import atomic_writer, host_path, manager, sub_path, trust_bundles, volume
 
 NODE = field_paths.NodeFacts("node", ["1.1.1.1"], ["2.2.2.2"], {})
 
@@ -196,3 +196,31 @@ def test_a_local_volume_may_be_a_raw_device(tmp_path, monkeypatch):
 def test_a_device_that_is_none_is_refused(tmp_path, field, mode, text):
     with pytest.raises(manager.Failed, match=text):
         claimed(tmp_path, field, mode, tmp_path)
+
+
+ONE, TWO = (f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n" for text in ("b25l", "dHdv"))
+BUNDLES = [
+    {"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"signerName": "s/s", "trustBundle": f"# words\n{ONE}"}},
+    {"metadata": {"name": "b", "labels": {"x": "2"}}, "spec": {"signerName": "s/s", "trustBundle": ONE + TWO}},
+    {"metadata": {"name": "c"}, "spec": {"trustBundle": TWO}},
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"name": "c"}, TWO),
+        ({"signerName": "s/s", "labelSelector": {}}, ONE + TWO),
+        ({"signerName": "s/s", "labelSelector": {"matchLabels": {"x": "1"}}}, ONE),
+        ({"signerName": "s/s", "optional": True}, ""),
+        ({"name": "none", "optional": True}, ""),
+    ],
+)
+def test_trust_bundles(source, expected):
+    assert trust_bundles.anchors(trust_bundles.choose(source, BUNDLES)).decode() == expected
+
+
+@pytest.mark.parametrize(("source", "words"), [({"name": "none"}, "not found"), ({"signerName": "s/s"}, "zero")])
+def test_trust_bundles_that_are_missing(source, words):
+    with pytest.raises(trust_bundles.Missing, match=words):
+        trust_bundles.choose(source, BUNDLES)
