@@ -1,12 +1,14 @@
 """Several nodes: roles, death of a node in three ways and its coming back, adding and removing, load balancers."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 
 import pytest
 
-from tests.e2e.conftest import Cluster, eventually, kubeshim
+from tests.e2e.conftest import Cluster, directory, eventually, kubeshim
 
 NAME = "e2e-nodes"
 SETTINGS = {
@@ -205,6 +207,11 @@ def test_up_brings_back_a_node_whose_holder_died(three, fetch):
     served(three, fetch)
 
 
+def routes_through(addresses):
+    table = subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[:3] for line in table.splitlines() if set(line.split()[1:3]) & addresses]
+
+
 def on(pod, name):
     return pod["spec"]["nodeName"] == name
 
@@ -215,6 +222,34 @@ def pod_ready(cluster, name):
         return True  # replaced by another
     conditions = json.loads(done.stdout)["status"].get("conditions", ())
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def test_up_brings_everything_back_after_the_machine_went_down(three, fetch):
+    """Every process and container of the cluster killed, the routes gone with them."""
+    three.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+    claims = three.get("service", "web")
+    nodes = {node["status"]["addresses"][0]["address"] for node in three.get("nodes")["items"]}
+    state = json.loads((directory(NAME) / "run" / "state.json").read_text())
+    for entry in (state["supervisor"], *state["components"].values()):
+        os.kill(entry["pid"], signal.SIGKILL)
+    every = [f"{NAME}-node-{number}" for number in (1, 2, 3)]
+    victims = [container for name in every for container in containers(name)]
+    subprocess.run(["docker", "kill", *victims], check=True, capture_output=True)
+    for route in routes_through(nodes):
+        subprocess.run(["ip", "route", "del", *route], check=True)
+    kubeshim("up", "--name", NAME, "--kubeconfig", str(three.kubeconfig))
+    assert three.get("configmap", "kept")["data"] == {"a": "b"}
+    assert all(ready(three, name) for name in names(three))
+    three.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    eventually(lambda: all_elsewhere(three, "nowhere"), 60)
+    assert three.get("service", "web")["spec"]["clusterIP"] == claims["spec"]["clusterIP"]
+    served(three, fetch)
+    restarts = [
+        status["restartCount"]
+        for pod in three.get("pods", "-l", "app=web")["items"]
+        for status in pod["status"]["containerStatuses"]
+    ]
+    assert sum(restarts) >= 4, "the same pods run again"
 
 
 def test_add_and_remove(three):
