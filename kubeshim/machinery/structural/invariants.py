@@ -36,6 +36,27 @@ def validate(schema: Node, path: str) -> Problems:
     return sorted(wrong, key=str)
 
 
+_UNSUPPORTED = (
+    ("id", "id"), ("$schema", "schema"), ("$ref", "$ref"), ("patternProperties", "patternProperties"),
+    ("dependencies", "dependencies"), ("additionalItems", "additionalItems"), ("definitions", "definitions"),
+)  # fmt: skip
+
+
+def unreadable(schema: Node) -> str:
+    """Why a schema cannot even be looked at as a structural one; empty where it can."""
+    for key, name in _UNSUPPORTED:
+        if schema.get(key):
+            return f"OpenAPIV3Schema '{name}' is not supported"
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        return "internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined"
+    if isinstance(schema.get("items"), list):
+        return "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    below = [*children(schema).values(), *(child(schema, slot) for slot in ("items", "additionalProperties", "not"))]
+    for slot in ("allOf", "anyOf", "oneOf"):
+        below += schema.get(slot) or ()
+    return next((why for node in below if node is not None and (why := unreadable(node))), "")
+
+
 def children(schema: Node, slot: str = "properties") -> Mapping[str, Node]:
     found = schema.get(slot)
     return found if isinstance(found, Mapping) else {}

@@ -71,9 +71,13 @@ def _schema(version: Version, path: str, expressions: rules.Expressions | None) 
         wrong += _root_with_status(schema, place)
     if schema.get("nullable"):
         wrong.append(fields.forbidden(f"{place}.nullable", "nullable cannot be true at the root"))
-    not_structural = invariants.validate(schema, place)
-    wrong += not_structural or defaults.validate(schema, place)
-    return wrong + rules.validate(schema, place, expressions if not wrong else None)
+    unreadable = invariants.unreadable(schema)
+    if not unreadable:
+        wrong += invariants.validate(schema, place) or defaults.validate(schema, place)
+    wrong += rules.validate(schema, place, expressions if not wrong and not unreadable else None)
+    if unreadable and not wrong:
+        wrong.append(fields.invalid(place, "", unreadable))
+    return wrong
 
 
 def _root_with_status(schema: Mapping[str, Any], path: str) -> Problems:

@@ -176,7 +176,7 @@ def stored_versions(stored: list[str], versions: list[Mapping[str, Any]]) -> Pro
     """Versions in which objects may still be stored must exist."""
     path = "status.storedVersions"
     if not stored:
-        return [fields.invalid(path, stored, "must have at least one stored version")]
+        return [fields.invalid(path, stored or None, "must have at least one stored version")]
     wrong: Problems = []
     known = {version.get("name") for version in versions}
     for version in versions:
@@ -186,8 +186,8 @@ def stored_versions(stored: list[str], versions: list[Mapping[str, Any]]) -> Pro
         if name not in known:
             text = (
                 f"missing from spec.versions; {name} was previously a storage version, and must remain in "
-                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from "
-                "status.storedVersions"
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
             )
             wrong.append(fields.invalid(f"{path}[{index}]", name, text))
     return wrong

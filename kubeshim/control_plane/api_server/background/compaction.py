@@ -15,5 +15,5 @@ def run(server: "servers.Server") -> None:
     while not server.stopping.wait(server.config.compaction_interval):
         current = server.storage.revision
         if before:
-            server.in_thread(server.store.compact, before)
+            server.storage.compact(before)
         before = current

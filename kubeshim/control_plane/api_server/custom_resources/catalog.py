@@ -46,6 +46,9 @@ class Catalog:
     def follow(self, change: "storages.Change") -> None:
         crd = change.obj
         established = change.kind != "DELETED" and conditions.is_true(crd, "Established")
+        before = self._by_definition.get(objects.name(crd), ())
+        if established and before and custom_type.is_of(before[0], crd):
+            return
         try:
             types = tuple(custom_type.of(crd)) if established else ()
         except Exception:

@@ -55,6 +55,16 @@ def _version(crd: objects.Object, version: Mapping[str, Any]) -> CustomType:
     )
 
 
+def is_of(custom: CustomType, crd: objects.Object) -> bool:
+    """Whether making the types again would give the same."""
+    version = next((entry for entry in crd["spec"]["versions"] if entry["name"] == custom.resource.version), None)
+    return (
+        version is not None
+        and custom.terminating == objects.is_deleting(crd)
+        and resource_of(crd, version) == custom.resource
+    )
+
+
 def storage_version(crd: objects.Object) -> str:
     return next(str(version["name"]) for version in crd["spec"]["versions"] if version.get("storage"))
 
