@@ -1,0 +1,156 @@
+"""Compiling and evaluating one expression: the door for rules, match conditions, admission policies and selectors.
+
+    names = {"object": types.DYN, "request": types.DYN}
+    expression = environment.compile_expression("object.spec.replicas > 3", names, result=types.BOOL)
+    expression.evaluate({"object": …})            # a value; raises environment.Failed
+    expression.evaluate({…}, limit=…).cost        # what it took of a budget
+
+Variables may be lazy: any ``Mapping`` does for the variables as a whole and for a value in them (``variables.x`` of an
+admission policy), and is asked only for what is read. ``functions_table`` is for who adds functions (``authorizer``).
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubeshim.machinery import regexes
+from kubeshim.machinery.cel import (
+    checker,
+    costs,
+    declarations,
+    evaluation,
+    functions,
+    gotime,
+    parser,
+    syntax,
+    types,
+    values,
+)
+from kubeshim.machinery.cel.libraries import table
+
+PER_CALL_LIMIT = 1_000_000
+"""Of one evaluation, in units of cost."""
+RULES_BUDGET = 10_000_000
+"""Of all rules of a custom resource, or of a policy's expressions, in one request."""
+CONDITIONS_BUDGET = 2_500_000
+"""Of all match conditions of a webhook or policy."""
+
+CompileError = syntax.CompileError
+Failed = evaluation.Failed
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    value: Any
+    cost: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expression:
+    source: str
+    result: types.Type
+    names: frozenset[str]
+    """The variables it reads."""
+    tree: syntax.Node
+    program: evaluation.Program
+
+    def evaluate(self, variables: Mapping[str, Any], *, limit: int = PER_CALL_LIMIT) -> Outcome:
+        """Raises ``Failed``."""
+        return Outcome(*self.program.run(variables, limit))
+
+    def estimate(self, root: declarations.Declaration | None = None) -> int:
+        """The most it can cost, by what ``root`` says of the sizes of the variables."""
+        return costs.estimate(self.tree, root)[1]
+
+
+def compile_expression(
+    source: str,
+    variables: Mapping[str, types.Type],
+    *,
+    result: types.Type | Sequence[types.Type] | None = None,
+    struct_type: checker.StructType = lambda name: None,
+    functions_table: functions.Table = table.TABLE,
+) -> Expression:
+    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …`` or ``must evaluate to bool``."""
+    tree = _checked(source, variables, struct_type, functions_table)
+    wanted = [result] if isinstance(result, types.Type) else list(result or ())
+    if wanted and tree.type not in wanted:
+        raise CompileError(f"must evaluate to {' or '.join(map(str, wanted))}")
+    return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, evaluation.compile_tree(tree))
+
+
+def _checked(
+    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table
+) -> syntax.Node:
+    try:
+        tree = parser.parse(source)
+        checker.check(source, tree, known, variables, struct_type)
+        problems = [problem for node in walk(tree) for problem in _literal_problems(node)]
+        if problems:
+            raise syntax.report(source, problems)
+    except CompileError as problem:
+        raise CompileError(f"compilation failed: {problem}") from None
+    except RecursionError:
+        raise CompileError("compilation failed: expression is nested too deeply") from None
+    return tree
+
+
+def walk(node: syntax.Node) -> list[syntax.Node]:
+    """The node and all below it."""
+    found, pending = [], [node]
+    while pending:
+        each = pending.pop()
+        found.append(each)
+        pending.extend(_children(each))
+    return found
+
+
+def _children(node: syntax.Node) -> list[syntax.Node]:
+    if isinstance(node, syntax.Select):
+        return [] if node.qualified else [node.operand]
+    if isinstance(node, syntax.Call):
+        return [*([node.target] if node.target is not None else []), *node.args]
+    if isinstance(node, syntax.ListExpr):
+        return list(node.elements)
+    if isinstance(node, syntax.MapExpr):
+        return [each for entry in node.entries for each in (entry.key, entry.value)]
+    if isinstance(node, syntax.Struct):
+        return [entry.value for entry in node.entries]
+    if isinstance(node, syntax.Comprehension):
+        return [node.range, node.initial, node.condition, node.step, node.result]
+    return []
+
+
+def _names(tree: syntax.Node, variables: Mapping[str, types.Type]) -> set[str]:
+    found = set()
+    for node in walk(tree):
+        if isinstance(node, syntax.Ident):
+            found.add(node.name.removeprefix("."))
+        elif isinstance(node, syntax.Select) and node.qualified:
+            found.add(node.qualified)
+    return found & variables.keys()
+
+
+def _literal_problems(node: syntax.Node) -> list[syntax.Problem]:
+    """Patterns, durations and timestamps written out are looked at when compiling."""
+    if not isinstance(node, syntax.Call) or not node.args:
+        return []
+    last = node.args[-1] if node.function == "matches" else node.args[0]
+    if not isinstance(last, syntax.Literal) or not isinstance(last.value, str):
+        return []
+    try:
+        if node.function == "matches":
+            regexes.compile_pattern(last.value)
+        elif node.function == "duration" and node.target is None:
+            gotime.parse_duration(last.value)
+        elif node.function == "timestamp" and node.target is None:
+            gotime.parse_timestamp(last.value)
+    except ValueError:
+        return [syntax.Problem(last.position, f"invalid {node.function} argument")]
+    return []
+
+
+__all__ = [
+    "CONDITIONS_BUDGET", "PER_CALL_LIMIT", "RULES_BUDGET", "CompileError", "Expression", "Failed", "Outcome",
+    "compile_expression", "values", "walk",
+]  # fmt: skip

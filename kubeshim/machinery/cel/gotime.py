@@ -1,0 +1,114 @@
+"""Durations and timestamps as text, the way Go reads and writes them."""
+
+import datetime
+import math
+import re
+
+from kubeshim.machinery.cel import values
+
+_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_STAMP = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
+_MIN_STAMP, _MAX_STAMP = -62135596800 * 10**9, 253402300800 * 10**9
+
+
+def parse_duration(text: str) -> values.Duration:
+    """``1h30m``, ``-1.5s``; raises ``ValueError``."""
+    body = text[1:] if text[:1] in ("+", "-") else text
+    if body == "0":
+        return values.Duration(0)
+    total, at = 0, 0
+    while at < len(body):
+        match = _PART.match(body, at)
+        if match is None:
+            raise ValueError(text)
+        whole, _, fraction = match[1].partition(".")
+        unit = _UNITS[match[2]]
+        total += int(whole or "0") * unit
+        if fraction:
+            total += int(fraction) * unit // 10 ** len(fraction)
+        at = match.end()
+    if not body or total > values.INT_MAX:
+        raise ValueError(text)
+    return values.Duration(-total if text[0] == "-" else total)
+
+
+def parse_timestamp(text: str) -> values.Timestamp:
+    """RFC 3339; raises ``ValueError``."""
+    match = _STAMP(text)
+    if match is None:
+        raise ValueError(text)
+    year, month, day, hour, minute, second = (int(match[index]) for index in range(1, 7))
+    days = _days(year, month, day)
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError(text)
+    seconds = days * 86400 + hour * 3600 + minute * 60 + second
+    zone = match[8]
+    if zone != "Z":
+        offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
+        seconds -= offset if zone[0] == "+" else -offset
+    fraction = (match[7] or "")[:9].ljust(9, "0")
+    return in_range(seconds * 10**9 + int(fraction))
+
+
+def in_range(nanos: int) -> values.Timestamp:
+    """Of the years 1 to 9999; raises ``ValueError``."""
+    if not _MIN_STAMP <= nanos < _MAX_STAMP:
+        raise ValueError("timestamp overflow")
+    return values.Timestamp(nanos)
+
+
+def _days(year: int, month: int, day: int) -> int:
+    return datetime.date(year, month, day).toordinal() - 719163
+
+
+def duration_text(duration: values.Duration) -> str:
+    """Seconds, as ``string(duration)`` says them: ``5400s``, ``0.5s``."""
+    sign, nanos = ("-" if duration.nanos < 0 else ""), abs(duration.nanos)
+    whole, fraction = divmod(nanos, 10**9)
+    tail = f".{fraction:09d}".rstrip("0").rstrip(".")
+    return f"{sign}{whole}{tail}s"
+
+
+def timestamp_text(stamp: values.Timestamp) -> str:
+    """RFC 3339 with as many digits of the second as are needed."""
+    fraction = stamp.nanos % 10**9
+    when = values.moment(values.Timestamp(stamp.nanos - fraction))
+    tail = f".{fraction:09d}".rstrip("0").rstrip(".")
+    return f"{when.year:04d}-{when:%m-%dT%H:%M:%S}{tail}Z"
+
+
+def double_text(number: float) -> str:
+    """Go's shortest form (``%g``): ``1.5``, ``1e+06``, ``NaN``, ``+Inf``."""
+    if math.isnan(number):
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "+Inf" if number > 0 else "-Inf"
+    text = repr(number)
+    mantissa, _, exponent = text.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return sign + "0"
+    point = len(whole) + int(exponent or 0)
+    point -= len(whole + fraction) - len((whole + fraction).lstrip("0"))
+    digits = digits.rstrip("0")
+    power = point - 1
+    return _positional(sign, digits, point) if -4 <= power < 6 else _scientific(sign, digits, power)
+
+
+def _scientific(sign: str, digits: str, power: int) -> str:
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def _positional(sign: str, digits: str, point: int) -> str:
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return sign + digits + "0" * (point - len(digits))
+    return f"{sign}{digits[:point]}.{digits[point:]}"
