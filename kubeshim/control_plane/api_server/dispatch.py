@@ -55,6 +55,8 @@ def _verb(asked: request.Request, server: "servers.Server", resource: resources.
     handler = verbs.VERBS.get(info.verb)
     if handler is None or info.verb not in resource.verbs or (info.verb == "create" and len(info.parts) > 1):
         raise not_allowed()
+    if info.verb in ("update", "patch") and len(info.parts) == 1:
+        raise not_allowed()
     return handler(operation_of(asked, server, resource), asked)
 
 

@@ -85,6 +85,8 @@ class Storage:
         self.store = store
         self.revision = 0
         """Everything up to here is in the caches."""
+        self._compacted = 0
+        """States before this revision are gone, though the caches might still know them: pages expire in time."""
         self.reader = reader.Reader(self)
         self._to_storage = to_storage
         self._from_storage = from_storage
@@ -144,6 +146,8 @@ class Storage:
         """
         cache = self.cache(resource)
         at = revision or self.revision
+        if at < self._compacted:
+            raise stores.Compacted(self._compacted)
         snapshot = cache.at(at)
         if snapshot is None and limit and matches is None:
             return self._page_from_store(resource, cache, namespace, at, limit, after)
@@ -205,6 +209,11 @@ class Storage:
             item = self._stored(cache.prefix, record)
             state[item.key] = item
         return list(state), state
+
+    def compact(self, revision: int) -> None:
+        """Forgets all states before ``revision``."""
+        self._in_thread(functools.partial(self.store.compact, revision))
+        self._compacted = max(self._compacted, revision)
 
     def wait_until(self, revision: int, timeout: float = _FRESH_TIMEOUT) -> bool:
         """Until the caches are at ``revision`` at least; False when the time is over."""
