@@ -19,12 +19,16 @@ def official():
 
 @functools.cache
 def _full():
-    return {re.sub(r"( \[[^\]]*\])+$", "", name): name for name in official()}
+    return {_bare(name): name for name in official()}
+
+
+def _bare(name):
+    return re.sub(r"( \[[^\]]*\])+$", "", name)
 
 
 def answers(*names):
     """The mark of a test that does what the official tests of these names do; tags at their ends may be left out."""
-    return pytest.mark.conformance(*(_full()[name] for name in names))
+    return pytest.mark.conformance(*(_full()[_bare(name)] for name in names))
 
 
 def case(*values, of, id=None):
