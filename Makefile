@@ -20,7 +20,7 @@ check: ## style, types, import contracts
 	$(VENV)/bin/lint-imports
 
 test: check  ## everything: checks, then all tests, the expensive ones last
-	tools/engine.sh
+	@VENV=$(VENV) tools/engine.sh
 	$(PYTEST) -q -m "not e2e"
 	$(PYTEST) -q -m e2e tests/e2e tests/conformance
 

@@ -60,8 +60,11 @@ def _record() -> pathlib.Path:
     return layout.ROOT / ".dockerd.json"
 
 
-def ensure_engine(patience: float = 30.0) -> engine_http.Engine:
-    """A connection to a Docker engine that answers; starts one where none runs, and records that."""
+def ensure_engine(patience: float = 30.0, *, record: bool = True) -> engine_http.Engine:
+    """A connection to a Docker engine that answers; starts one where none runs.
+
+    With ``record`` the last cluster's ``down`` stops that engine again.
+    """
     found = holders.connect()
     if holders.answers(found):
         return found
@@ -70,7 +73,7 @@ def ensure_engine(patience: float = 30.0) -> engine_http.Engine:
     if pathlib.Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "start", "docker"], check=True)
     else:
-        _start_engine()
+        _start_engine(record=record)
     deadline = time.monotonic() + patience
     while not holders.answers(found):
         if time.monotonic() > deadline:
@@ -79,13 +82,36 @@ def ensure_engine(patience: float = 30.0) -> engine_http.Engine:
     return found
 
 
-def _start_engine() -> None:
-    layout.ROOT.mkdir(parents=True, exist_ok=True)
+_PID_FILES = {
+    "dockerd": pathlib.Path("/var/run/docker.pid"),
+    "containerd": pathlib.Path("/var/run/docker/containerd/containerd.pid"),
+}
+
+
+def _start_engine(*, record: bool) -> None:
+    for program, path in _PID_FILES.items():
+        forget_dead(path, program)
     with open("/var/log/dockerd.log", "ab") as log:
         process = subprocess.Popen(
             ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
-    _record().write_text(json.dumps({"pid": process.pid, "startTime": supervisor.start_time(process.pid)}))
+    if record:
+        layout.ROOT.mkdir(parents=True, exist_ok=True)
+        _record().write_text(json.dumps({"pid": process.pid, "startTime": supervisor.start_time(process.pid)}))
+
+
+def forget_dead(path: pathlib.Path, program: str) -> None:
+    """Removes a pid file whose process is gone, a zombie, or another program: the engine would refuse to start."""
+    try:
+        pid = int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    try:
+        name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except FileNotFoundError:
+        name = ""
+    if name != program or supervisor.start_time(pid) == 0:
+        path.unlink(missing_ok=True)
 
 
 def stop_engine() -> bool:

@@ -1,3 +1,4 @@
+import os
 import pathlib
 
 import pytest
@@ -49,3 +50,14 @@ def test_names_that_cannot_be(name):
 
     with pytest.raises(up.UpFailed, match="not a usable name"):
         up.check_name(name)
+
+
+def test_a_pid_file_is_forgotten_only_where_its_program_does_not_run(tmp_path):
+    path = tmp_path / "engine.pid"
+    program = pathlib.Path("/proc/self/comm").read_text().strip()
+    path.write_text(str(os.getpid()))
+    host.forget_dead(path, program)
+    assert path.exists()
+    host.forget_dead(path, "dockerd")
+    assert not path.exists()
+    host.forget_dead(path, "dockerd")
