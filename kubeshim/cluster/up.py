@@ -224,7 +224,8 @@ class Up:
                 break
         raise UpFailed(
             f"not Ready after {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}; "
-            f"see kubeshim logs --name {self.options.name} agent-{min(waiting)}"
+            f"see kubeshim logs --name {self.options.name} agent-{min(waiting)}. A firewall of this machine must let "
+            f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:

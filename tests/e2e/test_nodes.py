@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -139,6 +141,16 @@ def used_again(cluster, name):
     cluster.kubectl("delete", "pod", pod, "--now")
 
 
+def fetch_status(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=3) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
 def dns_ready(cluster):
     piece = cluster.get("endpointslice", "kube-dns", "-n", "kube-system")
     return {e["nodeName"] for e in piece["endpoints"] if e["conditions"]["ready"]}
@@ -165,6 +177,13 @@ def test_load_balancers_have_addresses_the_host_reaches(three, fetch):
     assert "web version 1" in fetch(f"http://{addresses['web']}/")
     # through whichever node has the endpoint, though others drop what comes for it
     assert "near-0" in eventually(lambda: fetch(f"http://{addresses['near']}/"))
+    # a balancer of one's own finds out at the nodes
+    port = three.get("service", "near")["spec"]["healthCheckNodePort"]
+    near = three.get("pod", "near-0")["spec"]["nodeName"]
+    for each in three.get("nodes")["items"]:
+        said = fetch_status(f"http://{each['status']['addresses'][0]['address']}:{port}/")
+        assert said == (200 if each["metadata"]["name"] == near else 503)
+        assert fetch_status(f"http://{each['status']['addresses'][0]['address']}:10256/healthz") == 200
     three.kubectl("patch", "service", "near", "-p", '{"spec":{"type":"ClusterIP"}}')
     eventually(lambda: not three.get("service", "near")["status"]["loadBalancer"].get("ingress"))
 

@@ -7,7 +7,7 @@ policies it is what it is everywhere else, a pod of kube-system labelled ``k8s-a
 
 import dataclasses
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from kubeshim.machinery import objects, selectors
@@ -134,7 +134,8 @@ def _rule(
     dns: frozenset[tuple[str, str, int]],
 ) -> Rule:
     peers = entry.get("from" if direction == "ingress" else "to") or ()
-    matching = [pod for pod in pods if any(_is_peer(peer, pod, namespace, namespaces) for peer in peers)]
+    matchers = [_matcher(peer, namespace, namespaces) for peer in peers]
+    matching = [pod for pod in pods if any(matches(pod) for matches in matchers)]
     blocks = tuple(_block(peer["ipBlock"]) for peer in peers if ":" not in (peer.get("ipBlock") or {}).get("cidr", ":"))
     serving = selected if direction == "ingress" else (matching if peers else pods)
     ports = entry.get("ports") or ()
@@ -149,18 +150,20 @@ def _rule(
     )
 
 
-def _is_peer(peer: Mapping[str, Any], pod: Pod, namespace: str, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-    if "podSelector" not in peer and "namespaceSelector" not in peer:
-        return False
-    if peer.get("namespaceSelector") is None:
-        if pod.namespace != namespace:
-            return False
-    elif pod.namespace not in namespaces or not selectors.from_label_selector(peer["namespaceSelector"]).matches(
-        namespaces[pod.namespace]
-    ):
-        return False
-    chosen = peer.get("podSelector")
-    return chosen is None or selectors.from_label_selector(chosen).matches(pod.labels)
+def _matcher(
+    peer: Mapping[str, Any], namespace: str, namespaces: Mapping[str, Mapping[str, str]]
+) -> Callable[[Pod], bool]:
+    """Whether a pod is meant by an entry of ``from`` or ``to`` of a policy in ``namespace``."""
+    if peer.get("podSelector") is None and peer.get("namespaceSelector") is None:
+        return lambda pod: False
+    spaces = {namespace}
+    if peer.get("namespaceSelector") is not None:
+        chosen = selectors.from_label_selector(peer["namespaceSelector"])
+        spaces = {name for name, labels in namespaces.items() if chosen.matches(labels)}
+    if peer.get("podSelector") is None:
+        return lambda pod: pod.namespace in spaces
+    pods = selectors.from_label_selector(peer["podSelector"])
+    return lambda pod: pod.namespace in spaces and pods.matches(pod.labels)
 
 
 def _block(block: Mapping[str, Any]) -> Block:
@@ -197,7 +200,7 @@ def _allows_dns(
     server = Pod(DNS_NAMESPACE, "", DNS_LABELS, "")
     reached = (
         not peers
-        or any(_is_peer(peer, server, namespace, namespaces) for peer in peers)
+        or any(_matcher(peer, namespace, namespaces)(server) for peer in peers)
         or any(_contains(block, address) for block in blocks for address, _, _ in dns)
     )
     return reached and (not ports or any(_is_dns_port(port) for port in ports))
