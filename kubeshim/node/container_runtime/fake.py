@@ -324,6 +324,10 @@ class Fake:
         with self._changed:
             return list(self._images.values())
 
+    def export_image(self, image_id: str, labels: Mapping[str, str]) -> Iterator[bytes]:
+        """An empty archive."""
+        yield bytes(10240)
+
     def remove_image(self, reference: str) -> None:
         with self._changed:
             if self._images.pop(reference, None) is None:

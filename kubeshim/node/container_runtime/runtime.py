@@ -314,6 +314,9 @@ class Runtime(Protocol):
 
     def images(self) -> list[Image]: ...
 
+    def export_image(self, image_id: str, labels: Mapping[str, str]) -> Iterator[bytes]:
+        """A tar stream of all the image's files. What is made for it carries ``labels``."""
+
     def remove_image(self, reference: str) -> None: ...
 
     def close(self) -> None: ...

@@ -61,7 +61,7 @@ def start(shared: parts.Parts, place: Place, container: Object) -> str:
     latest = place.found.latest(container["name"])
     _check_back_off(shared, place, container, latest)
     try:
-        image = shared.images.ensure(place.pod, container, _finder(shared, place), place.cancelled)
+        image = shared.images.ensure(place.pod, container, finder(shared, place.pod), place.cancelled)
     except images.ImageProblem as problem:
         _tell(shared, place, container, "Warning", "Failed", f"Error: {problem.reason}")
         raise Refused(problem.reason, problem.message, problem.retry_after or _RETRY) from problem
@@ -101,11 +101,13 @@ def _check_back_off(shared: parts.Parts, place: Place, container: Object, latest
     shared.crashes.next(key, now)
 
 
-def _finder(shared: parts.Parts, place: Place) -> Callable[[str], list[dict[str, str]]]:
+def finder(shared: parts.Parts, pod: Object) -> Callable[[str], list[dict[str, str]]]:
+    """Looks for an image's credentials in the pod's pull secrets."""
+
     def find(image: str) -> list[dict[str, str]]:
         secrets: list[Object] = []
-        for reference in pod_spec.spec(place.pod).get("imagePullSecrets") or ():
-            secret = shared.cache.get("Secret", objects.namespace(place.pod), reference.get("name") or "")
+        for reference in pod_spec.spec(pod).get("imagePullSecrets") or ():
+            secret = shared.cache.get("Secret", objects.namespace(pod), reference.get("name") or "")
             if secret is not None:
                 secrets.append(secret)
         return credentials.find(secrets, image)

@@ -230,7 +230,8 @@ class Images:
         return known
 
     def _tell(self, pod: Object, container: Object, kind: str, reason: str, message: str) -> None:
-        path = pod_spec.field_path(pod, container["name"])
+        # An image volume is no container: its events are the pod's.
+        path = pod_spec.field_path(pod, container["name"]) if container.get("name") else ""
         self._recorder.event(pod, kind, reason, message, field_path=path)
 
     def forget_pod(self, uid: str) -> None:

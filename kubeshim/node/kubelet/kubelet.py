@@ -29,6 +29,7 @@ from kubeshim.node.kubelet import (
     garbage,
     handlers,
     image_garbage,
+    image_trees,
     images,
     labels,
     network_addresses,
@@ -119,6 +120,11 @@ class Kubelet:
                 pulls,
                 image_garbage.Pulled(os.path.join(settings.data_dir, "pulled-images.json")),
                 serialize=settings.serialize_image_pulls,
+            ),
+            trees=image_trees.Trees(
+                engine,
+                os.path.join(settings.data_dir, "image-volumes"),
+                {labels.CLUSTER: settings.cluster_name, labels.NODE: settings.node_name},
             ),
             cache=object_cache.ObjectCache(client, self._on_source),
             tokens=tokens.Tokens(client, time_source),
@@ -353,6 +359,7 @@ class Kubelet:
                 for pod in garbage.orphaned_pods(self._parts, self._known_uids):
                     self._workers.adopt_orphan(pod)
                 garbage.remove_directories(self._parts, self._known_uids)
+                self._parts.trees.sweep(os.path.join(self._settings.data_dir, "pods"))
             except (runtime.RuntimeFailure, OSError) as failure:
                 _log.info("sweep: %s", failure)
             self._stopping.wait(_SWEEP_SECONDS)

@@ -46,6 +46,16 @@ def bind(source: str, target: str) -> None:
     mount(source, target, "", MS_BIND | MS_REC)
 
 
+def bind_read_only(source: str, target: str) -> None:
+    """Binds a directory so that nothing in it can be changed, and no program in it run."""
+    mount(source, target, "", MS_BIND)
+    try:
+        mount("none", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV)
+    except OSError:
+        unmount(target)
+        raise
+
+
 def is_mount(path: str) -> bool:
     return os.path.realpath(path) in points()
 

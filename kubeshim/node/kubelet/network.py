@@ -81,6 +81,8 @@ class NodeNetwork:
         self._ports: network_ports.Ports | None = None
         self._peers: dict[str, str] = {}
         self._lock = threading.Lock()
+        self.before_attach: Callable[[str, str], None] | None = None
+        """Told UID and address of a pod that is about to be connected; what it raises keeps the pod from it."""
 
     def set_up(self, pod_cidr: str) -> None:
         """Makes the node route for its pods, and the host for this node. Raises ``OSError``."""
@@ -100,6 +102,8 @@ class NodeNetwork:
         """Gives a sandbox its address, its link and its published ports. Raises ``OSError``."""
         name = link_name(pod_uid)
         if pod_ip not in self._pod_addresses(sandbox_pid):
+            if self.before_attach is not None:
+                self.before_attach(pod_uid, pod_ip)
             if not self._has_link(sandbox_pid):
                 self.run_in_node(lambda: network_links.create_pair(name, self._mtu, POD_INTERFACE, sandbox_pid))
             self.run_in_pod(sandbox_pid, lambda: network_links.configure_pod(POD_INTERFACE, pod_ip))

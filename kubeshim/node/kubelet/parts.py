@@ -15,6 +15,7 @@ from kubeshim.node.kubelet import (
     field_paths,
     files,
     handlers,
+    image_trees,
     images,
     labels,
     network_addresses,
@@ -40,6 +41,7 @@ class Parts:
     pool: threads.Pool
     timers: threads.Timers
     images: images.Images
+    trees: image_trees.Trees
     cache: object_cache.ObjectCache
     tokens: tokens.Tokens
     probes: probes.Probes

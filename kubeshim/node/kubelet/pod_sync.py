@@ -21,6 +21,7 @@ from kubeshim.node.kubelet import (
     container_status,
     eviction,
     handlers,
+    images,
     labels,
     local_storage,
     object_cache,
@@ -315,16 +316,35 @@ class Syncer:
             shared.tokens.get,
             shared.facts(sandboxes.addresses(shared, pod, found)),
             shared.cache.every,
+            lambda name, source: self._volume_image(work, source),
+            shared.trees.tree,
         )
         try:
             os.makedirs(shared.pod_directory(work.uid), 0o750, exist_ok=True)
             prepared = manager.prepare(pod, shared.pod_directory(work.uid), context)
+        except images.ImageProblem as problem:
+            return None, self._without_image(work, found, problem)
         except (manager.Failed, errors.APIStatusError, OSError) as problem:
             shared.recorder.event(pod, "Warning", "FailedMount", str(problem))
             work.volume_failures += 1
             return None, min(_VOLUME_RETRY_FIRST * 2.0 ** (work.volume_failures - 1), _VOLUME_RETRY_LAST)
         work.volume_failures = 0
         return prepared, 0.0
+
+    def _volume_image(self, work: pod_worker.Work, source: Object) -> runtime.Image:
+        shared = self._parts
+        wanted = {"image": source.get("reference") or "", "imagePullPolicy": source.get("pullPolicy") or ""}
+        find = container_start.finder(shared, work.pod)
+        return shared.images.ensure(work.pod, wanted, find, work.cancelled.is_set)
+
+    def _without_image(
+        self, work: pod_worker.Work, found: observation.Observation, problem: images.ImageProblem
+    ) -> float:
+        """No container starts without the image that some volume is made of."""
+        for container in pod_spec.every(work.pod):
+            work.waiting[container["name"]] = observation.Waiting(problem.reason, problem.message)
+        self._set_status(work, found)
+        return problem.retry_after or self._parts.config.sync_frequency
 
     def _make_sandbox(self, work: pod_worker.Work, found: observation.Observation) -> float:
         """0 on success, else seconds until the next attempt."""

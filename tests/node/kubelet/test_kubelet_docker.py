@@ -10,7 +10,7 @@ import kubelet_kit as kit_module
 import pytest
 
 from kubeshim.node.container_runtime import docker
-from kubeshim.node.kubelet import labels, mounts
+from kubeshim.node.kubelet import image_trees, labels, mounts
 from tests import busybox_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
@@ -162,3 +162,32 @@ def wait_for(condition, timeout=10):
             return
         step.wait(0.02)
     raise AssertionError("it never came true")
+
+
+def test_an_image_as_a_volume_is_read_only_and_shared(kit):
+    kit.start()
+    volumes = [{"name": "v", "image": {"reference": busybox_image.NAME, "pullPolicy": "IfNotPresent"}}]
+    where = [
+        {"name": "v", "mountPath": "/v", "readOnly": True},
+        {"name": "v", "mountPath": "/part", "subPath": "etc"},
+    ]
+    script = (
+        "head -1 /v/etc/passwd; head -1 /part/passwd; touch /v/x || echo read-only; touch /part/x || echo read-only;"
+        "/v/bin/busybox true || echo not run"
+    )
+    found, text = run(kit, "a", f"({script}) 2>/dev/null", {"volumeMounts": where}, volumes=volumes)
+    passwd = "root:x:0:0:root:/:/bin/sh\n"
+    assert text == passwd * 2 + "read-only\nread-only\nnot run\n"
+    trees = pathlib.Path(kit.settings.data_dir, "image-volumes")
+    assert len(list(trees.iterdir())) == 1
+    pods = str(pathlib.Path(kit.settings.data_dir, "pods"))
+    image_trees.Trees(kit.engine, str(trees), {}).sweep(pods)
+    assert len(list(trees.iterdir())) == (1 if image_trees.used(pods) else 0)
+    kit.delete("a", 1)
+    kit.wait("a", lambda gone: gone is None)
+    wait_for(lambda: not image_trees.used(pods))
+    image_trees.Trees(kit.engine, str(trees), {}).sweep(pods)
+    assert not list(trees.iterdir())
+    pod(kit, "none", {}, volumes=[{"name": "v", "image": {"reference": "none:1", "pullPolicy": "Never"}}])
+    found = kit.wait("none", lambda pod: "ErrImageNeverPull" in str(pod["status"]), 10)
+    assert found["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImageNeverPull"

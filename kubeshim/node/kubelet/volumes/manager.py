@@ -51,7 +51,7 @@ def _one(spec: Object, pod_directory: str, context: volume.Context) -> volume.Ma
             os.makedirs(directory, 0o755, exist_ok=True)
             os.chmod(os.path.dirname(directory), 0o755)
         return set_up(spec, directory, context)
-    except (volume.VolumeProblem, OSError, ValueError) as problem:
+    except (volume.VolumeProblem, runtime.RuntimeFailure, OSError, ValueError) as problem:
         raise Failed(f'MountVolume.SetUp failed for volume "{spec["name"]}" : {problem}') from problem
 
 
@@ -98,7 +98,7 @@ def mounts_of(
         if entry.get("recursiveReadOnly") == "Enabled":
             raise environment.ConfigProblem("recursive read-only mounts are not supported by this node")
         target = entry["mountPath"] if entry["mountPath"].startswith("/") else "/" + entry["mountPath"]
-        read_only = bool(entry.get("readOnly")) or source.read_only
+        read_only = not source.sealed and (bool(entry.get("readOnly")) or source.read_only)
         propagation = _PROPAGATION.get(entry.get("mountPropagation") or "None", "private")
         found.append(runtime.Mount(path, target, read_only, propagation))
     return found

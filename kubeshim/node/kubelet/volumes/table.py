@@ -1,12 +1,14 @@
 """The volume types there are, by the field of ``spec.volumes[]`` that chooses them, with upstream's plugin names."""
 
 from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import image_trees
 from kubeshim.node.kubelet.volumes import (
     config_map,
     downward_api,
     empty_dir,
     ephemeral,
     host_path,
+    image,
     persistent_claim,
     projected,
     secret,
@@ -19,6 +21,7 @@ TYPES: dict[str, tuple[str, volume.SetUp]] = {
     "secret": ("kubernetes.io~secret", secret.set_up),
     "downwardAPI": ("kubernetes.io~downward-api", downward_api.set_up),
     "projected": ("kubernetes.io~projected", projected.set_up),
+    "image": (image_trees.PLUGIN, image.set_up),
     "hostPath": ("kubernetes.io~host-path", host_path.set_up),
     "persistentVolumeClaim": ("kubernetes.io~local-volume", persistent_claim.set_up),
     "ephemeral": ("kubernetes.io~local-volume", ephemeral.set_up),

@@ -2,14 +2,20 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
+from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import field_paths, pod_spec
 
 
 class VolumeProblem(Exception):
     """A volume that cannot be made (yet); the message is what the FailedMount event says after its prefix."""
+
+
+def _no_images() -> NoReturn:
+    raise VolumeProblem("no image volumes here")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,6 +38,11 @@ class Context:
     node: field_paths.NodeFacts
     every: Callable[[str], Sequence[Object]] = lambda kind: ()
     """All objects of a kind that has no namespaces."""
+
+    image: Callable[[str, Object], runtime.Image] = lambda name, source: _no_images()
+    """``(volume name, source)`` → the image, pulled. Raises ``images.ImageProblem``."""
+    tree: Callable[[runtime.Image], str] = lambda image: _no_images()
+    """The directory with the image's files."""
 
     @property
     def namespace(self) -> str:
@@ -58,6 +69,9 @@ class Made:
     read_only: bool = False
     refresh_at: float = 0.0
     """When its contents must be looked at again; 0 means when told of a change."""
+    sealed: bool = False
+    """Whether the mount itself is read-only and more: containers get it as it is, for an engine that makes a bind
+    read-only drops its other restrictions."""
     block: bool = False
     """Whether it is a raw device and not a directory or file."""
     watched: Sequence[tuple[str, str]] = ()
