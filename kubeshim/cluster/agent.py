@@ -116,6 +116,7 @@ class Agent:
         """With kube-proxy's identity, which a role of our own lets watch what policies speak of."""
         serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name)
         serving.start()
+        self._network.before_attach = serving.admit
         self._metrics.append(serving.metrics)
         self._stops.append(serving.stop)
 

@@ -5,7 +5,8 @@ namespaces. Handlers mark; one thread works out the whole isolation of the node 
 stands as one transaction. Nothing is written before all caches are filled, so what an earlier process left in the
 kernel keeps guarding until then. A write that fails is followed by a whole rewrite.
 
-A pod is isolated from the moment its address is in the API, as with other network plugins.
+A new pod of the node is isolated before it is connected: ``admit`` is called with the address it is going to have
+and returns when the kernel knows what holds for it.
 """
 
 import logging
@@ -22,6 +23,8 @@ from kubeshim.node.network_policy import policies, rules
 log = logging.getLogger(__name__)
 
 _DNS_SLICES = "kubernetes.io/service-name=kube-dns"
+_PATIENCE = 5.0
+"""Seconds a pod waits for its policies before its start is tried anew."""
 _RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
 _LACKING = "network policies need nftables (Debian: apt-get install nftables), which this machine has not"
 _LOOK_AGAIN = 30.0
@@ -48,6 +51,11 @@ class Enforcer:
         self._stopping = False
         self._changed = threading.Event()
         self._rest = threading.Event()
+        self._written = threading.Condition()
+        self._provisional: dict[str, str] = {}
+        """Addresses by UID, of pods that are being connected."""
+        self._guarded: set[str] = set()
+        """Of those, whom the kernel knows."""
         self._thread = threading.Thread(target=self._run, name="network-policy", daemon=True)
         self._counters = {"syncs": 0, "failures": 0, "policies": 0}
 
@@ -67,6 +75,8 @@ class Enforcer:
         self._stopping = True
         self._changed.set()
         self._rest.set()
+        with self._written:
+            self._written.notify_all()
         for source in (self._policies, *self._others):
             source.stop()
         if self._thread.ident is not None:
@@ -75,6 +85,22 @@ class Enforcer:
             self._nft.close()
         if self._events is not None:
             self._events.stop()
+
+    def admit(self, uid: str, address: str) -> None:
+        """Returns when the policies for a pod that will have ``address`` are written. Raises ``TimeoutError``."""
+        if not nftables.available():
+            return
+        if not self._policies.wait_for_sync(_PATIENCE):
+            raise TimeoutError("network policies are not known yet")
+        if not self._policies.list():
+            return
+        with self._written:
+            self._provisional[uid] = address
+            self._guarded.discard(uid)
+            self._changed.set()
+            if not self._written.wait_for(lambda: uid in self._guarded or self._stopping, _PATIENCE):
+                self._provisional.pop(uid, None)
+                raise TimeoutError("network policies for the pod are not written yet")
 
     def metrics(self) -> str:
         """Prometheus text."""
@@ -131,11 +157,14 @@ class Enforcer:
         if self._looking and not self._wait_for_others():
             return
         nft = self._nft = self._nft or nftables.open_in(self._run_in_node)
+        with self._written:
+            provisional = dict(self._provisional)
         if not found and not self._looking and self._standing is None:
             nft.run(REMOVE)  # what an earlier process may have left
             self._standing = rules.EMPTY
             return
-        wanted = rules.state(self._isolation(found))
+        present = self._pods.list() if found else []
+        wanted = rules.state(self._isolation(found, present, provisional))
         if self._standing is None or not _stands(nft):
             if found or self._looking:
                 nft.run(rules.whole(wanted))
@@ -144,6 +173,21 @@ class Enforcer:
             nft.run(text)
             self._counters["syncs"] += 1
         self._standing = wanted
+        self._tell(found, present, provisional)
+
+    def _tell(self, found: list[Object], present: list[Object], provisional: Mapping[str, str]) -> None:
+        """Wakes who waits for what has just been written, and forgets what the API has come to know."""
+        known = {objects.uid(pod): bool(objects.dig(pod, "status", "podIP")) for pod in present}
+        with self._written:
+            for uid, address in provisional.items():
+                # Known with an address, or known once and now gone: nobody needs to be told of it any more.
+                over = known.get(uid, not found or uid in self._guarded)
+                if uid in known or not found:
+                    self._guarded.add(uid)
+                if over and self._provisional.get(uid) == address:
+                    del self._provisional[uid]
+            self._guarded &= {*self._provisional, *provisional}
+            self._written.notify_all()
 
     def _refuse(self, policy: Object) -> None:
         text = f"not enforced on node {self._node_name}: {_LACKING}"
@@ -154,7 +198,7 @@ class Enforcer:
     def _look(self) -> None:
         self._looking = True
         self._standing = None
-        self._follow(self._pods, policies.pod_of)
+        self._follow(self._pods, lambda pod: (policies.pod_of(pod), objects.labels(pod)))
         self._follow(self._namespaces, objects.labels)
         self._follow(self._dns, lambda piece: (piece.get("endpoints"), piece.get("ports")))
         for source in self._others:
@@ -169,10 +213,13 @@ class Enforcer:
                 return True
         return False
 
-    def _isolation(self, found: list[Object]) -> policies.Isolation:
+    def _isolation(
+        self, found: list[Object], present: list[Object], provisional: Mapping[str, str]
+    ) -> policies.Isolation:
         if not found:
             return policies.Isolation({}, {})
-        pods = [pod for pod in map(policies.pod_of, self._pods.list()) if pod is not None]
+        seen = (policies.pod_of(pod, provisional.get(objects.uid(pod), "")) for pod in present)
+        pods = [pod for pod in seen if pod is not None]
         namespaces: Mapping[str, Mapping[str, str]] = {
             objects.name(each): objects.labels(each) for each in self._namespaces.list()
         }

@@ -73,10 +73,13 @@ class Isolation:
     """Where cluster DNS answers: ``(address, protocol, port)``."""
 
 
-def pod_of(pod: Object) -> Pod | None:
-    """None for one without an address of its own, or that has ended."""
+def pod_of(pod: Object, provisional: str = "") -> Pod | None:
+    """None for one without an address of its own, or that has ended.
+
+    ``provisional`` is the address it is about to have, where the API knows of none.
+    """
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    address = status.get("podIP") or ""
+    address = status.get("podIP") or provisional
     if spec.get("hostNetwork") or not address or ":" in address or status.get("phase") in ("Succeeded", "Failed"):
         return None
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]

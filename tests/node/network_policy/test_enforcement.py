@@ -183,6 +183,32 @@ def api_pod(name):
     }
 
 
+def test_a_new_pod_is_guarded_before_it_is_connected(world):
+    server = fake_api.FakeApi()
+    client = server.client()
+    for name, labels in SPACES.items():
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        client.create(kinds.NAMESPACES, space)
+    client.create(kinds.NETWORK_POLICIES, {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **policy()})
+    guard = enforcer.Enforcer(client, world.in_node, "n1")
+    guard.start()
+    try:
+        new = api_pod("x/a")
+        del new["status"]["podIP"]
+        made = client.create(kinds.PODS, new)
+        guard.admit(made["metadata"]["uid"], WHERE["x/a"])
+        assert not world.connect("y/a", "x/a", 80)
+        made["status"]["podIP"] = WHERE["x/a"]
+        client.update(kinds.PODS, made)
+        client.create(kinds.PODS, api_pod("x/b"))
+        eventually(lambda: not world.connect("y/a", "x/b", 80))
+        assert not world.connect("y/a", "x/a", 80)
+    finally:
+        guard.stop()
+        client.close()
+        server.stop()
+
+
 def eventually(check, seconds=5.0):
     deadline = time.monotonic() + seconds
     while not check():
