@@ -36,3 +36,16 @@ def test_what_there_is_no_cluster_for(capsys, monkeypatch, tmp_path):
 def test_version(capsys):
     assert main.main(["--version"]) == 0
     assert "serving Kubernetes v1.37." in capsys.readouterr().out
+
+
+def test_nodes_of_no_cluster_and_no_node(capsys, monkeypatch, tmp_path):
+    from kubeshim.cluster import host, layout
+
+    monkeypatch.setattr(layout, "ROOT", tmp_path)
+    monkeypatch.setattr(host, "check", lambda: None)
+    assert main.main(["node", "list", "--name", "never"]) == 1
+    assert "start one with kubeshim up --name never" in capsys.readouterr().err
+    assert main.main(["node", "stop"]) == 1
+    assert "needs the name of a node" in capsys.readouterr().err
+    assert main.main(["node", "add", "No_Name", "--name", "never"]) == 1
+    assert "not a usable name" in capsys.readouterr().err
