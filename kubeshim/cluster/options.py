@@ -75,8 +75,6 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "imageMaximumGCAge": ("image_maximum_gc_age", _duration),
         "staticPodPath": ("static_pod_path", _as_is),
         "fileCheckFrequency": ("file_check_frequency", _duration),
-        "shutdownGracePeriod": ("shutdown_grace_period", _duration),
-        "shutdownGracePeriodCriticalPods": ("shutdown_grace_period_critical_pods", _duration),
     },
     "proxy": {
         "mode": ("mode", _as_is),

@@ -75,7 +75,3 @@ class KubeletConfig:
     """A folder of manifests that this node runs by itself; empty for none."""
     file_check_frequency: float = 20.0
     """Seconds between two looks into that folder."""
-    shutdown_grace_period: float = 0.0
-    """Seconds all pods together get when the machine goes down; 0 leaves them to the engine."""
-    shutdown_grace_period_critical_pods: float = 0.0
-    """Of those, what is kept for critical pods, which end last."""

@@ -12,7 +12,7 @@ from kubeshim import clock
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import labels, observation, pod_spec
+from kubeshim.node.kubelet import labels, mounts, observation, pod_spec
 
 UNKNOWN_EXIT = 137
 
@@ -97,6 +97,7 @@ def _status(
         if "terminated" in status["state"]:
             status["lastState"] = status["state"]
         status["state"] = {"waiting": _filled(reason=waiting.reason, message=waiting.message)}
+    _add_mounts(status, container)
     _add_health(status, container, known, init=init)
     _add_resources(status, container, known)
     return status
@@ -213,6 +214,18 @@ def _add_health(status: Object, container: Object, known: Circumstances, *, init
         return
     status["started"] = running and health is not None and health.started
     status["ready"] = running and health is not None and health.started and health.ready
+
+
+def _add_mounts(status: Object, container: Object) -> None:
+    found: list[Object] = []
+    for entry in container.get("volumeMounts") or ():
+        mount: Object = {"name": entry["name"], "mountPath": entry["mountPath"]}
+        if entry.get("readOnly"):
+            recursive = mounts.recursively(entry)
+            mount |= {"readOnly": True, "recursiveReadOnly": "Enabled" if recursive else "Disabled"}
+        found.append(mount)
+    if found and status.get("containerID"):
+        status["volumeMounts"] = found
 
 
 def _add_resources(status: Object, container: Object, known: Circumstances) -> None:

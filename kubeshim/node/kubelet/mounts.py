@@ -1,14 +1,17 @@
 """Mounting, asking what is mounted, and taking directories away without following mounts into others' data."""
 
 import ctypes
+import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 8, 32, 4096, 16384
 MS_PRIVATE, MS_SHARED = 1 << 18, 1 << 20
 _DETACH = 2
-_OPENAT2 = 437
+_OPENAT2, _MOUNT_SETATTR = 437, 442
+_AT_FDCWD, _AT_RECURSIVE, _ATTRIBUTE_READ_ONLY = -100, 0x8000, 1
 _RESOLVE_BENEATH, _RESOLVE_NO_MAGICLINKS = 0x08, 0x02
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +57,35 @@ def bind_read_only(source: str, target: str) -> None:
     except OSError:
         unmount(target)
         raise
+
+
+class _Attributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def bind_recursively_read_only(source: str, target: str) -> None:
+    """Binds a directory with all that is mounted below it, none of which can be changed through ``target``."""
+    bind(source, target)
+    wanted = _Attributes(_ATTRIBUTE_READ_ONLY, 0, 0, 0)
+    answer = _libc.syscall(
+        _MOUNT_SETATTR, _AT_FDCWD, target.encode(), _AT_RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted)
+    )
+    if answer != 0:
+        code = ctypes.get_errno()
+        unmount(target)
+        raise OSError(code, os.strerror(code), target)
+
+
+def recursive_read_only() -> bool:
+    """Whether this kernel (5.12 or later) can do that: any other answer than "no such call" will do."""
+    _libc.syscall(_MOUNT_SETATTR, -1, b"", 0, None, 0)
+    return ctypes.get_errno() != errno.ENOSYS
+
+
+def recursively(entry: Mapping[str, Any]) -> bool:
+    """Whether a ``volumeMounts`` entry is made read-only with all that is mounted below it."""
+    asked = entry.get("recursiveReadOnly") in ("Enabled", "IfPossible") and bool(entry.get("readOnly"))
+    return asked and recursive_read_only()
 
 
 def is_mount(path: str) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import config, machine
+from kubeshim.node.kubelet import config, machine, mounts
 
 VERSION = "v1.37.0"
 """The kubelet version told to the API: that of the Kubernetes this behaves like."""
 _MOST_IMAGES = 50
+_FEATURES = {"recursiveReadOnlyMounts": mounts.recursive_read_only(), "userNamespaces": False}
 _OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods", "hugepages-1Gi", "hugepages-2Mi")
 
 
@@ -26,7 +27,6 @@ class Health:
     network_problem: str = ""
     pressures: frozenset[str] = frozenset()
     """Conditions the node has, of ``MemoryPressure``, ``DiskPressure`` and ``PIDPressure``."""
-    shutting_down: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
         "nodeInfo": _node_info(facts),
         "images": _images(facts.images),
-        "runtimeHandlers": [{"name": "", "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}],
+        "runtimeHandlers": [{"name": "", "features": _FEATURES}],
         "features": {"supplementalGroupsPolicy": False},
     }
 
@@ -171,8 +171,6 @@ def _pressure(kind: str, is_low: bool, bad: str, good: str, words: str, *, plura
 
 def _ready(health: Health) -> Object:
     problems = []
-    if health.shutting_down:
-        problems.append("node is shutting down")
     if health.runtime_problem:
         problems.append(f"container runtime is down: {health.runtime_problem}")
     if health.network_problem:

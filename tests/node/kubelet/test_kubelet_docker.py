@@ -191,3 +191,23 @@ def test_an_image_as_a_volume_is_read_only_and_shared(kit):
     pod(kit, "none", {}, volumes=[{"name": "v", "image": {"reference": "none:1", "pullPolicy": "Never"}}])
     found = kit.wait("none", lambda pod: "ErrImageNeverPull" in str(pod["status"]), 10)
     assert found["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImageNeverPull"
+
+
+def test_recursively_read_only_reaches_what_is_mounted_below(kit, tmp_path):
+    kit.start()
+    below = tmp_path / "host" / "below"
+    below.mkdir(parents=True)
+    mounts.tmpfs(str(below))
+    try:
+        where = [
+            {"name": "v", "mountPath": "/plain", "readOnly": True},
+            {"name": "v", "mountPath": "/all", "readOnly": True, "recursiveReadOnly": "Enabled"},
+        ]
+        script = "for d in /plain /all; do touch $d/x || echo $d; touch $d/below/x || echo $d/below; done"
+        volumes = [{"name": "v", "hostPath": {"path": str(tmp_path / "host")}}]
+        found, text = run(kit, "a", f"({script}) 2>/dev/null", {"volumeMounts": where}, volumes=volumes)
+    finally:
+        mounts.unmount(str(below))
+    assert text == "/plain\n/all\n/all/below\n"
+    told = found["status"]["containerStatuses"][0]["volumeMounts"]
+    assert [mount["recursiveReadOnly"] for mount in told] == ["Disabled", "Enabled"]

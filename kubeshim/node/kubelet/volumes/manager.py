@@ -95,13 +95,26 @@ def mounts_of(
                     f'failed to prepare subPath for volumeMount "{entry["name"]}" of container '
                     f'"{container["name"]}": {problem}'
                 ) from problem
-        if entry.get("recursiveReadOnly") == "Enabled":
+        recursive = mounts.recursively(entry)
+        if recursive:
+            names = "volume-readonly", entry["name"], container["name"], str(position)
+            path = _sealed(path, os.path.join(pod_directory, *names))
+        elif entry.get("recursiveReadOnly") == "Enabled":
             raise environment.ConfigProblem("recursive read-only mounts are not supported by this node")
         target = entry["mountPath"] if entry["mountPath"].startswith("/") else "/" + entry["mountPath"]
-        read_only = not source.sealed and (bool(entry.get("readOnly")) or source.read_only)
+        read_only = not (source.sealed or recursive) and (bool(entry.get("readOnly")) or source.read_only)
         propagation = _PROPAGATION.get(entry.get("mountPropagation") or "None", "private")
         found.append(runtime.Mount(path, target, read_only, propagation))
     return found
+
+
+def _sealed(path: str, target: str) -> str:
+    """A bind whose whole tree is read-only. The engine must not touch its flags again."""
+    if mounts.is_mount(target):
+        mounts.unmount(target)
+    sub_path.make_target(target, os.stat(path).st_mode)
+    mounts.bind_recursively_read_only(path, target)
+    return target
 
 
 def _part(entry: Object, known: Mapping[str, str]) -> str:
@@ -117,11 +130,6 @@ def _part(entry: Object, known: Mapping[str, str]) -> str:
     if ".." in part.split("/"):
         raise environment.ConfigProblem(f"unable to provision SubPath `{part}`: must not contain '..'")
     return part
-
-
-def forget_sub_paths(pod_directory: str) -> None:
-    """Unmounts what containers that are gone had bound."""
-    mounts.remove_tree(os.path.join(pod_directory, "volume-subpaths"))
 
 
 def remove(pod_directory: str) -> None:

@@ -24,7 +24,7 @@ def prepare(root: str, part: str, target: str) -> str:
     try:
         descriptor = _open(directory, root, part)
         try:
-            _make_target(target, os.fstat(descriptor).st_mode)
+            make_target(target, os.fstat(descriptor).st_mode)
             mounts.bind(f"/proc/self/fd/{descriptor}", target)
         finally:
             os.close(descriptor)
@@ -47,7 +47,8 @@ def _open(directory: int, root: str, part: str) -> int:
         raise volume.VolumeProblem(f"subPath {part!r}: {error.strerror}") from error
 
 
-def _make_target(target: str, mode: int) -> None:
+def make_target(target: str, mode: int) -> None:
+    """Something to bind on: a directory or a file, as ``mode`` is of one or the other."""
     os.makedirs(os.path.dirname(target), 0o750, exist_ok=True)
     if stat.S_ISDIR(mode):
         os.makedirs(target, 0o750, exist_ok=True)
