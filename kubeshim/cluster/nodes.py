@@ -79,6 +79,8 @@ class Nodes:
         """Returns when it is Ready. One that runs is left as it is."""
         node = self._node(name)
         pid = ensure_holder(self.engine, self.config, node)
+        if network_host.is_cut_off(pid, node.address):
+            raise NodeFailed(f"{name} runs but is isolated: kubeshim node rejoin {name}")
         wanted = components.agent(node, pid, self.where)
         present = processes.wanted(self.where)
         since = ""

@@ -20,6 +20,7 @@ from typing import Any
 from kubeshim import clock
 from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
 from kubeshim.node.container_runtime import engine_http, holders
+from kubeshim.node.kubelet import network_host
 
 READY_SECONDS = 60.0
 
@@ -153,8 +154,6 @@ class Up:
         return [now.get(name, False) for name in names] if len(names) > 2 else []
 
     def protect_ranges(self) -> str:
-        from kubeshim.node.kubelet import network_host
-
         chosen = self.config.ranges
         network_host.protect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
         return "unmatched packets end on this machine"
@@ -164,7 +163,8 @@ class Up:
         for node in nodes.lost_power(self.engine, self.config, self.where):
             nodes.power_off(self.engine, self.config, self.where, node.name)
         for node in self.config.nodes:
-            self.holders[node.name] = nodes.ensure_holder(self.engine, self.config, node)
+            pid = self.holders[node.name] = nodes.ensure_holder(self.engine, self.config, node)
+            network_host.join_again(pid, node.address)  # one that was isolated
         return ", ".join(node.name for node in self.config.nodes)
 
     def start_components(self) -> str:
