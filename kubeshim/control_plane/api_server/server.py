@@ -36,6 +36,7 @@ from kubeshim.control_plane.api_server.authentication import wiring as authentic
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
 from kubeshim.control_plane.api_server.background import table as background
 from kubeshim.control_plane.api_server.custom_resources import catalog
+from kubeshim.control_plane.api_server.strategies import service
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies import table as strategy_table
 from kubeshim.control_plane.cluster_store import memory, sqlite, store
@@ -97,12 +98,22 @@ class Server:
         """Loads the state; ``authenticator`` and ``authorizer`` replace the configured ones in tests."""
         self.storage.start()
         self.custom.start()
+        self._follow_services()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
         self.authenticators = authenticator or authentication.build(self.config, self.storage)
         if authenticator is None:
             address = f"https://{self.config.advertise_address}:{self.config.advertise_port}"
             self.openid = issuer.Documents(self.config.token_issuer, address, self.authenticators.public_keys)
+
+    def _follow_services(self) -> None:
+        """Lets the Services' strategy know what is taken."""
+        services = strategy_table.service_strategy(self._strategies)
+        services.count()
+        self.storage.subscribe(
+            service.SERVICES,
+            lambda change: services.follow(change.obj, change.previous, gone=change.kind == "DELETED"),
+        )
 
     def strategy(self, resource: resources.Resource) -> strategies.Strategy:
         return self._strategies[resource.strategy]

@@ -18,6 +18,7 @@ _NAMES: dict[str, content.Check] = {
     "rolebindings.rbac.authorization.k8s.io": content.path_segment,
     "clusterrolebindings.rbac.authorization.k8s.io": content.path_segment,
     "ipaddresses.networking.k8s.io": cluster_ranges.address_name,
+    "apiservices.apiregistration.k8s.io": content.path_segment,
     "certificatesigningrequests.certificates.k8s.io": content.path_segment,
     "clustertrustbundles.certificates.k8s.io": content.path_segment,
 }

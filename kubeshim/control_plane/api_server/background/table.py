@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server.background import (
+    addresses,
+    api_services,
     compaction,
     custom_resource_definitions,
     event_expiry,
+    identity,
     kubernetes_service,
+    service_cidr,
     start_up,
 )
 
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
 WORK: tuple[Callable[["servers.Server"], None], ...] = (
     start_up.run,
     kubernetes_service.run,
+    addresses.run,
+    service_cidr.run,
+    api_services.run,
+    identity.run,
     custom_resource_definitions.run,
     event_expiry.run,
     compaction.run,

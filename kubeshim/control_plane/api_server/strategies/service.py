@@ -1,8 +1,10 @@
 """Services: cluster addresses, node ports, and what a change of type takes away or keeps.
 
 Addresses and ports are taken in ``allocate``, after everything else has been found valid and right before the write.
-What is taken already is read from the Services there are, so that nothing can be leaked or lost by a crash; only
-what was handed out but is not yet to be seen among them is remembered, for as long as a write may take.
+What is taken already follows from the Services there are (``follow`` keeps count of it), so that nothing can be leaked
+or lost by a crash; only what was handed out but is not yet to be seen among them is remembered, for as long as a write
+may take. Addresses come from the server's own ranges and, when those are used up or the address asked for is in
+another, from the ServiceCIDRs that are ready; an IPAddress that somebody else made is not given out.
 """
 
 import ipaddress
@@ -17,6 +19,9 @@ from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.validation import fields, services
 
 SERVICES = resources.GroupVersionResource("", "v1", "services")
+RANGES = resources.GroupVersionResource("networking.k8s.io", "v1", "servicecidrs")
+ADDRESSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ipaddresses")
+_OWN_ADDRESSES = ("ipaddress.kubernetes.io/managed-by", "ipallocator")
 _RESOURCE_PENDING = 30.0
 _TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
 
@@ -31,12 +36,41 @@ class Service(strategy.Strategy):
     def __init__(self, ranges: Iterable[str] = ("10.96.0.0/16",), ports: tuple[int, int] = (30000, 32767)) -> None:
         self._lock = threading.Lock()
         self._pending: dict[str, float] = {}
+        self._held: dict[str, str] | None = None
+        """What is taken → which Service holds it; None while nobody tells ``follow``."""
         self.configure(ranges, ports)
 
     def configure(self, ranges: Iterable[str], ports: tuple[int, int]) -> None:
         """``ranges``: one network, or one of each family (primary first); ``ports``: first and last node port."""
         self._ranges = {("IPv6" if net.version == 6 else "IPv4"): net for net in map(ipaddress.ip_network, ranges)}
         self._ports = ports
+
+    def count(self) -> None:
+        """From now on ``follow`` is told of all Services."""
+        self._held = {}
+
+    def follow(self, obj: objects.Object, previous: objects.Object | None, *, gone: bool) -> None:
+        """One Service more, changed or gone."""
+        with self._lock:
+            assert self._held is not None
+            key = objects.key(obj)
+            after = set() if gone else _allocations(obj.get("spec") or {})
+            before = _allocations((previous or obj).get("spec") or {})
+            for what in before - after:
+                if self._held.get(what) == key:
+                    del self._held[what]
+            self._held.update(dict.fromkeys(after, key))
+            for what in before | after:
+                self._pending.pop(what, None)
+
+    def _taken(self, obj: objects.Object, reader: plugin.Reader) -> set[str]:
+        """What other Services hold, and addresses somebody has claimed by an IPAddress."""
+        if self._held is None:
+            others = [item for item in reader.list(SERVICES) if objects.key(item) != objects.key(obj)]
+            return {what for item in others for what in _allocations(item.get("spec") or {})}
+        label, ours = _OWN_ADDRESSES
+        foreign = {objects.name(one) for one in reader.list(ADDRESSES) if objects.labels(one).get(label) != ours}
+        return self._held.keys() | foreign
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         obj["status"] = {"loadBalancer": {}}
@@ -77,14 +111,12 @@ class Service(strategy.Strategy):
         spec = obj.get("spec") or {}
         if old is not None and _allocations(spec) == _allocations(old.get("spec") or {}) and _complete(spec):
             return None
-        others = [item for item in reader.list(SERVICES) if objects.key(item) != objects.key(obj)]
         with self._lock:
             now = time.monotonic()
             self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
             own = _allocations((old or {}).get("spec") or {})
-            taken = {what for item in others for what in _allocations(item.get("spec") or {})} | self._pending.keys()
-            taken -= own
-            problems = self._families(spec) + self._addresses(spec, taken)
+            taken = (self._taken(obj, reader) | self._pending.keys()) - own
+            problems = self._families(spec) + self._addresses(spec, taken, reader)
             problems += node_ports.allocate(spec, taken, self._ports)
             if problems:
                 raise errors.invalid("", "Service", objects.name(obj), problems)
@@ -126,7 +158,7 @@ class Service(strategy.Strategy):
         spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
         return []
 
-    def _addresses(self, spec: objects.Object, taken: set[str]) -> list[errors.FieldError]:
+    def _addresses(self, spec: objects.Object, taken: set[str], reader: plugin.Reader) -> list[errors.FieldError]:
         if spec.get("type") not in _TYPES_WITH_ADDRESS:
             return []
         if services.is_headless(spec):
@@ -138,9 +170,10 @@ class Service(strategy.Strategy):
             network = self._ranges.get(family)
             if network is None:
                 continue
+            networks = [network, *_more_ranges(reader, network)]
             if index >= len(asked):
-                asked.append(_free_address(network, taken))
-            elif why := _refusal(asked[index], network, taken):
+                asked.append(_free_address(networks, taken))
+            elif why := _refusal(asked[index], networks, taken):
                 text = f"failed to allocate IP {asked[index]}: {why}"
                 wrong.append(fields.invalid("spec.clusterIPs", asked, text))
         spec["clusterIPs"], spec["clusterIP"] = asked, asked[0]
@@ -166,15 +199,37 @@ def _complete(spec: objects.Object) -> bool:
     return not node_ports.missing(spec)
 
 
-def _refusal(address: str, network: Network, taken: set[str]) -> str:
+def _more_ranges(reader: plugin.Reader, network: Network) -> list[Network]:
+    """Networks of ServiceCIDRs of the same family as ``network``, beside it."""
+    found: list[Network] = []
+    for one in reader.list(RANGES):
+        ready = objects.condition(one, "Ready")
+        if ready is None or ready.get("status") != "True" or objects.dig(one, "metadata", "deletionTimestamp"):
+            continue
+        for text in objects.dig(one, "spec", "cidrs", default=()):
+            more = ipaddress.ip_network(text)
+            if more.version == network.version and more != network:
+                found.append(more)
+    return found
+
+
+def _refusal(address: str, networks: list[Network], taken: set[str]) -> str:
     ip = ipaddress.ip_address(address)
-    if ip not in network or ip == network.network_address or (ip.version == 4 and ip == network.broadcast_address):
-        return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
-    return "provided IP is already allocated" if str(ip) in taken else ""
+    for network in networks:
+        if ip in network and ip != network.network_address and (ip.version != 4 or ip != network.broadcast_address):
+            return "provided IP is already allocated" if str(ip) in taken else ""
+    return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {networks[0]}"
 
 
-def _free_address(network: Network, taken: set[str]) -> str:
-    """A random free address, from the upper band as long as there is one.
+def _free_address(networks: list[Network], taken: set[str]) -> str:
+    for network in networks:
+        if address := _free_in(network, taken):
+            return address
+    raise errors.InternalError("failed to allocate a serviceIP: range is full")
+
+
+def _free_in(network: Network, taken: set[str]) -> str:
+    """A random free address or nothing, from the upper band as long as there is one.
 
     The lower band is for addresses people ask for by name, so that theirs are seldom taken by chance.
     """
@@ -190,7 +245,7 @@ def _free_address(network: Network, taken: set[str]) -> str:
             if candidate not in taken:
                 taken.add(candidate)
                 return candidate
-    raise errors.InternalError("failed to allocate a serviceIP: range is full")
+    return ""
 
 
 def _pair_addresses(spec: objects.Object, before: objects.Object | None) -> None:

@@ -157,3 +157,10 @@ def table(
     if types is not None:
         made["custom"] = custom.Custom(types.get, types.from_storage)
     return made
+
+
+def service_strategy(made: dict[str, strategies.Strategy]) -> service.Service:
+    """The Service's of a table."""
+    found = made["service"]
+    assert isinstance(found, service.Service)
+    return found

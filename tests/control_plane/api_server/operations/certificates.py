@@ -37,7 +37,7 @@ def _text(data: bytes) -> str:
 
 def authority(key: ec.EllipticCurvePrivateKey) -> bytes:
     """A certificate of an authority that signs itself, as PEM."""
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(_named("ca"))

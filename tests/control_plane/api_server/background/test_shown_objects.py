@@ -1,0 +1,124 @@
+"""Objects that show what the server does itself: addresses, APIServices, the server's identity, ranges."""
+
+import gevent
+import pytest
+
+from kubeshim.control_plane.api_server import config
+from kubeshim.control_plane.api_server import server as servers
+from kubeshim.control_plane.api_server.background import addresses, api_services, identity, service_cidr, start_up
+from kubeshim.machinery import errors, objects, resources
+
+RANGES = service_cidr.RANGES
+
+
+@pytest.fixture
+def server(tmp_path):
+    settings = config.Config(tmp_path, store="memory:", advertise_address="192.0.2.1", service_range="10.96.0.0/24")
+    made = servers.Server(settings, servers.open_store(settings))
+    made.start()
+    for _, step in start_up.STEPS:
+        step(made)
+    yield made
+    made.stop()
+    made.store.close()
+
+
+@pytest.fixture
+def keeper(server):
+    made = addresses.Keeper(server)
+    server.storage.subscribe(addresses.SERVICES, made.follow)
+    made.repair()
+    return made
+
+
+def service(name="a", **spec):
+    spec = {"ports": [{"port": 80}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def shown(server):
+    found = server.storage.reader.list(addresses.ADDRESSES)
+    return {objects.name(one): one["spec"]["parentRef"]["name"] for one in found}
+
+
+def test_each_cluster_address_has_an_object_for_as_long_as_a_service_holds_it(server, keeper):
+    server.client.create(addresses.SERVICES, service(clusterIP="10.96.0.9"), "default")
+    server.client.create(addresses.SERVICES, service("headless", clusterIP="None"), "default")
+    keeper.catch_up()
+    assert shown(server) == {"10.96.0.9": "a"}
+    labels = objects.labels(server.client.get(addresses.ADDRESSES, "10.96.0.9"))
+    assert labels == {
+        "ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator",
+    }  # fmt: skip
+    server.client.delete(addresses.SERVICES, "a", "default")
+    server.client.create(addresses.SERVICES, service("b", clusterIP="10.96.0.9"), "default")
+    keeper.catch_up()
+    assert shown(server) == {"10.96.0.9": "b"}
+    server.client.delete(addresses.SERVICES, "b", "default")
+    keeper.catch_up()
+    assert shown(server) == {}
+
+
+def test_what_was_taken_away_or_left_over_is_repaired(server, keeper):
+    server.client.create(addresses.SERVICES, service(clusterIP="10.96.0.9"), "default")
+    keeper.catch_up()
+    server.client.delete(addresses.ADDRESSES, "10.96.0.9")
+    server.client.create(addresses.ADDRESSES, addresses.ip_address("10.96.0.10", ("default", "gone")))
+    keeper.repair()
+    assert shown(server) == {"10.96.0.9": "a"}
+
+
+def test_an_address_somebody_else_has_claimed_is_not_given_out(server, keeper):
+    claimed = addresses.ip_address("10.96.0.9", ("default", "gateway"))
+    del claimed["metadata"]["labels"]
+    claimed["spec"]["parentRef"] |= {"group": "gateway.networking.k8s.io", "resource": "gateways"}
+    server.client.create(addresses.ADDRESSES, claimed)
+    with pytest.raises(errors.Invalid, match="provided IP is already allocated"):
+        server.client.create(addresses.SERVICES, service(clusterIP="10.96.0.9"), "default")
+    keeper.repair()
+    assert shown(server) == {"10.96.0.9": "gateway"}
+
+
+def test_ranges_that_are_added_give_addresses_once_they_are_ready(server):
+    cidr = {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/28"]}}
+    server.client.create(RANGES, cidr)
+    asked = service(clusterIP="10.97.0.3")
+    with pytest.raises(errors.Invalid, match="is not in the valid range"):
+        server.client.create(addresses.SERVICES, asked, "default")
+    service_cidr.note_ready(server, server.client.get(RANGES, "more"))
+    made = server.client.create(addresses.SERVICES, asked, "default")
+    assert made["spec"]["clusterIPs"] == ["10.97.0.3"]
+
+
+def test_each_group_version_served_here_has_a_local_api_service(server):
+    api_services.ensure(server)
+    found = {objects.name(one): one for one in server.storage.reader.list(api_services.API_SERVICES)}
+    assert set(found) == {f"{resource.version}.{resource.group}" for resource in server.registry}
+    assert found["v1."]["spec"] == {"version": "v1", "groupPriorityMinimum": 18000, "versionPriority": 1}
+    apps = found["v1.apps"]
+    assert (apps["spec"]["groupPriorityMinimum"], apps["spec"]["versionPriority"]) == (17800, 15)
+    condition = objects.condition(apps, "Available")
+    assert (condition["status"], condition["reason"]) == ("True", "Local")
+    before = server.storage.revision
+    api_services.ensure(server)
+    assert server.storage.revision == before
+
+
+def test_those_of_custom_resources_go_with_their_types(server):
+    resource = resources.Resource("example.com", "v1", "things", "Thing", True, ())
+    made = api_services.api_service("example.com", "v1", "true")
+    server.client.create(api_services.API_SERVICES, made)
+    assert resource not in server.registry
+    api_services.ensure(server)
+    assert server.storage.reader.get(api_services.API_SERVICES, "", "v1.example.com") is None
+
+
+def test_the_identity_is_one_lease_that_is_renewed(server):
+    identity.renew(server, "host", "me")
+    first = server.client.get(identity.LEASES, identity.name("host"), "kube-system")
+    assert first["spec"]["leaseDurationSeconds"] == 3600
+    gevent.sleep(0)
+    identity.renew(server, "host", "me")
+    second = server.client.get(identity.LEASES, identity.name("host"), "kube-system")
+    assert second["spec"]["renewTime"] > first["spec"]["renewTime"]
+    assert objects.labels(second)["apiserver.kubernetes.io/identity"] == "kube-apiserver"
