@@ -11,6 +11,8 @@ Custom = Mapping[resources.GroupVersionKind, Mapping[str, Any]]
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _VALUE_LOGIC = ("allOf", "anyOf", "oneOf", "not", "default")
+_V2 = "#/definitions/"
+_ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
 _API_VERSION = "The version of the schema this object is written in."
 _KIND = "The kind of object this is. Can not be changed."
 _METADATA = "Standard object's metadata."
@@ -50,7 +52,7 @@ def v2(found: list[operations.Operation], served: Iterable[resources.Resource], 
     shipped = upstream.read()
     needed = closure(named(found) | _ALWAYS, shipped)
     definitions = upstream.v2({name: shipped[name] for name in needed})
-    definitions |= _custom_kinds(served, custom, "#/definitions/", _without_logic)
+    definitions |= _custom_kinds(served, custom, _V2, _without_logic)
     return dict(sorted(definitions.items()))
 
 
@@ -74,15 +76,18 @@ def _custom_kinds(
         if resource.strategy != "custom":
             continue
         name = names.custom_definition(resource.gvk)
-        found[name] = _kind(resource, _embedded(convert(dict(custom.get(resource.gvk) or {})), prefix), prefix)
+        published = custom.get(resource.gvk) or _ANYTHING
+        if prefix == _V2 and published.get("x-kubernetes-preserve-unknown-fields"):
+            # v2 has no word for fields that are not named; kubectl would refuse them next to those that are
+            found[name] = {"type": "object", "x-kubernetes-group-version-kind": [resource.gvk._asdict()]}
+        else:
+            found[name] = _kind(resource, _embedded(convert(dict(published)), prefix), prefix)
         list_kind = resource.gvk._replace(kind=resource.list_kind or resource.kind + "List")
         found[names.custom_definition(list_kind)] = _list(list_kind, resource, prefix + name, prefix)
     return found
 
 
 def _kind(resource: resources.Resource, schema: dict[str, Any], prefix: str) -> dict[str, Any]:
-    if not schema:
-        schema = {"x-kubernetes-preserve-unknown-fields": True}
     schema["type"] = "object"
     schema["properties"] = {**schema.get("properties", {}), **_object_fields(prefix)}
     schema["x-kubernetes-group-version-kind"] = [resource.gvk._asdict()]
@@ -136,6 +141,9 @@ def _without_logic(schema: Mapping[str, Any]) -> dict[str, Any]:
         copy.pop("properties", None)
         copy.pop("items", None)
     if "properties" in copy:
+        nullable = {field for field, child in copy["properties"].items() if child.get("nullable")}
+        if nullable & set(copy.get("required", ())):
+            copy["required"] = [field for field in copy["required"] if field not in nullable]
         copy["properties"] = {field: _without_logic(child) for field, child in copy["properties"].items()}
     for slot in ("items", "additionalProperties"):
         if isinstance(copy.get(slot), Mapping):

@@ -1,14 +1,13 @@
 """Where rules (``x-kubernetes-validations``) enter: ``check`` judges them when a definition is written,
 ``compile_rules`` makes what judges objects.
 
-Until there is an engine for them, a schema with rules is refused by name, never taken and left unenforced.
+The engine is loaded with the first schema that has rules: most servers start without any.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubeshim.machinery import errors
-from kubeshim.machinery.validation import fields
 
 Problems = list[errors.FieldError]
 Rules = Callable[[Any, Any], Problems]
@@ -16,10 +15,30 @@ Rules = Callable[[Any, Any], Problems]
 
 
 def check(schema: Mapping[str, Any], path: str) -> Problems:
-    """What is wrong with the rules of one subschema."""
-    return [fields.forbidden(f"{path}.x-kubernetes-validations", "validation rules are not supported")]
+    """What is wrong with the rules of a whole ``openAPIV3Schema`` that is right in all else."""
+    if not _has_rules(schema):
+        return []
+    from kubeshim.machinery.cel import rules
+
+    compiled = rules.compile_schema(schema, path)
+    return compiled if isinstance(compiled, list) else []
 
 
 def compile_rules(schema: Mapping[str, Any]) -> Rules | None:
     """The rules of a whole ``openAPIV3Schema``, ready to be evaluated; None where it has none."""
-    return None
+    if not _has_rules(schema):
+        return None
+    from kubeshim.machinery.cel import rules
+
+    compiled = rules.compile_schema(schema)
+    if isinstance(compiled, list):
+        text = "; ".join(map(str, compiled))
+        raise ValueError(f"rules that were accepted do not compile any more: {text}")
+    return compiled.validate
+
+
+def _has_rules(schema: Mapping[str, Any]) -> bool:
+    below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    return bool(schema.get("x-kubernetes-validations")) or any(
+        isinstance(node, Mapping) and _has_rules(node) for node in below
+    )

@@ -1,13 +1,12 @@
 """What a schema must be beyond structural: keywords that are not supported, list and map types that fit.
 
 ``validate`` walks every subschema, those under logical combinations too. Expressions (``x-kubernetes-validations``)
-are looked at only as far as their form goes; whoever can compile them passes ``expressions``, which is called for
-each schema that has some and nothing else wrong in it.
+are looked at only as far as their form goes; ``expressions`` does the rest.
 """
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery import errors
@@ -16,8 +15,6 @@ from kubeshim.machinery.validation import fields
 
 Node = Mapping[str, Any]
 Problems = list[errors.FieldError]
-Expressions = Callable[[Node, str], Problems]
-"""From a subschema with rules and its path to what is wrong with the rules."""
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
@@ -33,11 +30,10 @@ class _Context:
     no_defaults: str | None = None
     """Why defaults are not allowed here; None where they are."""
     in_metadata: bool = False
-    expressions: Expressions | None = None
 
 
-def validate(schema: Node, path: str, expressions: Expressions | None = None) -> Problems:
-    return _place(schema, path, _Context(root=True, expressions=expressions))
+def validate(schema: Node, path: str) -> Problems:
+    return _place(schema, path, _Context(root=True))
 
 
 def _place(schema: Node, path: str, context: _Context) -> Problems:
@@ -50,17 +46,15 @@ def _place(schema: Node, path: str, context: _Context) -> Problems:
         wrong += _place(node, f"{path}.properties[{name}]", _below(schema, name, context))
     inner = dataclasses.replace(context, root=False)
     if isinstance(schema.get("not"), Mapping):
-        wrong += _place(schema["not"], f"{path}.not", dataclasses.replace(inner, expressions=None))
+        wrong += _place(schema["not"], f"{path}.not", inner)
     for slot in ("allOf", "oneOf", "anyOf"):
         for index, node in enumerate(schema.get(slot) or ()):
-            wrong += _place(node, f"{path}.{slot}[{index}]", dataclasses.replace(inner, expressions=None))
+            wrong += _place(node, f"{path}.{slot}[{index}]", inner)
     if isinstance(schema.get("items"), Mapping):
         wrong += _place(schema["items"], f"{path}.items", inner)
     wrong += list_rules.validate(schema, path)
     if schema.get("x-kubernetes-validations"):
         wrong += _rule_forms(schema, path)
-        if not wrong and context.expressions is not None:
-            wrong += context.expressions(schema, path)
     return wrong
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import errors, objects
-from kubeshim.machinery.structural import defaults, field_paths, invariants, rules
+from kubeshim.machinery.structural import defaults, expressions, field_paths, invariants, rules
 from kubeshim.machinery.validation import fields
 
 Problems = list[errors.FieldError]
@@ -41,27 +41,25 @@ def shared(versions: Sequence[Version]) -> frozenset[str]:
     )
 
 
-def validate(version: Version, path: str, agreed: frozenset[str], expressions: rules.Expressions | None) -> Problems:
+def validate(version: Version, path: str, agreed: frozenset[str]) -> Problems:
     """What a version has of its own."""
     wrong: Problems = []
     for name, check in _CHECKS:
         if version.get(name) and name not in agreed:
-            wrong += check(version, f"{path}.{name}", expressions)
+            wrong += check(version, f"{path}.{name}")
     return wrong
 
 
-def validate_shared(
-    versions: Sequence[Version], agreed: frozenset[str], expressions: rules.Expressions | None
-) -> Problems:
+def validate_shared(versions: Sequence[Version], agreed: frozenset[str]) -> Problems:
     """What all versions have in common, once."""
     wrong: Problems = []
     for name, check in _CHECKS:
         if name in agreed:
-            wrong += check(versions[0], f"spec.{_TOP[name]}", expressions)
+            wrong += check(versions[0], f"spec.{_TOP[name]}")
     return wrong
 
 
-def _schema(version: Version, path: str, expressions: rules.Expressions | None) -> Problems:
+def _schema(version: Version, path: str) -> Problems:
     schema = objects.dig(version, "schema", "openAPIV3Schema")
     if not isinstance(schema, Mapping):
         return []
@@ -74,10 +72,10 @@ def _schema(version: Version, path: str, expressions: rules.Expressions | None) 
     unreadable = invariants.unreadable(schema)
     if not unreadable:
         wrong += invariants.validate(schema, place) or defaults.validate(schema, place)
-    wrong += rules.validate(schema, place, expressions if not wrong and not unreadable else None)
-    if unreadable and not wrong:
-        wrong.append(fields.invalid(place, "", unreadable))
-    return wrong
+    wrong += rules.validate(schema, place)
+    if wrong:
+        return wrong
+    return [fields.invalid(place, "", unreadable)] if unreadable else expressions.check(schema, place)
 
 
 def _root_with_status(schema: Mapping[str, Any], path: str) -> Problems:
@@ -97,7 +95,7 @@ def _root_with_status(schema: Mapping[str, Any], path: str) -> Problems:
     return []
 
 
-def _subresources(version: Version, path: str, _: Any) -> Problems:
+def _subresources(version: Version, path: str) -> Problems:
     scale = objects.dig(version, "subresources", "scale")
     if scale is None:
         return []
@@ -125,7 +123,7 @@ def _simple_path(text: str, path: str) -> Problems:
     return [] if text[:1] == "." else [fields.invalid(path, text, "must be a simple json path starting with .")]
 
 
-def _columns(version: Version, path: str, _: Any) -> Problems:
+def _columns(version: Version, path: str) -> Problems:
     wrong: Problems = []
     for index, column in enumerate(version["additionalPrinterColumns"]):
         wrong += _column(column, f"{path}[{index}]")
@@ -151,7 +149,7 @@ def _column(column: Mapping[str, Any], path: str) -> Problems:
     return wrong
 
 
-def _selectable(version: Version, path: str, _: Any) -> Problems:
+def _selectable(version: Version, path: str) -> Problems:
     schema = objects.dig(version, "schema", "openAPIV3Schema")
     if not isinstance(schema, Mapping):
         text = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery import errors, objects
-from kubeshim.machinery.structural import rules
 from kubeshim.machinery.validation import content, crd_versions, fields
 
 Problems = list[errors.FieldError]
@@ -22,14 +21,14 @@ _PROTECTED = ("k8s.io", "kubernetes.io")
 _PULL_REQUEST = "https://github.com/kubernetes/enhancements/pull/1111"
 
 
-def validate(obj: objects.Object, expressions: rules.Expressions | None = None) -> Problems:
+def validate(obj: objects.Object) -> Problems:
     """What is wrong with a definition, beyond its metadata's own form."""
     spec, metadata = obj.get("spec") or {}, obj.get("metadata") or {}
     wrong: Problems = []
     wanted = f"{objects.dig(spec, 'names', 'plural', default='')}.{spec.get('group') or ''}"
     if metadata.get("name") and metadata["name"] != wanted:
         wrong.append(fields.invalid("metadata.name", metadata["name"], 'must be spec.names.plural+"."+spec.group'))
-    wrong += _spec(spec, expressions)
+    wrong += _spec(spec)
     status = obj.get("status") or {}
     wrong += names(status.get("acceptedNames") or {}, "status.acceptedNames")
     return wrong + stored_versions(status.get("storedVersions") or [], spec.get("versions") or [])
@@ -60,7 +59,7 @@ def validate_update(obj: objects.Object, old: objects.Object) -> Problems:
     return wrong + _approval(obj, old)
 
 
-def _spec(spec: Mapping[str, Any], expressions: rules.Expressions | None) -> Problems:
+def _spec(spec: Mapping[str, Any]) -> Problems:
     wrong = _group(spec.get("group") or "") + _scope(spec.get("scope") or "")
     versions = spec.get("versions") or []
     shared = crd_versions.shared(versions)
@@ -74,14 +73,14 @@ def _spec(spec: Mapping[str, Any], expressions: rules.Expressions | None) -> Pro
         if complaints := content.dns_1035_label(version.get("name") or ""):
             wrong.append(fields.invalid(f"{path}.name", version.get("name") or "", ",".join(complaints)))
         wrong += _deprecation(version, f"{path}.deprecationWarning")
-        wrong += crd_versions.validate(version, path, shared, expressions)
+        wrong += crd_versions.validate(version, path, shared)
     wrong += _versions(versions)
     given = spec.get("names") or {}
     for name in ("plural", "singular", "kind", "listKind"):
         if not given.get(name):
             wrong.append(fields.required(f"spec.names.{name}"))
     wrong += names(given, "spec.names")
-    wrong += crd_versions.validate_shared(versions, shared, expressions)
+    wrong += crd_versions.validate_shared(versions, shared)
     return wrong + _conversion(spec.get("conversion") or {})
 
 

@@ -19,7 +19,7 @@ Restore = Callable[[objects.Object], objects.Object]
 Problems = list[errors.FieldError]
 
 _MOST_REPLICAS = 2**31 - 1
-_BLOCKING = frozenset(("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
+_BLOCKING = frozenset("FieldValue" + kind for kind in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"))
 """Where these are wrong, rules are not evaluated: they count on the right types and sizes."""
 _NOT_CHECKED = (
     "some validation rules were not checked because the object was invalid; "
@@ -104,7 +104,7 @@ def _rules(
     if custom.rules is None:
         return []
     if any(problem.reason in _BLOCKING for problem in wrong):
-        return [errors.FieldError("<nil>", "FieldValueInvalid", f'Invalid value: "": {_NOT_CHECKED}')]
+        return [errors.FieldError("<nil>", "FieldValueInvalid", f'Invalid value: "null": {_NOT_CHECKED}')]
     return custom.rules(obj, old)
 
 

@@ -6,7 +6,6 @@ from kubeshim.control_plane.api_server.custom_resources import conditions
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources, schemas
 from kubeshim.machinery.codecs import strict
-from kubeshim.machinery.structural import expressions
 from kubeshim.machinery.validation import crds, decoding
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -28,7 +27,7 @@ class CustomResourceDefinition(strategy.Strategy):
         _note_storage(obj)
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-        return crds.validate(obj, expressions.check)
+        return crds.validate(obj)
 
     def validate_create(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return crds.validate_create(obj)

@@ -251,3 +251,29 @@ def test_collections(widgets):
     assert widgets.ask("GET", widgets.path).body["items"] == []
     assert widgets.make("a", {"size": 1}, "?dryRun=All").status == 201
     assert widgets.ask("GET", widgets.path + "/a").body["message"] == f'widgets.{widgets.group} "a" not found'
+
+
+def test_rules_judge_creation_and_change(types, namespace):
+    rules = [
+        {"rule": "self.low <= self.high", "message": "low must not exceed high"},
+        {"rule": "self.low >= oldSelf.low", "messageExpression": "'low must ' + 'grow'"},
+    ]
+    spec = {"type": "object", "properties": {"low": {"type": "integer"}, "high": {"type": "integer"}}}
+    root = {"type": "object", "properties": {"spec": {**spec, "x-kubernetes-validations": rules}}}
+    widgets = Widgets(types, namespace, schema={"openAPIV3Schema": root})
+    refused = widgets.make("a", {"low": 3, "high": 2})
+    assert refused.body["message"].endswith('is invalid: spec: Invalid value: "object": low must not exceed high')
+    assert widgets.make("a", {"low": 1, "high": 2}).status == 201
+    refused = widgets.patch("a", {"spec": {"low": 0}})
+    assert refused.body["message"].endswith('is invalid: spec: Invalid value: "object": low must grow')
+    wrong = widgets.make("b", {"low": "x"})
+    assert [cause["field"] for cause in wrong.body["details"]["causes"]] == ["spec.low", "<nil>"]
+
+
+def test_rules_that_do_not_compile_are_refused(running):
+    field = {"type": "string", "x-kubernetes-validations": [{"rule": "self.nope"}]}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"x": field}}}
+    answer = running.ask("POST", conftest.CRDS, conftest.definition("wrong.example.com", schema=schema))
+    assert answer.status == 422
+    cause = answer.body["details"]["causes"][0]
+    assert cause["field"] == "spec.validation.openAPIV3Schema.properties[x].x-kubernetes-validations[0].rule"
