@@ -33,9 +33,10 @@ def operation_of(asked: request.Request, server: "servers.Server") -> operation.
 def created(
     asked: request.Request, server: "servers.Server", gvk: resources.GroupVersionKind
 ) -> tuple[operation.Operation, objects.Object]:
-    """The operation and the body of a POST, admitted. Raises 400, 403, 405, 415, 422."""
+    """The operation and the body of a POST, admitted. Raises 400, 403, 405, 406, 415, 422."""
     if asked.info.verb != "create":
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+    _form(asked)
     op = operation_of(asked, server)
     obj = decoding.read(op, asked, gvk)
     metadata = obj.setdefault("metadata", {})
@@ -58,7 +59,12 @@ def admit(op: operation.Operation, obj: objects.Object) -> None:
 
 def answer(asked: request.Request, obj: objects.Object, code: int = 201) -> request.Response:
     """An object that is stored nowhere, in the form the client accepts."""
-    return response.encoded(asked, response.negotiate(asked.header("accept"), negotiation.OBJECTS), obj, code)
+    return response.encoded(asked, _form(asked), obj, code)
+
+
+def _form(asked: request.Request) -> negotiation.MediaType:
+    """What is stored nowhere has no table. Raises ``errors.NotAcceptable``."""
+    return response.negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
 
 
 def success(code: int = 201) -> dict[str, Any]:
