@@ -13,6 +13,7 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import container_status, labels, observation, pod_spec
 
 LIVENESS, STARTUP = "liveness", "startup"
+_RESTART_ALL = "Stopping container because all containers of the pod are restarted"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Actions:
     """Containers' specs, init and ephemeral ones among them."""
     failed: bool = False
     """An init container failed for good."""
+    round: int = 0
+    """Which joint start of all containers this is: an exit may call for another."""
 
 
 def compute(
@@ -52,6 +55,11 @@ def compute(
     if not found.sandbox_ready:
         return _without_sandbox(pod, found)
     active = _in_sandbox(found)
+    number = joint_start(pod, active)
+    earlier = [container for container in found.running() if labels.round_of(container.labels) < number]
+    if earlier:
+        return Actions(kill=[Kill(container, _RESTART_ALL) for container in earlier], round=number)
+    active = _of_round(active, number)
     kill: list[Kill] = []
     start: list[Object] = [
         container for container in pod_spec.ephemeral_containers(pod) if found.latest(container["name"]) is None
@@ -61,11 +69,31 @@ def compute(
     kill += init.kill
     start += init.start
     if init.failed:
-        return Actions(kill=kill, failed=True)
+        return Actions(kill=kill, failed=True, round=number)
     if initialized or init.done:
         for container in pod_spec.containers(pod):
             _decide(pod, container, active, unhealthy, kill, start)
-    return Actions(kill=kill, start=start)
+    return Actions(kill=kill, start=start, round=number)
+
+
+def joint_start(pod: Object, found: observation.Observation) -> int:
+    """The round that containers belong to from now on: one more once an exit calls for all to be restarted."""
+    current = max((labels.round_of(each.labels) for each in found.every()), default=0)
+    for container in [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]:
+        latest = found.latest(container["name"])
+        if latest is None or latest.state is not runtime.State.EXITED or labels.round_of(latest.labels) != current:
+            continue
+        if container_status.rule_action(container, latest.exit_code) == "RestartAllContainers":
+            return current + 1
+    return current
+
+
+def _of_round(found: observation.Observation, number: int) -> observation.Observation:
+    kept = {
+        name: [container for container in instances if labels.round_of(container.labels) == number]
+        for name, instances in found.containers.items()
+    }
+    return dataclasses.replace(found, containers={name: instances for name, instances in kept.items() if instances})
 
 
 def _without_sandbox(pod: Object, found: observation.Observation) -> Actions:

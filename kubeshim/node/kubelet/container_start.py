@@ -49,6 +49,7 @@ class Place:
     volumes: Mapping[str, volume.Made]
     addresses: Sequence[str]
     cancelled: Callable[[], bool]
+    round: int = 0
 
     @property
     def named(self) -> str:
@@ -141,7 +142,12 @@ def _spec(
     return runtime.ContainerSpec(
         name=labels.container_name(pod, name, restarts),
         image=container["image"],
-        labels={**shared.own_labels(), **own, labels.RESOURCES: resize.as_text(resources)},
+        labels={
+            **shared.own_labels(),
+            **own,
+            labels.RESOURCES: resize.as_text(resources),
+            labels.ROUND: str(place.round),
+        },
         command=command,
         args=args,
         working_dir=container.get("workingDir") or "",

@@ -49,15 +49,21 @@ def should_restart(pod: Object, container: Object, found: observation.Observatio
 
 def restarts_after_exit(pod: Object, container: Object, code: int) -> bool:
     """By the container's own rules and policy, else the pod's. For init containers ``Always`` is ``OnFailure``."""
-    for rule in container.get("restartPolicyRules") or ():
-        codes = rule.get("exitCodes") or {}
-        listed = code in (codes.get("values") or ())
-        if rule.get("action") == "Restart" and listed == (codes.get("operator") == "In"):
-            return True
+    if rule_action(container, code):
+        return True
     policy = container.get("restartPolicy") or pod_spec.restart_policy(pod)
     if pod_spec.is_init(pod, container["name"]) and not pod_spec.is_sidecar(container):
         return bool(code != 0 and policy != "Never")
     return bool(policy == "Always" or (policy == "OnFailure" and code != 0))
+
+
+def rule_action(container: Object, code: int) -> str:
+    """What the container's own rules say of an exit: ``Restart``, ``RestartAllContainers``, or nothing."""
+    for rule in container.get("restartPolicyRules") or ():
+        codes = rule.get("exitCodes") or {}
+        if (code in (codes.get("values") or ())) == (codes.get("operator") == "In"):
+            return str(rule.get("action") or "")
+    return ""
 
 
 def statuses(

@@ -19,6 +19,8 @@ HASH = "io.kubernetes.container.hash"
 MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
 MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
 RESOURCES = "io.kubeshim.container.resources"
+ROUND = "io.kubeshim.pod.round"
+"""How often all containers of the pod had been restarted together when this one was made."""
 GRACE = "io.kubernetes.pod.terminationGracePeriod"
 
 
@@ -44,6 +46,11 @@ def of_container(pod: Object, container: Object, restarts: int, fingerprint: str
 
 def restarts(found: Mapping[str, str]) -> int:
     text = found.get(RESTARTS, "0")
+    return int(text) if text.isdigit() else 0
+
+
+def round_of(found: Mapping[str, str]) -> int:
+    text = found.get(ROUND, "0")
     return int(text) if text.isdigit() else 0
 
 

@@ -133,9 +133,8 @@ def _lasting_phase(pod: Object, made: Object, situation: Situation) -> str:
 
 def phase(pod: Object, made: Object, *, terminated: bool) -> str:
     """From container statuses alone."""
-    policy = pod_spec.restart_policy(pod)
-    pending, failed = _initialization(pod, made)
-    if failed and policy == "Never":
+    pending, failed, final = _initialization(pod, made)
+    if final:
         return "Failed"
     counts = _count(pod, made)
     if pending and not terminated:
@@ -145,14 +144,9 @@ def phase(pod: Object, made: Object, *, terminated: bool) -> str:
     if counts.running and not counts.unknown:
         return "Running"
     if counts.stopped and not counts.unknown:
-        whole = counts.stopped == counts.succeeded
-        if terminated:
-            return "Succeeded" if whole and not failed else "Failed"
-        if policy == "Always":
+        if counts.restarting and not terminated:
             return "Running"
-        if whole:
-            return "Succeeded"
-        return "Failed" if policy == "Never" else "Running"
+        return "Succeeded" if counts.stopped == counts.succeeded and not failed else "Failed"
     return "Pending"
 
 
@@ -163,6 +157,8 @@ class _Counts:
     waiting: int = 0
     stopped: int = 0
     succeeded: int = 0
+    restarting: int = 0
+    """Of those that stopped, by the container's own rules or the pod's policy."""
 
 
 def _count(pod: Object, made: Object) -> _Counts:
@@ -175,18 +171,21 @@ def _count(pod: Object, made: Object) -> _Counts:
         elif "running" in entry["state"]:
             counts.running += 1
         elif "terminated" in entry["state"]:
+            code = entry["state"]["terminated"].get("exitCode", 0)
             counts.stopped += 1
-            counts.succeeded += entry["state"]["terminated"].get("exitCode") == 0
+            counts.succeeded += code == 0
+            counts.restarting += container_status.restarts_after_exit(pod, container, code)
         elif objects.dig(entry, "lastState", "terminated") is not None:
             counts.stopped += 1
+            counts.restarting += 1
         else:
             counts.waiting += 1
     return counts
 
 
-def _initialization(pod: Object, made: Object) -> tuple[int, int]:
-    """How many init containers are still to be done, and how many have failed."""
-    pending = failed = 0
+def _initialization(pod: Object, made: Object) -> tuple[int, int, int]:
+    """How many init containers are still to be done, how many have failed, and of those how many for good."""
+    pending = failed = final = 0
     by_name = {entry["name"]: entry for entry in made.get("initContainerStatuses") or ()}
     for container in pod_spec.init_containers(pod):
         entry = by_name.get(container["name"])
@@ -196,16 +195,18 @@ def _initialization(pod: Object, made: Object) -> tuple[int, int]:
             began = entry.get("started") or objects.dig(entry, "lastState", "terminated") is not None
             pending += not (began or "terminated" in entry["state"])
         elif "terminated" in entry["state"]:
-            failed += entry["state"]["terminated"].get("exitCode") != 0
+            code = entry["state"]["terminated"].get("exitCode", 0)
+            again = code != 0 and container_status.restarts_after_exit(pod, container, code)
+            failed += code != 0
+            pending += again
+            final += code != 0 and not again
         elif "waiting" in entry["state"] and objects.dig(entry, "lastState", "terminated") is not None:
             code = entry["lastState"]["terminated"].get("exitCode")
             failed += code != 0
-            pending += code == 0
+            pending += 1
         else:
             pending += 1
-    if failed and pod_spec.restart_policy(pod) != "Never":
-        pending += failed
-    return pending, failed
+    return pending, failed, final
 
 
 # --- conditions

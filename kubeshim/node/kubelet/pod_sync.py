@@ -290,7 +290,9 @@ class Syncer:
         addresses = sandboxes.addresses(self._parts, work.pod, found)
         if not pod_spec.host_network(work.pod) and addresses:
             sandboxes.write_files(self._parts, work.pod, addresses[0])
-        place = container_start.Place(work.pod, sandbox, found, prepared.made, addresses, work.cancelled.is_set)
+        place = container_start.Place(
+            work.pod, sandbox, found, prepared.made, addresses, work.cancelled.is_set, todo.round
+        )
         wait = self._parts.config.sync_frequency
         for container in todo.start:
             if work.cancelled.is_set():

@@ -282,3 +282,42 @@ def test_resource_claims_are_refused_by_name(kit):
     assert status_of(found)["state"]["waiting"]["message"].endswith("not supported by this node: claims gpu")
     assert kit.wait_event("a", "FailedPrepareDynamicResources").startswith("Failed to prepare dynamic resources: ")
     assert not kit.engine.sandboxes({})
+
+
+def rules(action, *codes):
+    exits = {"operator": "In", "values": list(codes)}
+    return {"restartPolicy": "Never", "restartPolicyRules": [{"action": action, "exitCodes": exits}]}
+
+
+def test_a_container_restarts_by_its_own_rules_whatever_the_pods_policy(kit):
+    kit.start()
+    pod(kit, "again", rules("Restart", 42), restartPolicy="Never")
+    pod(kit, "never", {"restartPolicy": "Never", "args": ["succeeds"]})
+    kit.wait("again", kit_module.ready)
+    kit.engine.finish(kit.container("again").id, 42)
+    kit.wait("again", lambda pod: kit_module.ready(pod) and status_of(pod)["restartCount"] == 1)
+    kit.engine.finish(kit.container("again").id, 1)
+    kit.wait("again", lambda pod: pod["status"]["phase"] == "Failed" and status_of(pod)["restartCount"] == 1)
+    kit.wait("never", lambda pod: pod["status"]["phase"] == "Succeeded" and status_of(pod)["restartCount"] == 0)
+
+
+def test_an_init_container_restarts_by_its_own_rules(kit):
+    kit.start()
+    init = [{"name": "one", "image": kit_module.IMAGE, "args": ["exits"], **rules("Restart", 1)}]
+    pod(kit, "a", initContainers=init, restartPolicy="Never")
+    found = kit.wait("a", lambda pod: status_of(pod, "one")["restartCount"] >= 1)
+    assert found["status"]["phase"] == "Pending"
+
+
+def test_an_exit_may_restart_all_containers_in_the_same_sandbox(kit):
+    kit.start()
+    init = [{"name": "one", "image": kit_module.IMAGE, "args": ["succeeds"]}]
+    pod(kit, "a", {"name": "boss", **rules("RestartAllContainers", 42)}, {"name": "web"}, initContainers=init,
+        restartPolicy="Never", terminationGracePeriodSeconds=1)  # fmt: skip
+    before = kit.wait("a", kit_module.ready)
+    kit.engine.finish(kit.container("a", "boss").id, 42)
+    counts = {"boss": 1, "web": 1, "one": 1}
+    found = kit.wait("a", lambda pod: kit_module.ready(pod) and all(
+        status_of(pod, name)["restartCount"] == count for name, count in counts.items()))  # fmt: skip
+    assert found["status"]["podIP"] == before["status"]["podIP"] and len(kit.engine.sandboxes({})) == 1
+    assert status_of(found, "boss")["lastState"]["terminated"]["exitCode"] == 42
