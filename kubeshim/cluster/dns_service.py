@@ -49,7 +49,13 @@ def endpoint_slice(config: configuration.Configuration) -> dict[str, Any]:
         },
         "addressType": "IPv4",
         "endpoints": [
-            {"addresses": [node.address], "nodeName": node.name, "conditions": {"ready": True}} for node in config.nodes
+            {
+                "addresses": [node.address],
+                "nodeName": node.name,
+                "conditions": {"ready": True},
+                "hints": {"forNodes": [{"name": node.name}]},
+            }
+            for node in config.nodes
         ],
         "ports": [{"name": name, "port": components.DNS_PORT, "protocol": protocol} for name, protocol in _PORTS],
     }

@@ -162,8 +162,10 @@ class Up:
         holders.ensure_pause_image(self.engine)
         for node in nodes.lost_power(self.engine, self.config, self.where):
             nodes.power_off(self.engine, self.config, self.where, node.name)
-        for node in self.config.nodes:
-            pid = self.holders[node.name] = nodes.ensure_holder(self.engine, self.config, node)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            pids = list(pool.map(lambda node: nodes.ensure_holder(self.engine, self.config, node), self.config.nodes))
+        for node, pid in zip(self.config.nodes, pids, strict=True):
+            self.holders[node.name] = pid
             network_host.join_again(pid, node.address)  # one that was isolated
         return ", ".join(node.name for node in self.config.nodes)
 

@@ -95,3 +95,4 @@ def test_dns_endpoints_are_ready_as_their_nodes_are():
     piece = dns_endpoints.slice_of(service, [ONE])
     assert piece["ports"] == [{"name": "dns", "port": 10053, "protocol": "UDP"}]
     assert piece["endpoints"][0]["nodeName"] == "n1"
+    assert piece["endpoints"][0]["hints"] == {"forNodes": [{"name": "n1"}]}

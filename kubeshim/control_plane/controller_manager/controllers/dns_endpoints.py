@@ -1,6 +1,8 @@
 """Keeps the kube-dns Service's endpoints to the nodes there are, ready as the nodes are.
 
 Cluster DNS answers in every node's agent, so the Service has no selector and its slice names the nodes' addresses.
+Hints keep each node's questions with its own server, so that none waits for a node that has just died.
+
 A Service with a selector is somebody's own DNS: then nothing is done here. Where no node is Ready all are called so:
 a last hope costs nothing, and it may be us who cannot see.
 """
@@ -89,6 +91,7 @@ def endpoints(nodes: Iterable[Object]) -> list[dict[str, Any]]:
             "addresses": [host_routes.internal_address(node)],
             "nodeName": objects.name(node),
             "conditions": {"ready": hopeless or host_routes.is_ready(node)},
+            "hints": {"forNodes": [{"name": objects.name(node)}]},
         }
         for node in every
     ]
