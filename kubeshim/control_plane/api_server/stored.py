@@ -45,7 +45,7 @@ class Stored:
         What is not in the store yet (a dry run's creation) has revision 0 and no resourceVersion.
         """
         self._labels: Mapping[str, str] | None = None
-        self._fields: dict[str, str] | None = None
+        self._fields: tuple[Callable[[objects.Object], dict[str, str]], dict[str, str]] | None = None
         self._views: dict[bytes, Stored | None] | None = None
         """None stands for this object itself."""
         self._obj = obj
@@ -88,10 +88,10 @@ class Stored:
         return self.key.rpartition("/")[2]
 
     def fields(self, extract: Callable[[objects.Object], dict[str, str]]) -> dict[str, str]:
-        """What field selectors look at, extracted once."""
-        if self._fields is None:
-            self._fields = extract(self.obj)
-        return self._fields
+        """What field selectors look at, extracted once; what that is may change with a definition."""
+        if self._fields is None or self._fields[0] is not extract:
+            self._fields = (extract, extract(self.obj))
+        return self._fields[1]
 
     def value(self) -> bytes:
         """The object as it stands in the store: without its resourceVersion."""

@@ -29,6 +29,8 @@ class Catalog:
         self._server = server
         self._by_kind: dict[resources.GroupVersionKind, custom_type.CustomType] = {}
         self._by_definition: dict[str, tuple[custom_type.CustomType, ...]] = {}
+        self._built_in = {(resource.group, resource.version) for resource in server.registry}
+        """Group-versions that no definition can add to, as with upstream, where they have a server of their own."""
 
     def start(self) -> None:
         """Serves what is established, and follows."""
@@ -69,13 +71,17 @@ class Catalog:
         for custom in before:
             if custom.resource.gvk not in known:
                 self._withdraw(custom.resource.gvk)
-        earlier, now = _served(before), _served(types)
+        earlier, now = self._served(before), self._served(types)
         if earlier != now:
             kept = {resource.gvr for resource in now}
             gone = tuple(resource.gvr for resource in earlier if resource.gvr not in kept)
             server.registry.replace(gone, tuple(now))
             for resource in (*earlier, *now):
                 server.storage.end_watches(resource)
+
+    def _served(self, types: tuple[custom_type.CustomType, ...]) -> list[resources.Resource]:
+        found = [custom.resource for custom in types if custom.served]
+        return [resource for resource in found if (resource.group, resource.version) not in self._built_in]
 
     def _publish(self, custom: custom_type.CustomType) -> None:
         gvk, server = custom.resource.gvk, self._server
@@ -99,7 +105,3 @@ class Catalog:
         if custom is not None:
             bodies.shape(custom, obj)
         return obj
-
-
-def _served(types: tuple[custom_type.CustomType, ...]) -> list[resources.Resource]:
-    return [custom.resource for custom in types if custom.served]

@@ -1,11 +1,11 @@
 """One version of a custom type: the record the registry has, and what bodies and stored objects are held against."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kubeshim.control_plane.api_server import scale_paths
-from kubeshim.machinery import objects, resources, schemas
+from kubeshim.machinery import jsonpath, objects, resources, schemas
 from kubeshim.machinery.custom_validation import schema as validation
 from kubeshim.machinery.structural import defaulting, expressions, field_paths
 
@@ -79,7 +79,7 @@ def resource_of(crd: objects.Object, version: Mapping[str, Any]) -> resources.Re
         verbs=VERBS, singular=names.get("singular") or "", short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), list_kind=names.get("listKind") or f"{kind}List",
         subresources=_subresources(version.get("subresources") or {}, gvk),
-        columns=tuple(_column(column) for column in version.get("additionalPrinterColumns") or ()),
+        columns=tuple(_columns(version.get("additionalPrinterColumns") or ())),
         selectable_fields=_selectable(version), strategy="custom",
         stored_as=resources.GroupVersionResource(group, storage_version(crd), names["plural"]),
         definition=f"{metadata.get('uid')}.{metadata.get('generation')}",
@@ -93,6 +93,16 @@ def _subresources(found: Mapping[str, Any], gvk: resources.GroupVersionKind) -> 
     if found.get("scale") is not None:
         made["scale"] = resources.Subresource("scale", scale_paths.KIND, _SUBRESOURCE_VERBS)
     return made
+
+
+def _columns(found: Iterable[Mapping[str, Any]]) -> Iterator[resources.Column]:
+    """As far as their paths can be read; the first that cannot ends the table, as upstream."""
+    for column in found:
+        try:
+            jsonpath.compile_path(column["jsonPath"])
+        except ValueError:
+            return
+        yield _column(column)
 
 
 def _column(column: Mapping[str, Any]) -> resources.Column:

@@ -226,3 +226,41 @@ def test_scopes(types, scope):
     assert types.running.ask("GET", f"/apis/{group}/v1/widgets").status == 200
     inside = types.running.ask("GET", f"/apis/{group}/v1/namespaces/default/widgets").status
     assert inside == (200 if scope == "Namespaced" else 404)
+
+
+def test_fields_become_selectable_with_their_definition(types, namespace):
+    ask = types.running.ask
+    group = types.define()
+    space = f"/apis/{group}/v1/namespaces/{namespace}/widgets"
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"size": 1}}
+    ask("POST", space, body)
+    assert len(ask("GET", space + "?fieldSelector=metadata.name%3Da").body["items"]) == 1
+    path = f"{CRDS}/widgets.{group}"
+    change = [{"op": "add", "path": "/spec/versions/0/selectableFields", "value": [{"jsonPath": ".spec.color"}]}]
+    assert ask("PATCH", path, json.dumps(change), "application/json-patch+json").status == 200
+    assert len(ask("GET", space + "?fieldSelector=spec.color%3Dred").body["items"]) == 1
+    assert len(ask("GET", space + "?fieldSelector=spec.color%3Dgreen").body["items"]) == 0
+
+
+def test_built_in_types_cannot_be_replaced(types):
+    body = definition("networking.k8s.io", "ingresses", "Ingress")
+    body["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
+    assert types.running.ask("POST", CRDS, body).status == 201
+    condition = types.until("ingresses.networking.k8s.io", "KubernetesAPIApprovalPolicyConformant", "False")
+    assert (condition["reason"], condition["message"]) == (
+        "UnapprovedAnnotation", 'not approved: "unapproved, a test"',
+    )  # fmt: skip
+    listed = types.running.ask("GET", "/apis/networking.k8s.io/v1/ingresses").body
+    assert listed["kind"] == "IngressList"
+    assert "wd" not in json.dumps(types.running.ask("GET", "/apis/networking.k8s.io/v1").body)
+
+
+def test_a_column_whose_path_cannot_be_read_ends_the_table(types):
+    columns = [
+        {"name": "A", "type": "string", "jsonPath": ".spec.color"},
+        {"name": "B", "type": "string", "jsonPath": ".spec[?"},
+    ]
+    group = types.define(additionalPrinterColumns=columns)
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    table = types.running.ask("GET", f"/apis/{group}/v1/widgets", Accept=accept).body
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "A"]
