@@ -111,7 +111,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _array(schema: Schema, name: str) -> Declaration | None:
     items = schema.get("items")
-    element = declare(items, f"{name}.@items") if isinstance(items, Mapping) else None
+    element = declare(items, f"{name}.@idx") if isinstance(items, Mapping) else None
     if element is None:
         return None
     bound = schema.get("maxItems")

@@ -10,8 +10,9 @@ admission policy), and is asked only for what is read. ``functions_table`` is fo
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from kubeshim.machinery import regexes
 from kubeshim.machinery.cel import (
@@ -60,7 +61,7 @@ class Expression:
 
     def estimate(self, root: declarations.Declaration | None = None) -> int:
         """The most it can cost, by what ``root`` says of the sizes of the variables."""
-        return costs.estimate(self.tree, root)[1]
+        return _deeply(lambda: costs.estimate(self.tree, root))[1]
 
 
 def compile_expression(
@@ -76,22 +77,44 @@ def compile_expression(
     wanted = [result] if isinstance(result, types.Type) else list(result or ())
     if wanted and tree.type not in wanted:
         raise CompileError(f"must evaluate to {' or '.join(map(str, wanted))}")
-    return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, evaluation.compile_tree(tree))
+    program = _deeply(lambda: evaluation.compile_tree(tree))
+    return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, program)
 
 
 def _checked(
     source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table
 ) -> syntax.Node:
     try:
-        tree = parser.parse(source)
-        checker.check(source, tree, known, variables, struct_type)
-        problems = [problem for node in walk(tree) for problem in _literal_problems(node)]
-        if problems:
-            raise syntax.report(source, problems)
+        return _deeply(lambda: _checked_here(source, variables, struct_type, known))
     except CompileError as problem:
         raise CompileError(f"compilation failed: {problem}") from None
+
+
+_DEEP = 8000
+_Result = TypeVar("_Result")
+
+
+def _deeply(run: Callable[[], _Result]) -> _Result:
+    """Expressions may be 250 levels deep, each of several frames: these live on the heap, not on the C stack."""
+    try:
+        return run()
     except RecursionError:
-        raise CompileError("compilation failed: expression is nested too deeply") from None
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(usual, _DEEP))
+        try:
+            return run()
+        finally:
+            sys.setrecursionlimit(usual)
+
+
+def _checked_here(
+    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table
+) -> syntax.Node:
+    tree = parser.parse(source)
+    checker.check(source, tree, known, variables, struct_type)
+    problems = [problem for node in walk(tree) for problem in _literal_problems(node)]
+    if problems:
+        raise syntax.report(source, problems)
     return tree
 
 

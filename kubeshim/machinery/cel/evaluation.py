@@ -448,7 +448,12 @@ def _bound(overload: functions.Overload, runs: list[Run], cost: int) -> Piece:
             raise values.no_such_overload() from None
 
     def compared(frame: Frame) -> Any:
-        one, other = first(frame), second(frame)
+        try:
+            one, other = first(frame), second(frame)
+        except values.EvaluationError:
+            # cel-go compares errors too
+            frame[_COST] += 1
+            raise
         if type(one) is str and type(other) is str:
             frame[_COST] += -(-min(len(one), len(other)) // 10)
             return (one == other) is wanted

@@ -293,11 +293,17 @@ class _Parser:
             if self._optional_mark():
                 optional.add(len(elements))
             elements.append(self._expression())
-            if self._next.kind != ",":
+            if not self._comma():
                 break
-            self._take()
         self._expect("]")
         return syntax.ListExpr(opened.position, elements, frozenset(optional))
+
+    def _comma(self) -> bool:
+        """Whether more may come: a trailing comma is allowed."""
+        if self._next.kind != ",":
+            return False
+        self._take()
+        return self._next.kind != "<EOF>"
 
     def _map(self) -> syntax.Node:
         opened = self._take()
@@ -307,9 +313,8 @@ class _Parser:
             key = self._expression()
             colon = self._expect(":")
             entries.append(syntax.Entry(key, self._expression(), optional, colon.position))
-            if self._next.kind != ",":
+            if not self._comma():
                 break
-            self._take()
         self._expect("}")
         return syntax.MapExpr(opened.position, entries)
 

@@ -67,7 +67,7 @@ Wrap = Callable[[Any], Any] | None
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Object:
-    """``fields``: name in expressions → ``(name in the data, wrap)``."""
+    """``fields``: name in expressions → ``(name in the data, wrap)``. A null field is an absent one."""
 
     data: dict[str, Any]
     fields: Mapping[str, tuple[str, Wrap]]
@@ -75,14 +75,15 @@ class Object:
 
     def get(self, name: str) -> Any:
         field = self.fields.get(name)
-        if field is None or field[0] not in self.data:
+        raw = self.data.get(field[0]) if field is not None else None
+        if field is None or raw is None:
             raise EvaluationError(f"no such key: {name}")
-        raw, wrap = self.data[field[0]], field[1]
-        return raw if wrap is None or raw is None else wrap(raw)
+        wrap = field[1]
+        return raw if wrap is None else wrap(raw)
 
     def has(self, name: str) -> bool:
         field = self.fields.get(name)
-        return field is not None and field[0] in self.data
+        return field is not None and self.data.get(field[0]) is not None
 
 
 class TypedMap(Mapping[str, Any]):
@@ -253,7 +254,7 @@ def _objects_equal(one: Object, other: Object) -> bool:
         if name is None:
             if not equal(one.data[key], other.data[key]):
                 return False
-        elif not equal(one.get(name), other.get(name)):
+        elif one.has(name) != other.has(name) or (one.has(name) and not equal(one.get(name), other.get(name))):
             return False
     return True
 
