@@ -45,6 +45,10 @@ class Outcome:
     value: Any
     cost: int
 
+    def plain(self) -> Any:
+        """The value as JSON has it."""
+        return values.plain(self.value)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Expression:
@@ -171,9 +175,3 @@ def _literal_problems(node: syntax.Node) -> list[syntax.Problem]:
     except ValueError:
         return [syntax.Problem(last.position, f"invalid {node.function} argument")]
     return []
-
-
-__all__ = [
-    "CONDITIONS_BUDGET", "PER_CALL_LIMIT", "RULES_BUDGET", "CompileError", "Expression", "Failed", "Outcome",
-    "compile_expression", "values", "walk",
-]  # fmt: skip

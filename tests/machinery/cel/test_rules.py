@@ -40,7 +40,8 @@ def test_a_rule_that_does_not_compile_is_shown_with_the_error():
     assert field == ".x-kubernetes-validations[0].rule"
     assert message == (
         'Invalid value: {"Rule":"self.y > 1","Message":"","MessageExpression":"","Reason":null,"FieldPath":"",'
-        "\"OptionalOldSelf\":null}: compilation failed: ERROR: <input>:1:5: undefined field 'y'\n | self.y > 1\n | ....^"
+        "\"OptionalOldSelf\":null}: compilation failed: ERROR: <input>:1:5: undefined field 'y'\n"
+        " | self.y > 1\n | ....^"
     )
 
 
