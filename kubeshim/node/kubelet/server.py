@@ -137,7 +137,9 @@ class _Views:
         self._healthy = healthy
         self._metrics = metrics
         self._log_directory = pathlib.Path(log_directory)
-        self._stats = server_stats.Collector(node_name, pods.pods, pods.container_id, runtime.stats)
+        self._stats = server_stats.Collector(
+            node_name, pods.pods, pods.container_id, runtime.stats, pods.sandbox_pid, self._image_directory
+        )
         self._node_name = node_name
         self.stopping = threading.Event()
 
@@ -163,7 +165,7 @@ class _Views:
             (f"/run{with_uid}", self.run, ["POST"]),
             ("/metrics", self.metrics, get),
             ("/metrics/resource", self.resource_metrics, get),
-            ("/metrics/cadvisor", self.resource_metrics, get),
+            ("/metrics/cadvisor", self.cadvisor_metrics, get),
             ("/metrics/probes", self.probe_metrics, get),
             ("/stats/summary", self.summary, ["GET", "POST"]),
             ("/configz", self.configz, get),
@@ -274,6 +276,13 @@ class _Views:
 
     def resource_metrics(self) -> flask.Response:
         return flask.Response(self._stats.resource_metrics(), content_type=_PROMETHEUS)
+
+    def cadvisor_metrics(self) -> flask.Response:
+        return flask.Response(self._stats.cadvisor_metrics(), content_type=_PROMETHEUS)
+
+    def _image_directory(self) -> str:
+        root = self._runtime.info().root_dir
+        return root if os.path.isdir(root) else "/"
 
     def probe_metrics(self) -> flask.Response:
         return flask.Response("", content_type=_PROMETHEUS)

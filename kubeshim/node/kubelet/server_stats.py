@@ -17,6 +17,7 @@ from kubeshim import clock as clocks
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import server_cadvisor, server_machine
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Usage:
     container: str
     started_at: str
     stats: runtime.Stats
+    status: Object
+    """The container's entry in the pod's status."""
 
 
 class Collector:
@@ -38,7 +41,12 @@ class Collector:
         pods: Callable[[], list[Object]],
         lookup: Callable[[str, str, str], str],
         stats: Callable[[str], runtime.Stats | None],
+        sandbox_pid: Callable[[str, str], int | None] = lambda namespace, name: None,
+        image_directory: Callable[[], str] = lambda: "/",
     ) -> None:
+        """``sandbox_pid`` gives a process of a pod's network; ``image_directory`` is where images are kept."""
+        self._sandbox_pid = sandbox_pid
+        self._image_directory = image_directory
         self._node_name = node_name
         self._pods = pods
         self._lookup = lookup
@@ -51,7 +59,8 @@ class Collector:
     def usages(self) -> list[Usage]:
         found = []
         for pod in self._pods():
-            for status in objects.dig(pod, "status", "containerStatuses", default=()):
+            statuses = objects.dig(pod, "status", "initContainerStatuses", default=())
+            for status in [*statuses, *objects.dig(pod, "status", "containerStatuses", default=())]:
                 running = objects.dig(status, "state", "running")
                 if running is None:
                     continue
@@ -61,7 +70,7 @@ class Collector:
                 except (LookupError, runtime.RuntimeFailure):
                     continue  # ended since the status was written
                 if stats is not None:
-                    found.append(Usage(pod, status["name"], running.get("startedAt") or "", stats))
+                    found.append(Usage(pod, status["name"], running.get("startedAt") or "", stats, status))
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -74,9 +83,42 @@ class Collector:
             )
         for pod in pods.values():
             _total(pod)
+            self._add_network(pod)
         self._forget({_key(usage) for usage in usages} | {""})
-        node = {"nodeName": self._node_name, "startTime": self._started, **self._figures("", node_stats())}
-        return {"node": node, "pods": list(pods.values())}
+        return {"node": self._node(), "pods": list(pods.values())}
+
+    def _node(self) -> dict[str, Any]:
+        stats = node_stats()
+        moment = _rfc3339(stats.time)
+        figures = self._figures("", stats)
+        capacity = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        figures["memory"]["availableBytes"] = max(0, capacity - stats.memory_working_set)
+        return {
+            "nodeName": self._node_name,
+            "startTime": self._started,
+            **figures,
+            "fs": server_machine.disk("/", moment),
+            "runtime": {"imageFs": server_machine.disk(self._image_directory(), moment)},
+            "rlimit": server_machine.processes(moment),
+        }
+
+    def _add_network(self, pod: dict[str, Any]) -> None:
+        pid = self._sandbox_pid(pod["podRef"]["namespace"], pod["podRef"]["name"])
+        found = server_machine.interfaces(pid) if pid else []
+        if found:
+            pod["network"] = server_machine.network(found, pod["cpu"]["time"])
+
+    def cadvisor_metrics(self) -> str:
+        usages = self.usages()
+        pods = {objects.uid(usage.pod): usage.pod for usage in usages}
+        networks: list[tuple[Object, list[server_machine.Interface]]] = []
+        for pod in pods.values():
+            pid = self._sandbox_pid(objects.namespace(pod), objects.name(pod))
+            if pid and not objects.dig(pod, "spec", "hostNetwork"):
+                networks.append((pod, server_machine.interfaces(pid)))
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        containers = [(usage.pod, usage.status, usage.stats) for usage in usages]
+        return server_cadvisor.text(containers, networks, os.cpu_count() or 1, memory)
 
     def resource_metrics(self) -> str:
         """Prometheus text, as metrics-server reads it."""
@@ -108,6 +150,9 @@ class Collector:
                 if usage.started_at
             ],
         )
+        for name, kind, values in _pod_families(usages):
+            _family(lines, name, kind, values)
+        _family(lines, "scrape_error", "gauge", [("", 0)])
         _family(lines, "resource_scrape_error", "gauge", [("", 0)])
         return "\n".join(lines) + "\n"
 
@@ -176,6 +221,17 @@ def _total(pod: dict[str, Any]) -> None:
         names = {name for figures in parts for name in figures if name != "time"}
         sums = {name: sum(figures.get(name, 0) for figures in parts) for name in sorted(names)}
         pod[part] = {"time": max(figures["time"] for figures in parts), **sums}
+
+
+def _pod_families(usages: Iterable[Usage]) -> Iterable[tuple[str, str, list[tuple[str, float]]]]:
+    cpu: dict[str, float] = {}
+    memory: dict[str, float] = {}
+    for usage in usages:
+        labels = f'namespace="{objects.namespace(usage.pod)}",pod="{objects.name(usage.pod)}"'
+        cpu[labels] = cpu.get(labels, 0.0) + usage.stats.cpu_nanoseconds / 1e9
+        memory[labels] = memory.get(labels, 0) + usage.stats.memory_working_set
+    yield "pod_cpu_usage_seconds_total", "counter", list(cpu.items())
+    yield "pod_memory_working_set_bytes", "gauge", list(memory.items())
 
 
 def _key(usage: Usage) -> str:

@@ -14,7 +14,7 @@ import websocket as websocket_client
 
 from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import server, server_auth, server_logs
+from kubeshim.node.kubelet import server, server_auth, server_logs, server_machine
 from kubeshim.wire import duplex, spdy_session
 
 POD = {
@@ -72,6 +72,9 @@ class Echo:
 class Runtime:
     def container(self, identity):
         return None
+
+    def info(self):
+        return runtime.Info("fake", "1", "1", "cgroupfs", 1, "/nowhere", {})
 
     def stats(self, identity):
         return runtime.Stats(5_000_000_000, 300, 200, 100, 1_700_000_000.0)
@@ -166,7 +169,12 @@ def test_lists_and_figures(kubelet):
     assert summary["node"]["nodeName"] == "n1"
     assert summary["pods"][0]["containers"][0]["memory"]["workingSetBytes"] == 200
     assert summary["pods"][0]["memory"]["rssBytes"] == 100
+    assert summary["node"]["fs"]["capacityBytes"] > 0 and summary["node"]["rlimit"]["curproc"] > 0
+    text = kubelet.get("/metrics/cadvisor").data.decode()
+    named = 'container="c",cpu="total",id="/podu1/",image="",name="",namespace="ns",pod="p"'
+    assert f"container_cpu_usage_seconds_total{{{named}}} 5.0" in text
     text = kubelet.get("/metrics/resource").data.decode()
+    assert 'pod_memory_working_set_bytes{namespace="ns",pod="p"} 200' in text
     assert 'container_cpu_usage_seconds_total{container="c",namespace="ns",pod="p"} 5.0' in text
     assert 'kubelet_running_containers{container_state="running"} 1' in kubelet.get("/metrics").data.decode()
 
@@ -469,3 +477,12 @@ def test_answers_about_rights_are_remembered():
         authorizer(user, "get", "stats")
     client.answer = False
     assert not authorizer(user, "get", "proxy")
+
+
+def test_counters_of_a_network():
+    heads = "Inter-|   Receive\n face |bytes\n"
+    lines = "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 10 2 3 0 0 0 0 0 40 5 6 0 0 0 0 0\n"
+    [found] = server_machine.parse_interfaces(heads + lines)
+    assert found == server_machine.Interface("eth0", 10, 3, 40, 6)
+    told = server_machine.network([found], "now")
+    assert told["rxBytes"] == 10 and told["interfaces"][0]["txErrors"] == 6
