@@ -1,0 +1,471 @@
+"""A pod's life: being made, changed, probed, hooked, ended, restarted; what is told of it."""
+
+import threading
+
+import pytest
+
+from tests.conformance.kube import (
+    BUSYBOX,
+    IDLE,
+    WEB,
+    Refused,
+    condition,
+    container,
+    is_ready,
+    is_running,
+    meta,
+    pod,
+    template,
+)
+from tests.conformance.names import answers, case
+from tests.conformance.test_workloads import pods as selected
+
+
+def restarts(obj, index=0):
+    statuses = (obj or {}).get("status", {}).get("containerStatuses") or []
+    return statuses[index]["restartCount"] if len(statuses) > index else 0
+
+
+def terminated(obj):
+    return (obj["status"].get("containerStatuses") or [{}])[0].get("state", {}).get("terminated") or {}
+
+
+@answers("[sig-node] Pods should be submitted and removed")
+def test_submitted_and_removed(kube):
+    since = kube.list("Pod")["metadata"]["resourceVersion"]
+    with kube.watch("Pod", since=since, labelSelector="time=now") as events:
+        kube.start(pod("it", labels={"time": "now"}))
+        assert next(events)[0] == "ADDED"
+        kube.delete("Pod", "it", grace=1)
+        deleting = False
+        for event, obj in events:
+            if event == "DELETED":
+                assert deleting
+                break
+            deleting = deleting or "deletionTimestamp" in obj["metadata"]
+    assert selected(kube, time="now") == []
+
+
+@answers("[sig-node] Pods should be updated")
+def test_labels_change(kube):
+    kube.start(pod("it", labels={"time": "now"}))
+    kube.change("Pod", "it", lambda p: p["metadata"]["labels"].update(time="later"))
+    assert len(selected(kube, time="later")) == 1
+
+
+@answers("[sig-node] Pods should allow activeDeadlineSeconds to be updated")
+def test_deadline(kube):
+    kube.start(pod("it"))
+    kube.change("Pod", "it", lambda p: p["spec"].update(activeDeadlineSeconds=1))
+    over = kube.wait("Pod", "it", lambda p: p["status"].get("phase") == "Failed")
+    assert over["status"]["reason"] == "DeadlineExceeded"
+
+
+@answers("[sig-node] Pods should get a host IP")
+def test_host_ip(kube):
+    status = kube.start(pod("it"))["status"]
+    node = kube.get("Node", kube.get("Pod", "it")["spec"]["nodeName"])
+    assert status["hostIP"] in [a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"]
+
+
+@answers("[sig-node] Pods should delete a collection of pods")
+def test_collection(kube):
+    for i in range(3):
+        kube.create(pod(f"it-{i}", labels={"type": "Testing"}))
+    assert len(selected(kube, type="Testing")) == 3
+    kube.delete_all("Pod", labelSelector="type=Testing", grace=0)
+    kube.wait_all("Pod", lambda left: not left)
+
+
+@answers(
+    "[sig-node] Pods should patch a pod status",
+    "[sig-node] Pods should run through the lifecycle of Pods and PodStatus",
+)
+def test_status(kube):
+    it = pod("it", labels={"test": "status"})
+    it["spec"]["readinessGates"] = [{"conditionType": "example.com/gate"}]
+    kube.create(it)
+    kube.wait("Pod", "it", is_running)
+    kube.patch("Pod", "it", {"metadata": {"labels": {"patched": "true"}}})
+    gate = {"type": "example.com/gate", "status": "True"}
+    kube.patch(
+        "Pod",
+        "it",
+        {"status": {"conditions": [gate], "message": "patched"}},
+        how="application/strategic-merge-patch+json",
+        subresource="status",
+    )
+    kube.wait("Pod", "it", is_ready)
+    found = kube.get("Pod", "it", subresource="status")
+    assert condition(found, "example.com/gate")["status"] == "True"
+    kube.change(
+        "Pod",
+        "it",
+        lambda p: p["status"]["conditions"].append({"type": "example.com/other", "status": "False"}),
+        subresource="status",
+    )
+    assert condition(kube.get("Pod", "it"), "example.com/other")
+    kube.delete_all("Pod", labelSelector="test=status", grace=0)
+    kube.gone("Pod", "it")
+
+
+@answers(
+    "[sig-node] Pods Extended Pods Set QOS Class should be set on Pods with matching resource requests and limits for memory and cpu"
+)
+def test_quality_of_service(kube):
+    resources = {"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}}
+    made = kube.create(pod("it", container("true", resources=resources)))
+    assert made["status"]["qosClass"] == "Guaranteed"
+
+
+@answers(
+    "[sig-node] Pods Extended (pod generation) Pod Generation pod generation should start at 1 and increment per update"
+)
+def test_generation(kube):
+    made = kube.create(pod("it"))
+    assert made["metadata"]["generation"] == 1
+    kube.change("Pod", "it", lambda p: p["spec"].update(activeDeadlineSeconds=5000))
+    kube.change(
+        "Pod", "it", lambda p: p["spec"].setdefault("tolerations", []).append({"key": "a", "operator": "Exists"})
+    )
+    found = kube.get("Pod", "it")
+    assert found["metadata"]["generation"] == 3
+    kube.patch("Pod", "it", {"metadata": {"labels": {"no": "spec"}}})
+    kube.wait("Pod", "it", lambda p: p["metadata"]["generation"] == 3 and p["status"].get("observedGeneration") == 3)
+
+
+@answers(
+    "[sig-node] Pods Extended (pod generation) Pod Generation custom-set generation on new pods and graceful delete"
+)
+def test_generation_is_the_servers(kube):
+    it = pod("it", terminationGracePeriodSeconds=2)
+    it["metadata"]["generation"] = 100
+    it["spec"]["containers"][0]["command"] = ["sleep", "1000"]
+    assert kube.create(it)["metadata"]["generation"] == 1
+    kube.wait("Pod", "it", is_running)
+    kube.delete("Pod", "it")
+    assert kube.get("Pod", "it")["metadata"]["generation"] == 2
+
+
+@answers(
+    "[sig-node] Pods Extended (pod generation) Pod Generation issue 500 podspec updates and verify generation and observedGeneration eventually converge"
+)
+def test_generation_after_many_updates(kube):
+    kube.create(pod("it"))
+    for i in range(500):
+        kube.patch("Pod", "it", {"spec": {"activeDeadlineSeconds": 10000 - i}})
+    found = kube.wait("Pod", "it", lambda p: p["status"].get("observedGeneration") == 501)
+    assert found["metadata"]["generation"] == 501
+
+
+# ---- exec and log over bare websockets
+
+
+def websocket(kube, path, protocols):
+    import ssl
+
+    import websocket as websockets
+
+    configuration = kube.client.configuration
+    url = f"wss{configuration.host.removeprefix('https')}{path}"
+    options = {
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "ca_certs": configuration.ssl_ca_cert,
+        "certfile": configuration.cert_file,
+        "keyfile": configuration.key_file,
+    }
+    return websockets.create_connection(url, sslopt=options, subprotocols=protocols, timeout=20)
+
+
+def messages(connection):
+    while True:
+        code, data = connection.recv_data()
+        if code == 8:
+            return
+        yield code, data
+
+
+@answers("[sig-node] Pods should support remote command execution over websockets")
+def test_exec_over_a_websocket(kube):
+    kube.start(pod("it"))
+    path = (
+        kube.path("Pod", "it", subresource="exec")
+        + "?stdout=1&stderr=1&container=main&command=echo&command=remote+execution+test"
+    )
+    connection = websocket(kube, path, ["channel.k8s.io"])
+    try:
+        found = b"".join(data[1:] for code, data in messages(connection) if code == 2 and data[:1] == b"\x01")
+    finally:
+        connection.close()
+    assert b"remote execution test" in found
+
+
+@answers("[sig-node] Pods should support retrieving logs from the container over websockets")
+def test_log_over_a_websocket(kube):
+    kube.start(pod("it", container("echo container is alive; trap exit TERM; while :; do sleep 0.1; done")))
+    kube.wait("Pod", "it", is_ready)
+    connection = websocket(kube, kube.path("Pod", "it", subresource="log") + "?container=main", ["binary.k8s.io"])
+    try:
+        found = b"".join(data for code, data in messages(connection) if code == 2)
+    finally:
+        connection.close()
+    assert found == b"container is alive\n"
+
+
+# ---- probes
+
+
+def probed(**probes):
+    return container(IDLE, **probes)
+
+
+def exec_probe(script, **more):
+    return {"exec": {"command": ["sh", "-c", script]}, "periodSeconds": 1, "failureThreshold": 1, **more}
+
+
+HEALTH = "echo ok >/tmp/health; {then}; trap exit TERM; while :; do sleep 0.1; done"
+SERVER = "mkdir -p /tmp/www; echo ok >/tmp/www/healthz; httpd -p 8080 -h /tmp/www; {then}; trap exit TERM; while :; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize(
+    ("script", "then", "probe"),
+    [
+        case(HEALTH, "sleep 1; rm /tmp/health", exec_probe("cat /tmp/health"), of='[sig-node] Probing container should be restarted with a exec "cat /tmp/health" liveness probe'),
+        case(SERVER, "sleep 1; rm /tmp/www/healthz", {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 1}, of="[sig-node] Probing container should be restarted with a /healthz http liveness probe"),
+    ],
+)  # fmt: skip
+def test_liveness_restarts(kube, script, then, probe):
+    main = container(script.format(then=then), livenessProbe=probe)
+    kube.create(pod("it", main, restart="Always"))
+    kube.wait("Pod", "it", lambda p: restarts(p) >= 1)
+
+
+@pytest.mark.parametrize(
+    ("script", "probe"),
+    [
+        case(HEALTH, exec_probe("cat /tmp/health"), of='[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe'),
+        case(SERVER, {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1}, of="[sig-node] Probing container should *not* be restarted with a /healthz http liveness probe"),
+        case(SERVER, {"tcpSocket": {"port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1}, of="[sig-node] Probing container should *not* be restarted with a tcp:8080 liveness probe"),
+    ],
+)  # fmt: skip
+def test_liveness_leaves_alone(kube, script, probe):
+    # the second container goes once probes have had their say several times
+    other = container("sleep 4", name="other")
+    kube.create(pod("it", container(script.format(then="true"), livenessProbe=probe), other))
+    over = kube.wait(
+        "Pod", "it", lambda p: any(s["state"].get("terminated") for s in p["status"].get("containerStatuses") or [])
+    )
+    assert [s["restartCount"] for s in over["status"]["containerStatuses"]] == [0, 0]
+    assert sum("running" in s["state"] for s in over["status"]["containerStatuses"]) == 1
+
+
+@answers("[sig-node] Probing container with readiness probe should not be ready before initial delay and never restart")
+def test_readiness_waits(kube):
+    kube.create(pod("it", probed(readinessProbe=exec_probe("true", initialDelaySeconds=3)), restart="Always"))
+    found = kube.wait("Pod", "it", is_ready)
+    from datetime import datetime
+
+    started = found["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    ready = condition(found, "Ready")["lastTransitionTime"]
+    assert (datetime.fromisoformat(ready) - datetime.fromisoformat(started)).total_seconds() >= 2
+    assert restarts(found) == 0
+
+
+@answers("[sig-node] Probing container with readiness probe that fails should never be ready and never restart")
+def test_never_ready(kube):
+    # a second container's end marks the time readiness was asked for in vain
+    kube.create(pod("it", probed(readinessProbe=exec_probe("false")), container("sleep 4", name="other")))
+    found = kube.wait(
+        "Pod", "it", lambda p: any(s["state"].get("terminated") for s in p["status"].get("containerStatuses") or [])
+    )
+    assert not is_ready(found)
+    assert [s["ready"] for s in found["status"]["containerStatuses"]] == [False, False]
+    assert restarts(found) == 0
+
+
+# ---- hooks
+
+
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        case("postStart", "exec", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart exec hook properly"),
+        case("postStart", "httpGet", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart http hook properly"),
+        case("preStop", "exec", of=["[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop exec hook properly", "[sig-node] PreStop should call prestop when killing a pod"]),
+        case("preStop", "httpGet", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop http hook properly"),
+    ],
+)  # fmt: skip
+def test_hooks(kube, moment, how):
+    serve = "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho \"GOT $QUERY_STRING\" >>/tmp/heard; echo; echo ok' >/www/cgi-bin/echo; chmod +x /www/cgi-bin/echo; "
+    serve += "touch /tmp/heard; httpd -p 8080 -h /www; tail -f /tmp/heard & trap exit TERM; while :; do sleep 0.1; done"
+    address = kube.start(
+        pod("handler", container(serve, readinessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1}))
+    )["status"]["podIP"]
+    query = f"/cgi-bin/echo?{moment}"
+    action = {"exec": {"command": ["wget", "-qO-", f"http://{address}:8080{query}"]}}
+    if how == "httpGet":
+        action = {"httpGet": {"host": address, "port": 8080, "path": query}}
+    kube.start(pod("hooked", container(IDLE, lifecycle={moment: action}), terminationGracePeriodSeconds=10))
+    if moment == "preStop":
+        kube.delete("Pod", "hooked")
+        kube.gone("Pod", "hooked")
+    from tests.conformance.test_volumes import saw
+
+    saw(kube, "handler", f"GOT {moment}", seconds=20)
+
+
+# ---- how containers end
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "security", "phase", "expected"),
+    [
+        case("true", {}, {}, "Succeeded", "", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message as empty when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set"),
+        case("echo -n OK >/dev/termination-log", {}, {}, "Succeeded", "OK", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from file when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set"),
+        case("echo -n DONE; exit 1", {}, {}, "Failed", "DONE", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from log output if TerminationMessagePolicy FallbackToLogsOnError is set"),
+        case("echo -n DONE >/dev/termination-custom-log", {"terminationMessagePath": "/dev/termination-custom-log"}, {"runAsUser": 1000}, "Succeeded", "DONE", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message if TerminationMessagePath is set as non-root user and at a non-default path"),
+    ],
+)  # fmt: skip
+def test_last_words(kube, script, more, security, phase, expected):
+    policy = "File" if more else "FallbackToLogsOnError"
+    kube.run(
+        pod("it", container(script, terminationMessagePolicy=policy, securityContext=security, **more)), phase=phase
+    )
+    assert terminated(kube.get("Pod", "it")).get("message", "") == expected
+
+
+@answers(
+    "[sig-node] Container Runtime blackbox test when starting a container that exits should run with the expected status"
+)
+def test_phases_and_restarts(kube):
+    twice = "echo x >>/data/runs; [ $(wc -l </data/runs) -ge 2 ] && {then}; exit 1"
+    cases = (
+        ("Always", "{ trap exit TERM; while :; do sleep 0.1; done; }", "Running", 1),
+        ("OnFailure", "exit 0", "Succeeded", 1),
+        ("Never", "exit 0", "Failed", 0),
+    )
+    for policy, then, _, _ in cases:
+        main = container(twice.replace("{then}", then), volumeMounts=[{"name": "data", "mountPath": "/data"}])
+        kube.create(pod(policy.lower(), main, restart=policy, volumes=[{"name": "data", "emptyDir": {}}]))
+    for policy, _, phase, count in cases:
+        found = kube.wait(
+            "Pod",
+            policy.lower(),
+            lambda p, phase=phase, count=count: p["status"]["phase"] == phase and restarts(p) == count,
+        )
+        assert is_ready(found) == (policy == "Always")
+
+
+@answers(
+    "[sig-node] Kubelet when scheduling a busybox command that always fails in a pod should have an terminated reason",
+    "[sig-node] Kubelet when scheduling a busybox command that always fails in a pod should be possible to delete",
+)
+def test_a_command_that_fails(kube):
+    kube.create(pod("it", container(["/bin/false"])))
+    over = kube.wait("Pod", "it", terminated)
+    assert (terminated(over)["reason"], terminated(over)["exitCode"]) == ("Error", 1)
+    kube.delete("Pod", "it")
+    kube.gone("Pod", "it")
+
+
+# ---- init and ephemeral containers
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        case(
+            "Never", of="[sig-node] InitContainer [NodeConformance] should invoke init containers on a RestartNever pod"
+        ),
+        case(
+            "Always",
+            of="[sig-node] InitContainer [NodeConformance] should invoke init containers on a RestartAlways pod",
+        ),
+    ],
+)
+def test_init_containers(kube, policy):
+    inits = [container("true", name=f"init{i}") for i in (1, 2)]
+    last = "Ready" if policy == "Always" else "Initialized"
+    main = container(IDLE if policy == "Always" else "true")
+    kube.create(pod("it", main, restart=policy, initContainers=inits))
+    phase = "Running" if policy == "Always" else "Succeeded"
+    found = kube.wait(
+        "Pod", "it", lambda p: p["status"]["phase"] == phase and condition(p, last).get("status") == "True"
+    )
+    assert condition(found, "Initialized")["status"] == "True"
+    states = found["status"]["initContainerStatuses"]
+    assert [(s["ready"], s["state"]["terminated"]["exitCode"]) for s in states] == [(True, 0), (True, 0)]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        case(
+            "Never",
+            of="[sig-node] InitContainer [NodeConformance] should not start app containers and fail the pod if init containers fail on a RestartNever pod",
+        ),
+        case(
+            "Always",
+            of="[sig-node] InitContainer [NodeConformance] should not start app containers if init containers fail on a RestartAlways pod",
+        ),
+    ],
+)
+def test_init_containers_that_fail(kube, policy):
+    good, bad = container("true", name="init1"), container("false", name="init2")
+    inits = [good, bad] if policy == "Never" else [bad | {"name": "init1"}, good | {"name": "init2"}]
+    kube.create(pod("it", restart=policy, initContainers=inits))
+    failing = 1 if policy == "Never" else 0
+
+    def good_enough(p):
+        if policy == "Never":
+            return p["status"]["phase"] == "Failed"
+        return (p["status"].get("initContainerStatuses") or [{}])[failing].get("restartCount", 0) >= 2
+
+    found = kube.wait("Pod", "it", good_enough)
+    assert condition(found, "Initialized")["status"] == "False"
+    assert condition(found, "Initialized")["reason"] == "ContainersNotInitialized"
+    main = found["status"]["containerStatuses"][0]
+    assert main["state"].get("waiting", {}).get("reason") == "PodInitializing" or "terminated" in main["state"], main
+    assert main["restartCount"] == 0
+    assert "startedAt" not in main["state"].get("running", {})
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        case(
+            False,
+            of="[sig-node] Ephemeral Containers [NodeConformance] will start an ephemeral container in an existing pod",
+        ),
+        case(
+            True,
+            of="[sig-node] Ephemeral Containers [NodeConformance] should update the ephemeral containers in an existing pod",
+        ),
+    ],
+)
+def test_ephemeral_containers(kube, replace):
+    kube.start(pod("it"))
+    added = {
+        "name": "debugger",
+        "image": BUSYBOX,
+        "command": ["sh", "-c", "echo polo; trap exit TERM; while :; do sleep 0.1; done"],
+    }
+    if replace:
+        path = kube.path("Pod", "it", subresource="ephemeralcontainers")
+        found = kube.call("get", path)
+        found["spec"]["ephemeralContainers"] = [added]
+        kube.call("put", path, found)
+    else:
+        kube.patch(
+            "Pod",
+            "it",
+            {"spec": {"ephemeralContainers": [added]}},
+            how="application/strategic-merge-patch+json",
+            subresource="ephemeralcontainers",
+        )
+    kube.wait(
+        "Pod", "it", lambda p: "running" in (p["status"].get("ephemeralContainerStatuses") or [{}])[0].get("state", {})
+    )
+    from tests.conformance.test_volumes import saw
+
+    saw(kube, "it", "polo", container="debugger", seconds=10)
