@@ -1,13 +1,14 @@
-# One word each. VENV and NAME can be given: make up NAME=other
+# One word each. VENV, NAME and ARGS can be given: make up NAME=other ARGS="--nodes 3"
 VENV ?= .venv
 NAME ?= kubeshim
+ARGS ?=
 PYTEST = $(VENV)/bin/python -m pytest
 
 .PHONY: up down test check format bench images
 
 up:  ## install what is missing, then start the cluster
 	@VENV=$(VENV) tools/setup.sh run
-	@$(VENV)/bin/kubeshim up --name $(NAME)
+	@$(VENV)/bin/kubeshim up --name $(NAME) $(ARGS)
 
 down:  ## remove the cluster and everything of it
 	@if [ -x $(VENV)/bin/kubeshim ]; then $(VENV)/bin/kubeshim down --name $(NAME); else echo "nothing is installed"; fi
