@@ -82,6 +82,8 @@ class Quantity:
         return self.canonical()
 
 
+_DIGITS = 200
+"""Digits before and after the point that are looked at."""
 ZERO = Quantity(0)
 
 
@@ -92,8 +94,14 @@ def _parse_text(text: str) -> Quantity:
         raise FormatError(_complaint(text))
     sign, number, suffix = match.groups()
     whole, _, fraction = number.partition(".")
-    digits = int((whole + fraction) or "0")
     notation, numerator, denominator = _scale(suffix)
+    whole = whole.lstrip("0")
+    if len(whole) > _DIGITS:
+        # beyond the cap whatever the suffix; nobody need work through a hostile number
+        return Quantity(-_LIMIT if sign == "-" else _LIMIT, notation)
+    if len(fraction) > _DIGITS:
+        fraction = fraction[:_DIGITS] + ("1" if fraction[_DIGITS:].strip("0") else "0")
+    digits = int((whole + fraction) or "0")
     amount = _divide(digits * numerator * _NANO, denominator * 10 ** len(fraction))
     amount = min(amount, _LIMIT)
     return Quantity(-amount if sign == "-" else amount, notation)
@@ -130,7 +138,7 @@ def _scale(suffix: str) -> tuple[Notation, int, int]:
     if suffix in _DECIMAL:
         exponent = _DECIMAL[suffix]
     else:
-        notation, exponent = "DecimalExponent", int(suffix[1:])
+        notation, exponent = "DecimalExponent", int(suffix[1:8])
         if abs(exponent) > 64:
             # beyond the cap (or below a nano) in any case; keeps a hostile exponent from making a huge integer
             exponent = 64 if exponent > 0 else -64

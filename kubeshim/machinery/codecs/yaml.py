@@ -25,10 +25,24 @@ _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "plain"
+_TOO_DEEP = "yaml: exceeded max depth of 10000"
 
 
 class _Composer(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Only composes nodes; a plain scalar without a tag is marked, and read by ``plain`` later."""
+    """Only composes nodes; a plain scalar without a tag is marked, and read by ``plain`` later.
+
+    Depth is bounded while composing: libyaml's own work grows with the square of it.
+    """
+
+    depth = 0
+
+    def descend_resolver(self, parent: yaml.Node | None, index: Any) -> None:
+        self.depth += 1
+        if self.depth > json_scanner.MAX_DEPTH:
+            raise json.Malformed(_TOO_DEEP)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         if kind is yaml.ScalarNode:
@@ -47,7 +61,7 @@ def decode(body: bytes, *, strict: bool) -> tuple[Any, list[str]]:
     except yaml.YAMLError as problem:
         raise json.Malformed(_worded(problem)) from None
     except RecursionError:
-        raise json.Malformed("yaml: exceeded max depth of 10000") from None
+        raise json.Malformed(_TOO_DEEP) from None
     finally:
         composer.dispose()
     reader = _Reader()
@@ -89,7 +103,7 @@ class _Reader:
         if identity in self._open:
             raise json.Malformed(f"yaml: anchor '{_anchor(node)}' value contains itself")
         if depth > json_scanner.MAX_DEPTH:
-            raise json.Malformed("yaml: exceeded max depth of 10000")
+            raise json.Malformed(_TOO_DEEP)
         again = identity in self._seen
         self._seen.add(identity)
         self._open.add(identity)

@@ -1,5 +1,6 @@
 """Query parameters and options bodies, checked as upstream checks them."""
 
+import re
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, request_info
@@ -7,6 +8,8 @@ from kubeshim.machinery import errors
 from kubeshim.machinery.validation import fields
 
 _MANAGER_LIMIT = 128
+_is_integer = re.compile("[-+]?[0-9]+").fullmatch
+_MANY_DIGITS, _BEYOND = 1000, 1 << 63
 _PROPAGATION = ("Foreground", "Background", "Orphan")
 
 
@@ -82,7 +85,10 @@ def integer(asked: request.Request, name: str) -> int | None:
     text = asked.param(name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not _is_integer(text):
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    # Python itself refuses to read numbers of thousands of digits
+    number = int(text) if len(text) < _MANY_DIGITS else _BEYOND
+    if not -_BEYOND <= number < _BEYOND:
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number

@@ -23,6 +23,7 @@ from kubeshim.machinery import errors
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
 
+_MANY_DIGITS = 1000
 _TOKEN_VERSION = "meta.k8s.io/v1"
 _TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
@@ -60,7 +61,7 @@ def parse(text: str) -> int:
     """A resourceVersion as a number; 0 where unset. Raises ``MalformedVersion``."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdecimal()) or int(text) >= 1 << 64:
+    if not (text.isascii() and text.isdecimal()) or len(text) > _MANY_DIGITS or int(text) >= 1 << 64:
         why = "value out of range" if text.isascii() and text.isdecimal() else "invalid syntax"
         raise MalformedVersion(fields.invalid("resourceVersion", text, f'strconv.ParseUint: parsing "{text}": {why}'))
     return int(text)
