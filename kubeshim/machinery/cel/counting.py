@@ -22,7 +22,7 @@ def tenth(amount: float) -> int:
 
 
 def _first(factor: int = 1) -> Counter:
-    return lambda args, result: tenth(values.size(args[0]) * factor)
+    return lambda args, result: -(-values.size(args[0]) * factor // 10)
 
 
 def _smaller(args: tuple[Any, ...], result: Any) -> int:

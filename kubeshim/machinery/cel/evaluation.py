@@ -106,8 +106,14 @@ class _Compiler:
 
         def run(frame: Frame) -> Any:
             value = operand(frame)
-            if type(value) is values.Object:
+            kind = type(value)
+            if kind is values.Object:
                 return value.get(field)
+            if kind is dict:
+                try:
+                    return value[field]
+                except KeyError:
+                    raise values.EvaluationError(f"no such key: {field}") from None
             return select(value, field)
 
         return run, cost + counting.SELECT
@@ -311,11 +317,15 @@ class _Compiler:
         if node.var2:
             scope[node.var2] = second = self._place()
         self._scopes.append(scope)
+        stop = _stop(node)
+        if stop is not None:
+            loop = self._quantified(node, ranged, (accumulator, first, second), stop)
+            self._scopes.pop()
+            return loop, cost + cost_initial + counting.SELECT
         condition, cost_condition = self.piece(node.condition)
         step, cost_step = _appending(self, node, accumulator) or self.piece(node.step)
         result, cost_result = self.piece(node.result)
         self._scopes.pop()
-        always = isinstance(node.condition, syntax.Literal)
 
         def run(frame: Frame) -> Any:
             items = ranged(frame)
@@ -323,23 +333,59 @@ class _Compiler:
             if isinstance(frame[accumulator], list):
                 frame[accumulator] = list(frame[accumulator])
             limit = frame[_LIMIT]
-            failed: Any = None
             for key, item in _pairs(items) if second else _singles(items):
                 frame[first] = key if second else item
                 if second:
                     frame[second] = item
-                frame[_COST] += cost_condition
+                frame[_COST] += cost_condition + cost_step
                 if frame[_COST] > limit:
                     raise values.CostExceeded
-                if not always and failed is None and condition(frame) is False:
+                if condition(frame) is False:
                     break
-                frame[_COST] += cost_step
-                failed = _step(frame, step, accumulator, failed, always)
-            if failed is not None:
-                raise failed
+                frame[accumulator] = step(frame)
             return result(frame)
 
         return run, cost + cost_initial + cost_result
+
+    def _quantified(self, node: syntax.Comprehension, ranged: Run, places: tuple[int, int, int], stop: bool) -> Run:
+        """``all`` and ``exists``: the first item to decide ends them, and makes up for failures before it."""
+        assert isinstance(node.step, syntax.Call)
+        _, first, second = places
+        _, cost_condition = self.piece(node.condition)
+        predicate, cost_predicate = self.piece(node.step.args[1])
+        cost_round = counting.SELECT + cost_predicate
+
+        def run(frame: Frame) -> bool:
+            items = ranged(frame)
+            limit = frame[_LIMIT]
+            failed: values.EvaluationError | None = None
+            decided = False
+            for key, item in _pairs(items) if second else _singles(items):
+                frame[_COST] += cost_condition
+                if decided:
+                    break
+                frame[first] = key if second else item
+                if second:
+                    frame[second] = item
+                frame[_COST] += cost_round
+                if frame[_COST] > limit:
+                    raise values.CostExceeded
+                try:
+                    found = predicate(frame)
+                except values.EvaluationError as problem:
+                    failed = failed or problem
+                    continue
+                if found is stop:
+                    decided = True
+                elif type(found) is not bool:
+                    failed = failed or values.no_such_overload()
+            if decided:
+                return stop
+            if failed is not None:
+                raise failed
+            return not stop
+
+        return run
 
     def _bind(self, node: syntax.Comprehension, initial: Run, cost: int, scope: dict[str, int]) -> Piece:
         place = scope[node.accumulator]
@@ -358,19 +404,12 @@ def _at(place: int) -> Run:
     return lambda frame: frame[place]
 
 
-def _step(frame: Frame, step: Run, accumulator: int, failed: Any, always: bool) -> Any:
-    """One round. In ``all`` and ``exists`` a failure waits for a later item to decide."""
-    if always:
-        frame[accumulator] = step(frame)
+def _stop(node: syntax.Comprehension) -> bool | None:
+    """What ends an ``all`` (False) or an ``exists`` (True); None for other loops."""
+    condition = node.condition
+    if not isinstance(condition, syntax.Call) or condition.function != "@not_strictly_false":
         return None
-    try:
-        found = step(frame)
-    except values.EvaluationError as problem:
-        return failed or problem
-    if failed is not None and found == frame[accumulator]:
-        return failed
-    frame[accumulator] = found
-    return None
+    return isinstance(condition.args[0], syntax.Call)
 
 
 def _singles(items: Any) -> Any:

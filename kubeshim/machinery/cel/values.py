@@ -261,6 +261,11 @@ def _objects_equal(one: Object, other: Object) -> bool:
 
 def size(value: Any) -> int:
     """As costs count it: what has no size is 1."""
+    kind = type(value)
+    if kind is str or kind is list:
+        return len(value)
+    if kind is int or kind is bool:
+        return 1
     if isinstance(value, str | bytes | list | TypedList | Mapping):
         return len(value)
     if isinstance(value, Object):
