@@ -112,11 +112,11 @@ class Nodes:
                 f"{name} has the control plane's role and stays; kubeshim down --name {self.config.name} removes all"
             )
         stop_agent(self.where, name)
-        self._forget_in_api(name)
-        self._save(tuple(other for other in self.config.nodes if other.name != name))
         for entry in _containers(self.engine, self.config.name, name):
             holders.remove_container(self.engine, entry["Id"])
+        self._forget_in_api(name)
         network_host.remove_routes_through(node.address, str(self.config.ranges.pods))
+        self._save(tuple(other for other in self.config.nodes if other.name != name))
         self._remove_files(name)
 
     def wait_ready(self, name: str, since: str = "") -> None:
@@ -166,11 +166,17 @@ class Nodes:
         configuration.save(self.config, self.where.configuration)
 
     def _forget_in_api(self, name: str) -> None:
+        """Deletes the Node and its pods: nobody is left who would end them and say so."""
         try:
             self.admin.call("DELETE", f"/api/v1/nodes/{name}")
         except api.APIError as error:
             if error.status != 404:
                 raise NodeFailed(f"cannot delete node {name}: {error}") from error
+        now = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        for pod in self.admin.call("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}")["items"]:
+            meta = pod["metadata"]
+            with contextlib.suppress(api.APIError):  # gone by itself meanwhile
+                self.admin.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", now)
 
     def _remove_files(self, name: str) -> None:
         from kubeshim import pki

@@ -279,9 +279,13 @@ def test_add_and_remove(three):
     used_again(three, fourth)
     assert fourth in dns_ready(three)
     cidr = three.get("node", fourth)["spec"]["podCIDR"]
+    there = json.dumps({"spec": {"nodeName": fourth}})
+    three.kubectl("run", "last", "--image=kubeshim.example/busybox:1", f"--overrides={there}", "--", "sleep", "1000")
+    three.kubectl("wait", "--for=condition=Ready", "pod/last", "--timeout=60s")
     assert cidr in node("list")
     node("remove", fourth)
     assert fourth not in names(three)
+    assert three.kubectl("get", "pod", "last", check=False).returncode == 1
     assert containers(fourth, "-a") == set()
     eventually(lambda: fourth not in dns_ready(three))
     assert f"{cidr} via" not in subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
