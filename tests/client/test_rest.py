@@ -123,3 +123,19 @@ def test_watch_stops_from_another_thread_and_raises_error_events(api):
     api.forget_history()
     with pytest.raises(errors.Expired):
         client.watch(kinds.CONFIG_MAPS, resource_version="1")
+
+
+def test_connections_are_opened_where_one_wants(api):
+    opened = []
+
+    def elsewhere(open_one):
+        opened.append(threading.current_thread().name)
+        return open_one()
+
+    client = rest.Client(api.client().config, within=elsewhere)
+    client.create(kinds.CONFIG_MAPS, config_map("a"), "x")
+    client.get(kinds.CONFIG_MAPS, "a", "x")
+    assert len(opened) == 1, "the second request took the first one's connection"
+    with client.watch(kinds.CONFIG_MAPS, resource_version="0"):
+        assert len(opened) == 2
+    client.close()
