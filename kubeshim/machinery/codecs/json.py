@@ -47,10 +47,17 @@ def _second_opinion(body: bytes) -> Any:
         raise Malformed(str(problem)) from None
     try:
         return stdlib_json.loads(
-            body.decode("utf-8", "replace"), strict=False, object_pairs_hook=_pairs, parse_constant=_refuse
-        )
+            body.decode("utf-8", "replace"), strict=False, object_pairs_hook=_pairs, parse_constant=_refuse,
+            parse_int=_number,
+        )  # fmt: skip
     except (ValueError, RecursionError) as problem:
         raise Malformed(str(problem)) from None
+
+
+def _number(text: str) -> int | float:
+    """As orjson has it: what 64 bits do not hold is a float."""
+    number = int(text)
+    return number if -(1 << 63) <= number < 1 << 64 else float(number)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

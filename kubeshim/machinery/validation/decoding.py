@@ -150,8 +150,7 @@ def _map_check(schema: Schema) -> Check:
             if type(item) is expected:
                 continue
             if item is None:
-                # a null in a map of texts is the empty text; of anything else, that type's zero
-                changed = "" if expected is str else item
+                changed = _zero(schema.values)
             else:
                 changed = check_value(item)
             if changed is not item:
@@ -175,14 +174,21 @@ def _array_check(schema: Schema) -> Check:
             holder.append(_compiled(item_schema) if item_schema else _anything)
         check_item = holder[0]
         for index, item in enumerate(value):
-            if type(item) is expected or item is None:
+            if type(item) is expected:
                 continue
-            changed = check_item(item)
+            changed = _zero(item_schema) if item is None else check_item(item)
             if changed is not item:
                 value[index] = changed
         return value
 
     return check
+
+
+def _zero(schema: Schema | None) -> Any:
+    """What Go makes of a null in a list or map: the empty text, the empty struct; other types stay null here."""
+    if schema is None:
+        return None
+    return {} if schema.kind == "object" else "" if schema.kind == "string" else None
 
 
 def _integer_check(go_type: str) -> Check:

@@ -9,7 +9,7 @@ from typing import Any
 from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
-from kubeshim.machinery import apply, defaults, errors, objects
+from kubeshim.machinery import apply, defaults, errors, go_text, objects
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, refusals, strategic
 from kubeshim.machinery.validation import decoding as types
@@ -142,7 +142,13 @@ def _applied(op: operation.Operation, content: Any, duplicates: list[str]) -> ob
     if duplicates and op.field_validation == "Strict":
         raise errors.BadRequest(f"error strict decoding YAML: {', '.join(duplicates)}")
     op.warnings.extend(strict.warnings(duplicates))
-    metadata = content.setdefault("metadata", {})
+    if content.get("metadata") is None:
+        content["metadata"] = {}
+    metadata = content["metadata"]
+    if not isinstance(metadata, dict):
+        named, found = f"/; {resource.api_version}, Kind={resource.kind}", go_text.value(metadata)
+        text = f"failed to create typed patch object ({named}): .metadata: expected map, got &{{{found}}}"
+        raise errors.APIStatusError(text, code=500, reason="")
     if metadata.pop("managedFields", None):
         raise errors.BadRequest("metadata.managedFields must be nil")
     place.check(op, metadata)

@@ -264,3 +264,15 @@ def test_a_column_whose_path_cannot_be_read_ends_the_table(types):
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
     table = types.running.ask("GET", f"/apis/{group}/v1/widgets", Accept=accept).body
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "A"]
+
+
+def test_nulls_in_lists_and_maps_are_empty(running):
+    body = definition("nulls.example.com")
+    body["spec"]["versions"].append(None)
+    body["spec"]["names"]["shortNames"] = [None]
+    body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {"type": "object", "properties": {"a": None}}
+    answer = running.ask("POST", CRDS, body)
+    assert answer.status == 422
+    fields = {cause["field"] for cause in answer.body["details"]["causes"]}
+    assert {"spec.versions[1].name", "spec.names.shortNames[0]"} <= fields
+    assert "spec.versions[0].schema.openAPIV3Schema.properties[a].type" in fields
