@@ -32,6 +32,12 @@ def running(where: layout.Layout) -> dict[str, bool]:
     }
 
 
+def restarts(where: layout.Layout, component: str) -> int:
+    """How often the supervisor had to start it again."""
+    entry = state(where)["components"].get(component)
+    return int(entry["restarts"]) if entry else 0
+
+
 def wanted(where: layout.Layout) -> list[dict[str, Any]]:
     """What the supervisor was last told to run."""
     try:

@@ -23,6 +23,8 @@ from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
 
 READY_SECONDS = 60.0
+HOPELESS = 3
+"""A component that ended this often while starting will not come up."""
 
 
 class UpFailed(Exception):
@@ -186,8 +188,17 @@ class Up:
         from kubeshim import pki
 
         self.admin = api.API(pki.Files(self.where.pki).kubeconfig("admin"), self.config.port, READY_SECONDS)
-        self.admin.wait_ready(READY_SECONDS)
-        return "answers"
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.admin.wait_ready(2.0)
+                return "answers"
+            except api.APIError as error:
+                deaths = processes.restarts(self.where, "api-server")
+                if deaths >= HOPELESS:
+                    raise UpFailed(f"the API server ended {deaths} times") from error
+                if time.monotonic() > deadline:
+                    raise
 
     def install_dns(self) -> str:
         self.admin.apply(dns_service.SERVICE_PATH, dns_service.service(self.config))
@@ -281,11 +292,11 @@ def run(options: Options, report: Report) -> Up:
 
 
 def keep_logs(where: layout.Layout) -> str:
-    """Saves the last lines of the components' logs before ``down`` takes them away; returns a hint."""
+    """The last lines of the components' logs, before ``down`` takes them away."""
     tails: list[str] = []
     for path in sorted(where.logs.glob("*.log")):
-        lines = path.read_text(errors="replace").splitlines()[-20:]
-        tails += [f"{path.stem}: {line}" for line in lines]
+        lines = path.read_text(errors="replace").splitlines()[-6:]
+        tails += [f"{path.stem}: {line[:200]}" for line in lines]
     return "\n" + "\n".join(tails) if tails else ""
 
 
