@@ -19,6 +19,11 @@ def refuse(pod: Object, others: Sequence[Object], node: Object, allowed_sysctls:
     sysctl = security.forbidden_sysctl(pod, allowed_sysctls)
     if sysctl:
         return "SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted'
+    if objects.dig(pod, "spec", "securityContext", "supplementalGroupsPolicy") == "Strict":
+        return (
+            "SupplementalGroupsPolicyNotSupported",
+            "SupplementalGroupsPolicy=Strict is not supported in this node",
+        )
     if not node_selection.matches(pod, node):
         return (
             "NodeAffinity",

@@ -179,7 +179,10 @@ def _variables(shared: parts.Parts, place: Place, container: Object) -> dict[str
     namespace = objects.namespace(place.pod)
     facts = shared.facts(list(place.addresses))
     sources = environment.Sources(
-        lambda kind, name: shared.cache.get(kind, namespace, name), shared.services(namespace), facts
+        lambda kind, name: shared.cache.get(kind, namespace, name),
+        shared.services(namespace),
+        facts,
+        {name: made.path for name, made in place.volumes.items() if not made.block},
     )
     return environment.variables(place.pod, container, sources)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import expansion, field_paths, pod_spec
+from kubeshim.node.kubelet import env_files, expansion, field_paths, pod_spec
 
 
 class ConfigProblem(Exception):
@@ -29,6 +29,8 @@ class Sources:
     services: Iterable[Object]
     """Of the pod's namespace and the ``kubernetes`` Service, those with a cluster address."""
     node: field_paths.NodeFacts
+    volumes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Where the pod's volumes are on this machine, by name."""
 
 
 def variables(pod: Object, container: Object, sources: Sources) -> dict[str, str]:
@@ -61,6 +63,8 @@ def _value(pod: Object, container: Object, entry: Object, known: Mapping[str, st
     for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         if reference.get(field):
             return _key(objects.namespace(pod), kind, reference[field], sources.lookup)
+    if reference.get("fileKeyRef"):
+        return _file_key(reference["fileKeyRef"], sources.volumes)
     raise ConfigProblem(f"environment variable {entry['name']}: no supported source in valueFrom")
 
 
@@ -80,6 +84,23 @@ def _key(namespace: str, kind: str, selector: Object, lookup: Lookup) -> str | N
             return None
         raise ConfigProblem(f"couldn't find key {key} in {kind} {namespace}/{name}")
     return data[key]
+
+
+def _file_key(selector: Object, volumes: Mapping[str, str]) -> str | None:
+    volume, path, key = selector["volumeName"], selector["path"], selector["key"]
+    root = volumes.get(volume)
+    if root is None:
+        raise ConfigProblem(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+    try:
+        text = env_files.read(root, path)
+        found = env_files.parse(text) if text is not None else {}
+    except (env_files.BadFile, OSError) as problem:
+        raise ConfigProblem(f"couldn't parse env file {path}: {problem}") from problem
+    if key in found:
+        return found[key]
+    if selector.get("optional"):
+        return None
+    raise ConfigProblem(f'environment variable key "{key}" not found in file "{path}"')
 
 
 def _whole(namespace: str, source: Object, lookup: Lookup) -> dict[str, str]:

@@ -4,14 +4,27 @@ import os
 import stat
 
 
-def give(path: str, group: int | None, *, read_only: bool = False) -> None:
-    """Everything under ``path``, symbolic links aside. Nothing to do without a group."""
-    if group is None:
+def give(path: str, group: int | None, *, read_only: bool = False, on_mismatch: bool = False) -> None:
+    """Everything under ``path``, symbolic links aside. Nothing to do without a group.
+
+    With ``on_mismatch`` nothing either where the top is the group's already: large volumes take long.
+    """
+    if group is None or (on_mismatch and _is_given(path, group, read_only=read_only)):
         return
     for folder, _, names in os.walk(path):
         _give_one(folder, group, read_only=read_only)
         for name in names:
             _give_one(os.path.join(folder, name), group, read_only=read_only)
+
+
+def _is_given(path: str, group: int, *, read_only: bool) -> bool:
+    found = os.stat(path)
+    wanted = _mask(read_only=read_only) | stat.S_ISGID | 0o110
+    return found.st_gid == group and found.st_mode & wanted == wanted
+
+
+def _mask(*, read_only: bool) -> int:
+    return 0o440 if read_only else 0o660
 
 
 def _give_one(path: str, group: int, *, read_only: bool) -> None:
@@ -20,7 +33,7 @@ def _give_one(path: str, group: int, *, read_only: bool) -> None:
         os.lchown(path, -1, group)
         return
     os.chown(path, -1, group)
-    mask = 0o440 if read_only else 0o660
+    mask = _mask(read_only=read_only)
     if stat.S_ISDIR(found.st_mode):
         mask |= stat.S_ISGID | 0o110
     os.chmod(path, stat.S_IMODE(found.st_mode) | mask)

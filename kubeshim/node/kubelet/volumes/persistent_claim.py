@@ -38,7 +38,8 @@ def _of_volume(found: Object, read_only: bool, context: volume.Context) -> volum
         path = spec["local"]["path"]
         if not os.path.exists(path):
             raise volume.VolumeProblem(f'path "{path}" does not exist')
-        ownership.give(path, context.fs_group)
+        policy = objects.dig(context.pod, "spec", "securityContext", "fsGroupChangePolicy")
+        ownership.give(path, context.fs_group, on_mismatch=policy == "OnRootMismatch")
     else:
         kinds = sorted(key for key, value in spec.items() if isinstance(value, dict) and key not in _NOT_SOURCES)
         raise volume.VolumeProblem(f"no volume plugin matched: {', '.join(kinds) or 'no source'}")
