@@ -62,6 +62,7 @@ if [ ! -e "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
             "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".$extra"
     } 2>"$log" || { cat "$log" >&2; exit 1; }
     rm -f "$log"
+    "$venv/bin/python" -m compileall -q kubeshim  # or the first start of each component would do it
     touch "$stamp"
 fi
 
