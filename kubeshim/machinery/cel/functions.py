@@ -49,8 +49,9 @@ class Table:
     def get(self, function: str, is_member: bool) -> list[Overload]:
         return self._found.get((function, is_member), [])
 
-    def has(self, function: str) -> bool:
-        return (function, True) in self._found or (function, False) in self._found
+    def forms(self) -> list[tuple[str, bool]]:
+        """All there is: ``(function, whether it is a member)``."""
+        return sorted(self._found)
 
 
 def accepts(wanted: types.Type, value: Any) -> bool:

@@ -7,6 +7,8 @@ import re
 from kubeshim.machinery.cel import values
 
 _UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_LONGEST = 1000
+"""Longer ones cannot be in range, short of leading zeros."""
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _STAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -17,6 +19,8 @@ _MIN_STAMP, _MAX_STAMP = -62135596800 * 10**9, 253402300800 * 10**9
 def parse_duration(text: str) -> values.Duration:
     """``1h30m``, ``-1.5s``; raises ``ValueError``."""
     body = text[1:] if text[:1] in ("+", "-") else text
+    if len(body) > _LONGEST:
+        raise ValueError(text)
     if body == "0":
         return values.Duration(0)
     total, at = 0, 0

@@ -1,10 +1,11 @@
 """Source text to tokens, with the complaints of upstream's scanner."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
-from kubeshim.machinery.cel import syntax, values
+from kubeshim.machinery.cel import standard, syntax, values
 
 _ESCAPED = r"\\(?:[abfnrtv\\?\"'`]|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2})"
 _LONG = r"(?:\"\"\".*?\"\"\"|'''.*?''')"
@@ -87,15 +88,19 @@ def _token(match: "re.Match[str]", problems: list[syntax.Problem]) -> Token:
         return Token(text if text in KEYWORDS else "ident", text, at)
     if group == "op":
         return Token(text, text, at)
-    if group == "string":
-        return Token("literal", text, at, _unquote(text))
-    if group == "bytes":
-        return Token("literal", text, at, _unquote_bytes(text[1:]))
+    if group in ("string", "bytes"):
+        try:
+            return Token("literal", text, at, _unquote(text) if group == "string" else _unquote_bytes(text[1:]))
+        except ValueError:
+            problems.append(syntax.Problem(at, "unable to unescape string"))
+            return Token("literal", text, at, "")
     if group == "float":
+        if math.isinf(float(text)):
+            problems.append(syntax.Problem(at, "invalid double literal"))
         return Token("literal", text, at, float(text), True)
     unsigned = group == "uint"
     digits = text[:-1] if unsigned else text
-    number = int(digits, 16) if digits[:2] == "0x" else int(digits)
+    number = int(digits, 16) if digits[:2] == "0x" else standard.whole(digits)
     limit = _UINT_MAX if unsigned else _INT_MAX + 1
     if number > limit:
         problems.append(syntax.Problem(at, "invalid uint literal" if unsigned else "invalid int literal"))
@@ -120,7 +125,10 @@ def _char(match: "re.Match[str]") -> str:
     simple, two, four, eight, octal = match.groups()
     if simple:
         return _SIMPLE.get(simple, simple)
-    return chr(int(octal, 8)) if octal else chr(int(two or four or eight, 16))
+    code = int(octal, 8) if octal else int(two or four or eight, 16)
+    if 0xD800 <= code < 0xE000:
+        raise ValueError("a surrogate is no character")
+    return chr(code)
 
 
 def _unquote_bytes(text: str) -> bytes:

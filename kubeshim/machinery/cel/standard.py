@@ -238,14 +238,23 @@ _FLOAT = re.compile(
 )
 
 
+_DIGITS = 4000
+"""Python refuses to read more; nothing that long fits anywhere."""
+
+
+def whole(text: str) -> int:
+    """The number, or one that is too big for every type."""
+    return int(text) if len(text) < _DIGITS else values.UINT_MAX + 1
+
+
 def _int_of_text(text: str) -> int:
-    if not _INTEGER(text) or not values.INT_MIN <= int(text) <= values.INT_MAX:
+    if not _INTEGER(text) or not values.INT_MIN <= whole(text) <= values.INT_MAX:
         raise _failed("string", "int")
     return int(text)
 
 
 def _uint_of_text(text: str) -> values.Uint:
-    if not _INTEGER(text) or text[0] in "+-" or int(text) > values.UINT_MAX:
+    if not _INTEGER(text) or text[0] in "+-" or whole(text) > values.UINT_MAX:
         raise _failed("string", "uint")
     return values.Uint(text)
 
@@ -263,7 +272,7 @@ def _uint_of_double(number: float) -> values.Uint:
 
 
 def _double_of_text(text: str) -> float:
-    if not _FLOAT.fullmatch(text):
+    if not _FLOAT.fullmatch(text) or (math.isinf(float(text)) and "n" not in text.lower()):
         raise _failed("string", "double")
     return float(text)
 
@@ -350,6 +359,14 @@ def _zone(name: str) -> datetime.tzinfo:
         raise Error(f"unknown time zone {name}") from None
 
 
+def _local(stamp: values.Timestamp, name: str) -> datetime.datetime:
+    zone = _zone(name)
+    try:
+        return values.moment(stamp).astimezone(zone)
+    except OverflowError:
+        raise Error("timestamp overflow") from None
+
+
 _PARTS: dict[str, tuple[str, Callable[[datetime.datetime], int]]] = {
     "getFullYear": ("year", lambda when: when.year),
     "getMonth": ("month", lambda when: when.month - 1),
@@ -374,7 +391,7 @@ def _times() -> list[functions.Overload]:
         ))  # fmt: skip
         found.append(functions.member(
             name, f"timestamp_to_{word}_with_tz", (TIMESTAMP, STRING), INT,
-            lambda a, zone, part=part: part(values.moment(a).astimezone(_zone(zone))),
+            lambda a, zone, part=part: part(_local(a, zone)),
         ))  # fmt: skip
     for name, (word, unit) in _SPANS.items():
         found.append(functions.member(

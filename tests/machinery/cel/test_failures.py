@@ -1,10 +1,13 @@
 """What does not compile, what fails when run, and in which words."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeshim.machinery.cel import declarations, environment, types
+from kubeshim.machinery.cel.libraries import table
 
 SCHEMA = {
     "type": "object",
@@ -124,6 +127,21 @@ def test_depth_and_size_are_bounded():
             environment.compile_expression(source, {})
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "9" * 5000, "1.0e999", "'\\ud800'", "'\\U00110000'", "int('" + "9" * 5000 + "')", "double('1e999')",
+        "uint('" + "9" * 5000 + "')", "duration('" + "9" * 5000 + "h')", "semver('" + "9" * 5000 + ".0.0')",
+        "'%.999999999f'.format([1.0])", "timestamp('0000-01-01T00:00:00Z')",
+        "timestamp('9999-12-31T23:59:59Z').getHours('+23:00')", "timestamp(9223372036854775807)", "uint(-1)",
+        "int(1.0 / 0.0)", "string(b'\\xff')", "cidr('1.2.3.4/99')", "'a'.split('b', 1)[7]", "[1][dyn('a')]",
+    ],
+)  # fmt: skip
+def test_hostile_values_are_refused(source):
+    with pytest.raises((environment.CompileError, environment.Failed)):
+        environment.compile_expression(source, {}).evaluate({})
+
+
 _PIECES = st.sampled_from([*r"""self.x?[](){}1'a'+&&==in,:all!-é\"|""", "self", "in", "&&", "==", "all", " ", "\n"])
 
 
@@ -133,5 +151,28 @@ def test_any_text_compiles_or_is_refused(source):
     try:
         expression = environment.compile_expression(source, {"self": DECLARED.type})
         expression.evaluate({"self": DECLARED.value({"x": 1})})
+    except (environment.CompileError, environment.Failed):
+        pass
+
+
+_ARGUMENTS = st.sampled_from("""
+    0 -1 1u 9223372036854775807 1.5 1.0/0.0 '' 'a.b' '%s%d' '[' '1.2.3.4/8' '::1' '1Gi' '1.2.3' 'https://[::1]:8/%zz?a=%'
+    '2020-01-01T00:00:00Z' b'\\xff' null true [] [1,2] ['a'] [[1]] {'a':1} {} duration('1s') timestamp(0) ip('::1')
+    cidr('::/0') quantity('1') semver('1.0.0') url('/') optional.none() optional.of(1) format.uri() int self self.either
+""".split())  # fmt: skip
+_FUNCTIONS = st.sampled_from(table.TABLE.forms())
+
+
+@given(_FUNCTIONS, st.lists(_ARGUMENTS, min_size=1, max_size=3))
+@settings(max_examples=600, deadline=None)
+def test_any_call_has_a_value_or_is_refused(function, args):
+    name, member = function
+    if not re.fullmatch(r"[a-zA-Z.0-9]+", name):
+        return
+    hidden = [f"dyn({arg})" for arg in args]
+    source = f"{hidden[0]}.{name}({', '.join(hidden[1:])})" if member else f"{name}({', '.join(hidden)})"
+    try:
+        expression = environment.compile_expression(source, {"self": DECLARED.type})
+        expression.evaluate({"self": DECLARED.value({"x": 1, "either": 3})})
     except (environment.CompileError, environment.Failed):
         pass

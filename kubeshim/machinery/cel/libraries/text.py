@@ -73,6 +73,9 @@ def _join(items: Any, separator: str = "") -> str:
 _CLAUSE = re.compile(r"%(?:%|(?:\.([0-9]*))?(.?))", re.DOTALL)
 
 
+_MAX_PRECISION = 1000
+
+
 def _format(text: str, args: Any) -> str:
     given = iter(list(args))
     count = len(args)
@@ -88,6 +91,8 @@ def _format(text: str, args: Any) -> str:
         if used >= count:
             raise Error(f"index {used} out of range")
         used += 1
+        if precision and (len(precision) > 4 or int(precision) > _MAX_PRECISION):
+            raise Error(f"could not parse formatting clause: precision exceeds the maximum of {_MAX_PRECISION}")
         return _VERBS[verb](next(given), int(precision) if precision else 6)
 
     return _CLAUSE.sub(one, text)

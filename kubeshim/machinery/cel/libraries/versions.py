@@ -7,6 +7,7 @@ from kubeshim.machinery.cel import functions, types, values
 from kubeshim.machinery.cel.types import BOOL, INT, STRING
 
 TYPE = types.opaque("kubernetes.Semver")
+_DIGITS = 19
 _NUMBER = r"0|[1-9][0-9]*"
 _VERSION = re.compile(
     rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})"
@@ -25,7 +26,7 @@ class Version:
 
     def key(self) -> _Key:
         """Sorts as versions precede; builds do not count."""
-        parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.pre)
+        parts = tuple((0, _order(part), "") if part.isdigit() else (1, 0, part) for part in self.pre)
         return self.numbers, 0 if parts else 1, parts
 
     def __eq__(self, other: object) -> bool:
@@ -37,6 +38,10 @@ class Version:
     def cel_json(self) -> str:
         text = ".".join(map(str, self.numbers))
         return text + ("-" + ".".join(self.pre) if self.pre else "") + ("+" + self.build if self.build else "")
+
+
+def _order(digits: str) -> int:
+    return int(digits) if len(digits) < 4000 else 10**4000
 
 
 def _normalised(text: str) -> str:
@@ -56,6 +61,8 @@ def _parse(text: str, normalise: bool) -> Version | str:
     match = _VERSION(_normalised(text) if normalise else text)
     if match is None:
         return _reason(_normalised(text) if normalise else text)
+    if max(len(match[1]), len(match[2]), len(match[3])) > _DIGITS:
+        return "Version number out of range"
     numbers = (int(match[1]), int(match[2]), int(match[3]))
     return Version(numbers, tuple(match[4].split(".")) if match[4] else (), match[5] or "")
 
