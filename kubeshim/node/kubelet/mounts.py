@@ -59,6 +59,29 @@ def bind_read_only(source: str, target: str) -> None:
         raise
 
 
+def share(path: str) -> None:
+    """Has mounts made below ``path`` show in every bind of it. Idempotent.
+
+    Propagation belongs to mounts: a plain directory is bound on itself first.
+    """
+    known = _propagation(path)
+    if known is None:
+        mount(path, path, "", MS_BIND | MS_REC)
+    if known is None or "shared:" not in known:
+        mount("none", path, "", MS_SHARED | MS_REC)
+
+
+def _propagation(path: str) -> str | None:
+    """The optional fields of the topmost mount at ``path``; None where it is no mount point."""
+    wanted, found = os.path.realpath(path), None
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            fields = line.split(" ")
+            if _unescape(fields[4]) == wanted:
+                found = " ".join(fields[6 : fields.index("-")])
+    return found
+
+
 class _Attributes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 

@@ -211,3 +211,28 @@ def test_recursively_read_only_reaches_what_is_mounted_below(kit, tmp_path):
     assert text == "/plain\n/all\n/all/below\n"
     told = found["status"]["containerStatuses"][0]["volumeMounts"]
     assert [mount["recursiveReadOnly"] for mount in told] == ["Disabled", "Enabled"]
+
+
+def test_a_mount_that_one_container_makes_reaches_the_others(kit):
+    kit.start()
+    script = "mkdir -p /v/x; /bin/busybox mount -t tmpfs none /v/x && echo hello > /v/x/file; exec sleep 1000"
+    maker = {
+        "name": "maker", "command": ["sh", "-c", script], "securityContext": {"privileged": True},
+        "volumeMounts": [{"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}],
+    }  # fmt: skip
+    seer = {"name": "seer", "command": ["sleep", "1000"]}
+    seer["volumeMounts"] = [{"name": "v", "mountPath": "/v", "mountPropagation": "HostToContainer"}]
+    other = {"name": "other", "command": ["sleep", "1000"], "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    found = pod(kit, "a", seer, other, maker, volumes=[{"name": "v", "emptyDir": {}}], terminationGracePeriodSeconds=0)
+    kit.wait("a", kit_module.ready, 20)
+
+    def sees(container):
+        return kit.engine.exec_sync(kit.container("a", container).id, ["cat", "/v/x/file"], 10)
+
+    wait_for(lambda: sees("seer") == (0, b"hello\n"))
+    assert sees("other")[0] != 0
+    kit.delete("a", 1)
+    kit.wait("a", lambda gone: gone is None)
+    directory = pathlib.Path(kit.settings.data_dir, "pods", found["metadata"]["uid"])
+    wait_for(lambda: not directory.exists())
+    assert not mounts.points(str(directory))

@@ -104,6 +104,9 @@ def mounts_of(
         target = entry["mountPath"] if entry["mountPath"].startswith("/") else "/" + entry["mountPath"]
         read_only = not (source.sealed or recursive) and (bool(entry.get("readOnly")) or source.read_only)
         propagation = _PROPAGATION.get(entry.get("mountPropagation") or "None", "private")
+        if propagation != "private" and source.path.startswith(pod_directory + os.sep):
+            # Of the node's own directories that is ours to arrange; of others the machine's administrator decides.
+            mounts.share(source.path)
         found.append(runtime.Mount(path, target, read_only, propagation))
     return found
 
