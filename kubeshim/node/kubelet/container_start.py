@@ -28,6 +28,7 @@ from kubeshim.node.kubelet import (
 from kubeshim.node.kubelet.volumes import manager, volume
 
 _RETRY = 5.0
+_HOOK_REQUEST_SECONDS = 60.0
 
 
 class Refused(Exception):
@@ -241,7 +242,8 @@ def _post_start(shared: parts.Parts, place: Place, container: Object, identity: 
     address = place.addresses[0] if place.addresses else shared.config.node_ip
     target = handlers.Target(place.pod, container, identity, address)
     try:
-        shared.hooks.run(hook, target, 0 if hook.get("exec") else 60.0)
+        # Only requests are bounded: a command or a sleep takes as long as it takes.
+        shared.hooks.run(hook, target, _HOOK_REQUEST_SECONDS if hook.get("httpGet") else 0)
     except handlers.Failure as failure:
         name = container["name"]
         _tell(shared, place, container, "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}")

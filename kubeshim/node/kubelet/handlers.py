@@ -201,7 +201,8 @@ class Hooks:
         name, pod = target.container["name"], target.pod
         where = f'for Container "{name}" in Pod "{objects.name(pod)}_{objects.namespace(pod)}({objects.uid(pod)})"'
         if hook.get("sleep"):
-            self._wait(min(float(hook["sleep"]["seconds"]), timeout))
+            seconds = float(hook["sleep"]["seconds"])
+            self._wait(min(seconds, timeout) if timeout else seconds)
             return
         if hook.get("tcpSocket") and not hook.get("httpGet") and not hook.get("exec"):
             return  # never did anything upstream either; kept in the API for old objects

@@ -40,6 +40,7 @@ from kubeshim.node.kubelet import (
     pod_sync,
     pod_worker,
     probes,
+    quality,
     registration,
     sandboxes,
     seams,
@@ -180,11 +181,22 @@ class Kubelet:
         self._parts.statuses.start()
         if self._node is not None:
             self._parts.recorder.event(self._node, "Normal", "Starting", "Starting kubelet.")
+            self._tell_limits(self._node)
         self._nodes.add_handler(added=self._on_node, updated=lambda old, new: self._on_node(new))
         self._nodes.start()
         self._spawn("kubelet-events", self._follow_engine)
         self._spawn("kubelet-sweep", self._sweep)
         self._spawn("kubelet-evictions", lambda: self._evictions.run(self._stopping))
+
+    def _tell_limits(self, node: Object) -> None:
+        """Once, what this machine does not let containers have, rather than with each of them."""
+        try:
+            floor = int(self._engine.info().details.get("oom_score_floor", quality.LOWEST_OOM_SCORE))
+        except runtime.RuntimeFailure:
+            return
+        if floor > quality.LOWEST_OOM_SCORE:
+            message = f"oom_score_adj of containers cannot be lower than {floor}: the agent lacks CAP_SYS_RESOURCE"
+            self._parts.recorder.event(node, "Warning", "OOMScoreAdjLimited", message)
 
     def _spawn(self, name: str, target: "threads.Work") -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

@@ -14,6 +14,7 @@ GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 _CLASS_RESOURCES = ("cpu", "memory")
 _PERIOD = 100_000
 _MINIMUM_QUOTA = 1000
+LOWEST_OOM_SCORE = -997
 _MINIMUM_SHARES, _MAXIMUM_SHARES = 2, 262_144
 
 
@@ -78,10 +79,10 @@ def quota(milli_cpu: int) -> int:
 def oom_score(pod: Object, container: Object, memory_capacity: int) -> int:
     """The less of its memory a burstable container asked for, the sooner it is killed."""
     if pod_spec.spec(pod).get("priority", 0) >= 2_000_000_000:
-        return -997
+        return LOWEST_OOM_SCORE
     kind = qos_class(pod)
     if kind == GUARANTEED:
-        return -997
+        return LOWEST_OOM_SCORE
     if kind == BEST_EFFORT:
         return 1000
     request = _amount(container.get("resources") or {}, "requests", "memory") // 1000

@@ -85,11 +85,15 @@ def api_objects(pod: Object) -> str:
     if spec.get("resourceClaims"):
         return "resourceclaims"
     for entry in spec.get("volumes") or ():
-        for field, name in (("configMap", "configmaps"), ("secret", "secrets"), ("projected", "projected volumes"),
+        for field, name in (("configMap", "configmaps"), ("secret", "secrets"),
                             ("persistentVolumeClaim", "persistentvolumeclaims"),
                             ("ephemeral", "persistentvolumeclaims")):  # fmt: skip
             if entry.get(field):
                 return name
+        for source in objects.dig(entry, "projected", "sources", default=()):
+            kinds = [field for field in source if field != "downwardAPI"]
+            if kinds:
+                return f"projected {kinds[0]}"
     for container in pod_spec.every(pod):
         sources = [
             *(container.get("envFrom") or ()),

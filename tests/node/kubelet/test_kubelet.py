@@ -1,5 +1,6 @@
 """A whole kubelet on the fake runtime."""
 
+import dataclasses
 import os
 import pathlib
 import threading
@@ -271,7 +272,7 @@ def test_a_probe_that_cannot_be_carried_out_counts_neither_way(kit):
     pod(kit, "a", {"livenessProbe": probe, "readinessProbe": probe})
     message = kit.wait_event("a", "Unhealthy")
     assert " probe errored and resulted in unknown state: error executing command in container: " in message
-    found = kit.pod("a")
+    found = kit.wait("a", lambda pod: "running" in status_of(pod)["state"])
     assert not kit_module.ready(found) and status_of(found)["restartCount"] == 0
 
 
@@ -321,3 +322,18 @@ def test_an_exit_may_restart_all_containers_in_the_same_sandbox(kit):
         status_of(pod, name)["restartCount"] == count for name, count in counts.items()))  # fmt: skip
     assert found["status"]["podIP"] == before["status"]["podIP"] and len(kit.engine.sandboxes({})) == 1
     assert status_of(found, "boss")["lastState"]["terminated"]["exitCode"] == 42
+
+
+def test_a_hook_may_sleep_and_the_container_is_ready_after_it(kit):
+    kit.start()
+    hook = {"lifecycle": {"postStart": {"sleep": {"seconds": 1}}, "preStop": {"sleep": {"seconds": 1}}}}
+    pod(kit, "a", hook)
+    found = kit.wait("a", kit_module.ready)
+    assert "FailedPostStartHook" not in kit.events.reasons("a") and status_of(found)["restartCount"] == 0
+
+
+def test_what_the_machine_withholds_is_told_once(kit):
+    limited = kit.engine.info()
+    kit.engine.info = lambda: dataclasses.replace(limited, details={"oom_score_floor": 100})
+    kit.start()
+    assert "lower than 100" in kit.wait_event(kit.settings.node_name, "OOMScoreAdjLimited")
