@@ -226,6 +226,7 @@ COMPONENTS: dict[str, Leaf] = {
     "dns": Leaf(
         "system:serviceaccount:kube-system:coredns", ("system:serviceaccounts", "system:serviceaccounts:kube-system")
     ),
+    "ingress": Leaf("kubeshim:ingress"),
 }
 """The kubeconfigs every cluster has, by file name. The bootstrap roles are bound to these names."""
 

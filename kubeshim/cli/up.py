@@ -3,6 +3,7 @@
   sudo kubeshim up
   sudo kubeshim up --name other --nodes 2
   sudo kubeshim up --config cluster.json
+  sudo kubeshim up --ingress --publish 8080:80
 
 The kubeconfig of the calling user gets a context of the cluster's name and uses it.
 """
@@ -24,6 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node-range", default="", metavar="CIDR", help="of nodes (default: 172.30.0.0/24)")
     parser.add_argument("--kubeconfig", type=pathlib.Path, metavar="FILE", help="where to put the context")
     parser.add_argument("--no-kubeconfig", action="store_true", help="leave the user's kubeconfig alone")
+    parser.add_argument("--ingress", action="store_true", help="run the Ingress controller (needs HAProxy)")
+    parser.add_argument(
+        "--publish",
+        action="append",
+        default=[],
+        metavar="[ADDRESS:]PORT:80|443",
+        help="a port of this machine for the Ingress controller's (default ADDRESS: 127.0.0.1); repeatable",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         node_range=options.node_range,
         kubeconfig=options.kubeconfig,
         merge_kubeconfig=not options.no_kubeconfig,
+        ingress=options.ingress or bool(options.publish),
+        publish=tuple(options.publish),
     )
     try:
         this = up.run(wanted, output.step)

@@ -7,6 +7,7 @@ from typing import Any
 from kubeshim.cluster import configuration, layout
 
 KUBELET_PORT = 10250
+INGRESS_PORTS = {"http": 80, "https": 443}
 DNS_PORT = 10053
 """Of the node. Port 53 stays free for workloads; the kube-dns Service points here."""
 
@@ -53,6 +54,32 @@ def agent(node: configuration.Node, holder_pid: int, where: layout.Layout) -> di
     }
 
 
+def ingress(config: configuration.Configuration, holder_pid: int, where: layout.Layout) -> dict[str, Any]:
+    """The Ingress controller; HAProxy is its child, inside the first node."""
+    inside = {"netnsPid": holder_pid, "address": config.nodes[0].address}
+    sockets = [{"name": name, "port": port, **inside} for name, port in INGRESS_PORTS.items()]
+    for entry in config.published:
+        address, port, target = entry.split(":")
+        name = next(name for name, number in INGRESS_PORTS.items() if number == int(target))
+        sockets.append({"name": name, "port": int(port), "address": address})
+    return {
+        "name": "ingress",
+        "command": command("ingress", where, "--holder-pid", str(holder_pid)),
+        "sockets": sockets,
+        "stopSeconds": 10,
+    }
+
+
+def on_node(
+    config: configuration.Configuration, node: configuration.Node, holder_pid: int, where: layout.Layout
+) -> list[dict[str, Any]]:
+    """Everything that stands and falls with the node."""
+    found = [agent(node, holder_pid, where)]
+    if config.ingress and node == config.nodes[0]:
+        found.append(ingress(config, holder_pid, where))
+    return found
+
+
 def everything(
     config: configuration.Configuration, where: layout.Layout, holders: Mapping[str, int]
 ) -> list[dict[str, Any]]:
@@ -60,5 +87,10 @@ def everything(
     return [
         api_server(config, where),
         controller_manager(where),
-        *(agent(node, holders[node.name], where) for node in config.nodes if node.name in holders),
+        *(
+            component
+            for node in config.nodes
+            if node.name in holders
+            for component in on_node(config, node, holders[node.name], where)
+        ),
     ]

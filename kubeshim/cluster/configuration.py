@@ -21,6 +21,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
+_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress")
 DEDICATED_FROM = 3
 """Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
 
@@ -51,6 +52,10 @@ class Configuration:
     nodes: tuple[Node, ...]
     sections: Mapping[str, Mapping[str, Any]]
     """Options by component, as written."""
+    ingress: bool = False
+    """Whether the Ingress controller runs."""
+    published: tuple[str, ...] = ()
+    """``ADDRESS:PORT:TARGET``: ports of the machine that lead to the Ingress controller's."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -147,6 +152,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
             "upstreamDNS": configuration.upstream_dns,
         },
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
+        **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
         **configuration.sections,
     }
     temporary = path.with_suffix(".new")
@@ -172,5 +178,7 @@ def load(path: pathlib.Path) -> Configuration:
         domain=networking["dnsDomain"],
         upstream_dns=networking["upstreamDNS"],
         nodes=tuple(Node(**node) for node in document["nodes"]),
-        sections={key: value for key, value in document.items() if key not in ("name", "port", "networking", "nodes")},
+        sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
+        ingress="ingress" in document,
+        published=tuple(document.get("ingress", {}).get("publish", ())),
     )

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
+from kubeshim.addons.ingress import process
 from kubeshim.cluster import configuration, host, layout, processes
 from kubeshim.node.container_runtime import holders, runtime
 
@@ -48,6 +49,7 @@ class Down:
 
     def stop_processes(self) -> str:
         processes.stop(self.where)
+        process.end(self.where.directory / "ingress")
         return "stopped"
 
     def remove_containers(self) -> str:

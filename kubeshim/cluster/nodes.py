@@ -81,13 +81,15 @@ class Nodes:
         pid = ensure_holder(self.engine, self.config, node)
         if network_host.is_cut_off(pid, node.address):
             raise NodeFailed(f"{name} runs but is isolated: kubeshim node rejoin {name}")
-        wanted = components.agent(node, pid, self.where)
+        wanted = components.on_node(self.config, node, pid, self.where)
         present = processes.wanted(self.where)
         since = ""
-        if wanted not in present or not processes.running(self.where).get(wanted["name"], False):
+        names = {spec["name"] for spec in wanted}
+        running = processes.running(self.where)
+        if any(spec not in present or not running.get(spec["name"], False) for spec in wanted):
             since = clock.rfc3339(clock.SYSTEM.now())
-            others = [spec for spec in present if spec["name"] != wanted["name"]]
-            processes.want(self.where, [*others, wanted])
+            others = [spec for spec in present if spec["name"] not in names]
+            processes.want(self.where, [*others, *wanted])
         self.wait_ready(name, since)
 
     def isolate(self, name: str) -> None:
@@ -217,8 +219,10 @@ def label_control_plane(admin: api.API, node: dict[str, Any]) -> None:
 
 
 def power_off(engine: engine_http.Engine, config: configuration.Configuration, where: layout.Layout, name: str) -> None:
-    """Ends the agent, then kills every container of the node, the holder last."""
+    """Ends the agent and what else runs inside, then kills every container of the node, the holder last."""
     stop_agent(where, name)
+    if config.ingress and name == config.nodes[0].name:
+        stop_component(where, "ingress")
     found = _containers(engine, config.name, name)
     found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
     for entry in found:
@@ -227,11 +231,15 @@ def power_off(engine: engine_http.Engine, config: configuration.Configuration, w
 
 
 def stop_agent(where: layout.Layout, name: str) -> None:
-    agent = f"agent-{name}"
+    stop_component(where, f"agent-{name}")
+
+
+def stop_component(where: layout.Layout, name: str) -> None:
+    """Returns when its process is gone."""
     wanted = processes.wanted(where)
-    if any(spec["name"] == agent for spec in wanted):
-        processes.want(where, [spec for spec in wanted if spec["name"] != agent])
-    processes.wait_gone(where, agent, 30.0)
+    if any(spec["name"] == name for spec in wanted):
+        processes.want(where, [spec for spec in wanted if spec["name"] != name])
+    processes.wait_gone(where, name, 30.0)
 
 
 def ensure_holder(engine: engine_http.Engine, config: configuration.Configuration, node: configuration.Node) -> int:

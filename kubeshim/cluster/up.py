@@ -45,6 +45,10 @@ class Options:
     kubeconfig: pathlib.Path | None = None
     """Where to merge the context; None for the calling user's own file."""
     merge_kubeconfig: bool = True
+    ingress: bool = False
+    """Run the Ingress controller; a cluster that has it keeps it."""
+    publish: tuple[str, ...] = ()
+    """``[ADDRESS:]PORT:80|443``: ports of this machine for the Ingress controller."""
 
 
 class Up:
@@ -78,6 +82,9 @@ class Up:
                     f"cluster {self.options.name!r} exists already; its configuration cannot change. "
                     f"Remove it first: kubeshim down --name {self.options.name}"
                 )
+            if self.options.ingress:
+                self._add_ingress()
+                configuration.save(self.config, self.where.configuration)
             return self._summary()
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
@@ -89,9 +96,24 @@ class Up:
         )
         port = self.options.port or host.free_port()
         self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
+        if self.options.ingress:
+            self._add_ingress()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
         return self._summary()
+
+    def _add_ingress(self) -> None:
+        from kubeshim.cluster import ingress
+
+        ingress.program()
+        wanted = dict.fromkeys(ingress.published(entry) for entry in self.options.publish)
+        new = [entry for entry in wanted if entry not in self.config.published]
+        for entry in new:
+            port = int(entry.split(":")[1])
+            if not host.can_listen(port):
+                raise UpFailed(f"TCP port {port} is taken by another process: publish another one")
+        published = (*self.config.published, *new)
+        self.config = dataclasses.replace(self.config, ingress=True, published=published)
 
     def _summary(self) -> str:
         chosen = self.config.ranges
@@ -206,6 +228,14 @@ class Up:
             self.admin.apply(dns_service.SLICE_PATH, dns_service.endpoint_slice(self.config))
         return self.config.ranges.dns_service
 
+    def install_ingress(self) -> str:
+        from kubeshim.cluster import ingress
+
+        for path, obj in ingress.manifests():
+            self.admin.apply(path, obj)
+        address = self.config.nodes[0].address
+        return ", ".join([f"http://{address}", *(f"{e.rpartition(':')[0]}" for e in self.config.published)])
+
     def write_kubeconfig(self) -> str:
         if not self.options.merge_kubeconfig:
             return str(self.where.pki / "admin.conf")
@@ -252,6 +282,7 @@ class Up:
             ("start the components", self.start_components),
             ("wait for the API", self.wait_api),
             ("install cluster DNS", self.install_dns),
+            *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),
         ]
