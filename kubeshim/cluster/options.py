@@ -97,6 +97,7 @@ def api_server(config: configuration.Configuration, where: layout.Layout) -> api
     files = pki.Files(where.pki)
     certificate, key = files.pair("apiserver")
     kubelet_certificate, kubelet_key = files.pair("apiserver-kubelet-client")
+    proxy_certificate, proxy_key = files.pair("front-proxy-client")
     issuer = f"https://kubernetes.default.svc.{config.domain}"
     return api_server_config.Config(
         data_dir=where.directory,
@@ -108,6 +109,8 @@ def api_server(config: configuration.Configuration, where: layout.Layout) -> api
         kubelet_client_certificate=str(kubelet_certificate),
         kubelet_client_key=str(kubelet_key),
         kubelet_ca=str(files.ca),
+        proxy_client_certificate=str(proxy_certificate),
+        proxy_client_key=str(proxy_key),
         certificate_authority=str(files.ca),
         service_range=str(config.ranges.services),
         cluster_domain=config.domain,

@@ -31,7 +31,7 @@ def api_group_list(registry: resources.Registry) -> dict[str, Any]:
     return {
         "kind": "APIGroupList",
         "apiVersion": "v1",
-        "groups": [_group(name, versions) for name, versions in served.items() if name],
+        "groups": [group_entry(name, versions) for name, versions in served.items() if name],
     }
 
 
@@ -40,10 +40,11 @@ def api_group(registry: resources.Registry, group: str) -> dict[str, Any] | None
     versions = groups.ordered(registry).get(group)
     if not group or not versions:
         return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **group_entry(group, versions)}
 
 
-def _group(name: str, versions: list[str]) -> dict[str, Any]:
+def group_entry(name: str, versions: list[str]) -> dict[str, Any]:
+    """An APIGroup, without kind; the first version is the preferred one."""
     told = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": told, "preferredVersion": told[0]}
 

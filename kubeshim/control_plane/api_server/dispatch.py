@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import documents, request
+from kubeshim.control_plane.api_server.aggregation import proxy as aggregation
 from kubeshim.control_plane.api_server.subresources import table as subresources
 from kubeshim.control_plane.api_server.verbs import operation, options
 from kubeshim.control_plane.api_server.verbs import table as verbs
@@ -18,6 +19,9 @@ _ITEM_VERBS = frozenset(("get", "update", "patch", "delete"))
 def dispatch(asked: request.Request, server: "servers.Server") -> request.Response:
     """The innermost step. Raises ``errors.APIStatusError``."""
     info = asked.info
+    elsewhere = server.aggregation.find(info)
+    if elsewhere is not None:
+        return aggregation.handle(asked, server, elsewhere)
     if not info.is_resource:
         return documents.handle(asked, server)
     resource = server.registry.get(info.group, info.version, info.resource)

@@ -1,6 +1,7 @@
 """The paths that are no resources: discovery, OpenAPI, version, health, metrics, and what others add.
 
-Discovery and OpenAPI are computed from the registry, encoded once and kept under its generation, with an ETag each.
+Discovery and OpenAPI are computed from the registry and from what aggregated servers told, encoded once and kept under
+the generations of both, with an ETag each.
 OpenAPI documents are large: they are built in a native thread, when first asked for.
 """
 
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server.aggregation import documents as together
+from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.machinery import discovery, errors, openapi
 from kubeshim.machinery.codecs import json, negotiation
@@ -35,7 +38,7 @@ class Documents:
 
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
-        self._generation = -1
+        self._generation = (-1, -1)
         self._kept: dict[tuple[str, ...], tuple[bytes, str] | None] = {}
 
     def handle(self, asked: request.Request) -> request.Response:
@@ -53,7 +56,7 @@ class Documents:
             case ["api" | "apis"]:
                 return self._root(asked, core=parts[0] == "api")
             case ["apis", group]:
-                return self._plain(("group", group), lambda: discovery.api_group(server.registry, group), asked)
+                return self._plain(("group", group), lambda: self._group(group), asked)
             case ["api", version]:
                 return self._resources(asked, "", version)
             case ["apis", group, version]:
@@ -77,13 +80,21 @@ class Documents:
         media = negotiation.negotiate(asked.header("accept"), _DISCOVERY)
         registry, config = self._server.registry, self._server.config
         if media.kind:
-            return self._plain(
-                ("aggregated", str(core)), lambda: discovery.aggregated(registry, core), asked, _AGGREGATED_TYPE
-            )
+            return self._plain(("aggregated", str(core)), lambda: self._aggregated(core), asked, _AGGREGATED_TYPE)
         if core:
             address = f"{config.advertise_address}:{config.advertise_port}"
             return self._plain(("api",), lambda: discovery.api_versions(registry, address), asked)
-        return self._plain(("apis",), lambda: discovery.api_group_list(registry), asked)
+        remote = self._server.aggregation.remote
+        return self._plain(("apis",), lambda: together.group_list(registry, remote.values()), asked)
+
+    def _aggregated(self, core: bool) -> dict[str, Any]:
+        aggregation = self._server.aggregation
+        if core:
+            return discovery.aggregated(self._server.registry, core)
+        return together.aggregated(self._server.registry, aggregation.remote, aggregation.told)
+
+    def _group(self, name: str) -> dict[str, Any] | None:
+        return together.group(self._server.registry, self._server.aggregation.remote.values(), name)
 
     def _resources(self, asked: request.Request, group: str, version: str) -> request.Response | None:
         def make() -> dict[str, Any] | None:
@@ -94,22 +105,37 @@ class Documents:
     def _openapi_v2(self, asked: request.Request) -> request.Response | None:
         registry, custom = self._server.registry, self._server.custom_openapi
         accept = asked.header("accept")
+        theirs: dict[str, bytes] = {}
+
+        def gather() -> None:
+            theirs.update(others.v2_documents(self._server))
+
+        def whole() -> dict[str, Any]:
+            return others.merged(openapi.v2(registry, custom), theirs)
+
         wants_protobuf = openapi.PROTOBUF in accept and negotiation.JSON not in accept
         if wants_protobuf:
             return self._document(
-                ("v2", "protobuf"), lambda: openapi.v2_protobuf(openapi.v2(registry, custom)), asked,
-                "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", in_thread=True,
+                ("v2", "protobuf"), lambda: openapi.v2_protobuf(whole()), asked,
+                "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", in_thread=True, gather=gather,
             )  # fmt: skip
         negotiation.negotiate(accept, negotiation.Offers(_OPENAPI_V2, tables=False, partial=False))
         return self._document(
-            ("v2",), lambda: json.encode(openapi.v2(registry, custom)), asked, negotiation.JSON, in_thread=True
+            ("v2",), lambda: json.encode(whole()), asked, negotiation.JSON, in_thread=True, gather=gather
         )
 
     def _openapi_v3(self, asked: request.Request, path: str) -> request.Response | None:
         registry, custom = self._server.registry, self._server.custom_openapi
 
+        aggregation = self._server.aggregation
+        added = together.openapi_paths(aggregation.remote, aggregation.told)
+        if path in added:
+            return others.v3_document(asked, self._server, path)
+
         def index() -> bytes:
-            return json.encode(openapi.v3_index(registry, openapi.v3_hashes(registry, custom)))
+            listed = openapi.v3_index(registry, openapi.v3_hashes(registry, custom))
+            listed["paths"] = {**listed["paths"], **added}
+            return json.encode(listed)
 
         def document() -> bytes | None:
             found = openapi.v3_document(registry, path, custom)
@@ -120,6 +146,7 @@ class Documents:
     def _paths(self) -> list[str]:
         """What ``/`` lists."""
         served = {resource.gvr.prefix for resource in self._server.registry}
+        served |= {one.path for one in self._server.aggregation.remote.values()}
         groups = {prefix.rpartition("/")[0] for prefix in served if prefix.startswith("/apis/")}
         health = self._server.health
         checks = {f"/livez/{name}" for name in health.live} | {
@@ -150,18 +177,20 @@ class Documents:
 
     def _document(
         self, key: tuple[str, ...], make: Callable[[], bytes | None], asked: request.Request, content_type: str, *,
-        in_thread: bool = False,
+        in_thread: bool = False, gather: Callable[[], None] | None = None,
     ) -> request.Response | None:  # fmt: skip
-        """An encoded document with its ETag, or 304 for a client that has it."""
-        generation = self._server.registry.generation
+        """An encoded document with its ETag, or 304 for a client that has it. ``gather`` may wait for the network."""
+        generation = self._now()
         if generation != self._generation:
             self._kept.clear()
             self._generation = generation
         if key not in self._kept:
+            if gather is not None:
+                gather()
             body = self._server.in_thread(make) if in_thread else make()
             found = None if body is None else (body, f'"{hashlib.sha256(body).hexdigest().upper()}"')
             # The registry may have changed while a thread built this.
-            if self._server.registry.generation == generation and found is not None:
+            if self._now() == generation and found is not None:
                 self._kept[key] = found
         else:
             found = self._kept[key]
@@ -174,6 +203,9 @@ class Documents:
         answer = request.Response(200, headers, body)
         response.gzip(asked, answer)
         return answer
+
+    def _now(self) -> tuple[int, int]:
+        return self._server.registry.generation, self._server.aggregation.generation
 
 
 def handle(asked: request.Request, server: "servers.Server") -> request.Response:

@@ -31,6 +31,7 @@ from kubeshim.control_plane.api_server import (
 )
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
+from kubeshim.control_plane.api_server.aggregation import aggregator
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.authentication import wiring as authentication
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
@@ -82,6 +83,7 @@ class Server:
         self.locks = locks.Locks()
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
+        self.aggregation = aggregator.Aggregator(self)
         self.documents = documents.Documents(self)
         self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
         """Where custom types keep their replicas."""
@@ -98,6 +100,7 @@ class Server:
         """Loads the state; ``authenticator`` and ``authorizer`` replace the configured ones in tests."""
         self.storage.start()
         self.custom.start()
+        self.aggregation.start()
         self._follow_services()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)

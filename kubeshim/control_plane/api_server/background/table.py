@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kubeshim.control_plane.api_server.aggregation import availability
 from kubeshim.control_plane.api_server.background import (
     addresses,
     api_services,
@@ -24,6 +25,7 @@ WORK: tuple[Callable[["servers.Server"], None], ...] = (
     addresses.run,
     service_cidr.run,
     api_services.run,
+    availability.run,
     identity.run,
     custom_resource_definitions.run,
     event_expiry.run,

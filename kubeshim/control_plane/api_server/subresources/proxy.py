@@ -24,7 +24,7 @@ from kubeshim.machinery import errors
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     ("connection", "proxy-connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
@@ -85,7 +85,7 @@ def _forward(
     if not upgrading:
         pipes.close_when_gone(asked, exchange)
     try:
-        headers, body, chunked = _request_parts(asked, upgrading)
+        headers, body, chunked = request_parts(asked, upgrading)
         exchange.send(asked.method, path + (f"?{query}" if query else ""), headers, body, chunked=chunked)
         exchange.read_head()
     except OSError as problem:
@@ -100,10 +100,10 @@ def _unreachable(target: proxy_targets.Target, problem: OSError) -> errors.Servi
     return errors.ServiceUnavailable(f"error trying to reach service: {kubelets.dial_error(target.authority, problem)}")
 
 
-def _request_parts(asked: request.Request, upgrading: bool) -> tuple[list[tuple[str, str]], Iterable[bytes], bool]:
+def request_parts(asked: request.Request, upgrading: bool) -> tuple[list[tuple[str, str]], Iterable[bytes], bool]:
     """Headers, body, and whether the body is sent in chunks."""
     listed: list[tuple[str, str]] = list(asked.environ.get("wire.header_list") or asked.headers.items())
-    dropped = _HOP_BY_HOP | {name.strip().lower() for name in asked.header("connection").split(",")}
+    dropped = HOP_BY_HOP | {name.strip().lower() for name in asked.header("connection").split(",")}
     headers = [
         (name, value)
         for name, value in listed
@@ -146,7 +146,7 @@ def _answer(exchange: outgoing.Exchange, target: proxy_targets.Target, prefix: s
     def rewrite(text: str) -> str:
         return proxy_rewrite.url(text, source_host=target.authority, source_path=path, prefix=prefix)
 
-    dropped = _HOP_BY_HOP | {name.strip().lower() for name in exchange.header("connection").split(",")}
+    dropped = HOP_BY_HOP | {name.strip().lower() for name in exchange.header("connection").split(",")}
     headers = [
         (name, rewrite(value) if name.lower() == "location" else value)
         for name, value in exchange.headers

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SERVICES = resources.GroupVersionResource("", "v1", "services")
 SLICES = resources.GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
-_SERVICE_LABEL = "kubernetes.io/service-name"
+SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,17 +113,22 @@ def _service(server: "servers.Server", namespace: str, name: str, port: str) -> 
         if not names:
             raise errors.ServiceUnavailable(f'no service port {port} found for service "{name}"')
         port = names[0]
-    candidates = _ready(server, namespace, name, port)
+    candidates = ready(slices(server, namespace, name), port)
     if not candidates:
         raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
     return random.choice(candidates)
 
 
-def _ready(server: "servers.Server", namespace: str, name: str, port: str) -> list[tuple[str, int]]:
+def slices(server: "servers.Server", namespace: str, name: str) -> list[objects.Object]:
+    """The EndpointSlices of a Service."""
+    found = server.storage.reader.list(SLICES, namespace)
+    return [part for part in found if objects.labels(part).get(SERVICE_LABEL) == name]
+
+
+def ready(parts: list[objects.Object], port: str) -> list[tuple[str, int]]:
+    """(address, number) of every ready endpoint that serves the port of that name over TCP."""
     found = []
-    for part in server.storage.reader.list(SLICES, namespace):
-        if objects.labels(part).get(_SERVICE_LABEL) != name:
-            continue
+    for part in parts:
         numbers = [
             entry["port"]
             for entry in part.get("ports") or ()
