@@ -220,7 +220,8 @@ def _boolean(value: Any) -> Any:
 def _number(value: Any) -> Any:
     if type(value) not in (int, float):
         raise Mismatch(_word(value), "float64")
-    return value
+    # Go writes a whole float64 without a fraction
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _anything(value: Any) -> Any:

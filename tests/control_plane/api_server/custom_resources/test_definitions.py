@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from kubeshim.machinery.codecs import protobuf
 from tests.control_plane.api_server import conftest as api_server
 from tests.control_plane.api_server.custom_resources.conftest import CRDS, definition
 
@@ -276,3 +277,12 @@ def test_nulls_in_lists_and_maps_are_empty(running):
     fields = {cause["field"] for cause in answer.body["details"]["causes"]}
     assert {"spec.versions[1].name", "spec.names.shortNames[0]"} <= fields
     assert "spec.versions[0].schema.openAPIV3Schema.properties[a].type" in fields
+
+
+def test_definitions_in_protobuf(running):
+    body = definition("binary.example.com")
+    sent = protobuf.encode(body)
+    answer = running.ask("POST", CRDS, sent, "application/vnd.kubernetes.protobuf")
+    assert answer.status == 201
+    assert answer.body["spec"]["versions"] == body["spec"]["versions"]
+    assert b'"maximum":10,' in answer.raw.replace(b": ", b":")
