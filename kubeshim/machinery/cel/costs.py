@@ -6,59 +6,22 @@ of sizes comes from literals, from the schema by the path of a value (``self.lis
 calls whose result is as big as their arguments.
 """
 
-from collections.abc import Callable
+from kubeshim.machinery.cel import call_costs, counting, declarations, ranges, syntax, types
 
-from kubeshim.machinery.cel import counting, declarations, syntax, types
-
-MAX = 2**64 - 1
-Range = tuple[int, int]
-_UNKNOWN: Range = (0, MAX)
-_ONE: Range = (1, 1)
-_ZERO: Range = (0, 0)
-_Sized = tuple[Range, Range | None]
 Path = tuple[str, ...]
-_Entry = tuple[str, Range, Range]
+_Entry = tuple[str, ranges.Range, ranges.Range]
 """Of what a literal holds: ``list`` or ``map``, sizes of keys, sizes of values."""
 
 
-def estimate(tree: syntax.Node, root: declarations.Declaration | None) -> Range:
+def estimate(tree: syntax.Node, root: declarations.Declaration | None) -> ranges.Range:
     """``root`` declares what the variables (``self``, ``oldSelf``) are; None where nothing is known of sizes."""
     return _Coster(root).cost(tree)
-
-
-def times(one: int, other: int) -> int:
-    return min(one * other, MAX)
-
-
-def _add(*ranges: Range) -> Range:
-    return min(sum(each[0] for each in ranges), MAX), min(sum(each[1] for each in ranges), MAX)
-
-
-def _times(one: Range, other: Range) -> Range:
-    return times(one[0], other[0]), times(one[1], other[1])
-
-
-def _union(one: Range, other: Range) -> Range:
-    return min(one[0], other[0]), max(one[1], other[1])
-
-
-def _tenth(size: Range, factor: int = 1) -> Range:
-    """A tenth a character; upstream multiplies as floating point, which near the cap is the cap."""
-    return _part(size[0], factor), _part(size[1], factor)
-
-
-def _part(size: int, factor: int) -> int:
-    return -(-size * factor // 10) if size < 2**53 else min(int(float(size) * (0.1 * factor)), MAX)
-
-
-def _regex_part(size: Range) -> Range:
-    return -(-size[0] // 4), -(-size[1] // 4)
 
 
 class _Local:
     __slots__ = ("entry", "path", "size")
 
-    def __init__(self, path: Path, size: Range | None, entry: _Entry | None) -> None:
+    def __init__(self, path: Path, size: ranges.Range | None, entry: _Entry | None) -> None:
         self.path, self.size, self.entry = path, size, entry
 
 
@@ -66,17 +29,17 @@ class _Coster:
     def __init__(self, root: declarations.Declaration | None) -> None:
         self._root = root
         self._paths: dict[syntax.Node, Path] = {}
-        self._sizes: dict[syntax.Node, Range] = {}
+        self._sizes: dict[syntax.Node, ranges.Range] = {}
         self._entries: dict[syntax.Node, _Entry] = {}
         self._locals: dict[str, list[_Local]] = {}
 
-    def cost(self, node: syntax.Node) -> Range:
+    def cost(self, node: syntax.Node) -> ranges.Range:
         if isinstance(node, syntax.Literal):
-            return _ZERO
+            return ranges.ZERO
         if isinstance(node, syntax.Ident):
             local = self._local(node.name)
             self._paths[node] = local.path if local else (node.name,)
-            return _ONE
+            return ranges.ONE
         if isinstance(node, syntax.Select):
             return self._select(node)
         if isinstance(node, syntax.Call):
@@ -86,7 +49,7 @@ class _Coster:
         if isinstance(node, syntax.MapExpr):
             return self._map(node)
         if isinstance(node, syntax.Struct):
-            return _add((counting.STRUCT,) * 2, *(self.cost(entry.value) for entry in node.entries))
+            return ranges.add((counting.STRUCT,) * 2, *(self.cost(entry.value) for entry in node.entries))
         assert isinstance(node, syntax.Comprehension)
         return self._bind(node) if node.is_bind() else self._comprehension(node)
 
@@ -118,14 +81,14 @@ class _Coster:
                 place = place.fields.get(step)
         return place
 
-    def _by_path(self, path: Path) -> Range | None:
+    def _by_path(self, path: Path) -> ranges.Range | None:
         place = self._declared(path)
         return (0, place.max_elements) if place is not None else None
 
-    def size(self, node: syntax.Node) -> Range:
-        return self._known_size(node) or _UNKNOWN
+    def size(self, node: syntax.Node) -> ranges.Range:
+        return self._known_size(node) or ranges.UNKNOWN
 
-    def _known_size(self, node: syntax.Node) -> Range | None:
+    def _known_size(self, node: syntax.Node) -> ranges.Range | None:
         if node in self._sizes:
             return self._sizes[node]
         if isinstance(node, syntax.Literal):
@@ -140,7 +103,7 @@ class _Coster:
             self._sizes[node] = found
             return found
         if _scalar(node.type):
-            return _ONE
+            return ranges.ONE
         local = self._local(node.name) if isinstance(node, syntax.Ident) else None
         return local.size if local else None
 
@@ -152,40 +115,40 @@ class _Coster:
 
     # --- nodes ---
 
-    def _select(self, node: syntax.Select) -> Range:
+    def _select(self, node: syntax.Select) -> ranges.Range:
         if node.qualified:
             self._paths[node] = (node.qualified,)
-            return _ONE
+            return ranges.ONE
         cost = self.cost(node.operand)
         if node.test_only:
             return cost
         if node.operand.type.kind in ("map", "object", "param"):
-            cost = _add(cost, _ONE)
+            cost = ranges.add(cost, ranges.ONE)
         self._paths[node] = (*self._path(node.operand), node.field)
         return cost
 
-    def _list(self, node: syntax.ListExpr) -> Range:
-        cost: Range = (counting.LIST, counting.LIST)
-        item: Range = (MAX if node.elements else 0, 0)
+    def _list(self, node: syntax.ListExpr) -> ranges.Range:
+        cost: ranges.Range = (counting.LIST, counting.LIST)
+        item: ranges.Range = (ranges.MAX if node.elements else 0, 0)
         for element in node.elements:
-            cost = _add(cost, self.cost(element))
-            item = _union(item, self.size(element))
-        self._entries[node] = ("list", _ONE, item)
+            cost = ranges.add(cost, self.cost(element))
+            item = ranges.union(item, self.size(element))
+        self._entries[node] = ("list", ranges.ONE, item)
         return cost
 
-    def _map(self, node: syntax.MapExpr) -> Range:
-        cost: Range = (counting.MAP, counting.MAP)
-        key: Range = (MAX if node.entries else 0, 0)
+    def _map(self, node: syntax.MapExpr) -> ranges.Range:
+        cost: ranges.Range = (counting.MAP, counting.MAP)
+        key: ranges.Range = (ranges.MAX if node.entries else 0, 0)
         value = key
         for entry in node.entries:
-            cost = _add(cost, self.cost(entry.key), self.cost(entry.value))
-            key, value = _union(key, self.size(entry.key)), _union(value, self.size(entry.value))
+            cost = ranges.add(cost, self.cost(entry.key), self.cost(entry.value))
+            key, value = ranges.union(key, self.size(entry.key)), ranges.union(value, self.size(entry.value))
         self._entries[node] = ("map", key, value)
         return cost
 
-    def _call(self, node: syntax.Call) -> Range:
+    def _call(self, node: syntax.Call) -> ranges.Range:
         if node.function == "dyn":
-            cost = _add(_ONE, self.cost(node.args[0]))
+            cost = ranges.add(ranges.ONE, self.cost(node.args[0]))
             known, entry = self._known_size(node.args[0]), self._entry(node.args[0])
             if known is not None:
                 self._sizes[node] = known
@@ -193,14 +156,14 @@ class _Coster:
                 self._entries[node] = entry
             return cost
         args = [self.cost(arg) for arg in node.args]
-        total = self.cost(node.target) if node.target is not None else _ZERO
-        whole: Range = (MAX, 0)
-        result: Range | None = None
+        total = self.cost(node.target) if node.target is not None else ranges.ZERO
+        whole: ranges.Range = (ranges.MAX, 0)
+        result: ranges.Range | None = None
         for overload in node.overloads:
             cost, sized = self._function(node, overload.id, args)
-            whole = _union(whole, cost)
+            whole = ranges.union(whole, cost)
             if sized is not None:
-                result = sized if result is None else _union(result, sized)
+                result = sized if result is None else ranges.union(result, sized)
             if overload.id in ("index_list", "index_map"):
                 entry = self._entry(node.args[0])
                 result = entry[2] if entry else None
@@ -209,41 +172,43 @@ class _Coster:
                 result = self._known_size(node)
         if result is not None:
             self._sizes[node] = result
-        return _add(total, whole)
+        return ranges.add(total, whole)
 
-    def _function(self, node: syntax.Call, overload: str, costs: list[Range]) -> _Sized:
+    def _function(self, node: syntax.Call, overload: str, costs: list[ranges.Range]) -> ranges.Sized:
         args = node.args
         if overload in ("logical_or", "logical_and"):
-            return (costs[0][0], _add(costs[0], costs[1])[1]), None
+            return (costs[0][0], ranges.add(costs[0], costs[1])[1]), None
         if overload == "conditional":
             one, other = self._entry(args[1]), self._entry(args[2])
             if one and other:
-                self._entries[node] = (one[0], _union(one[1], other[1]), _union(one[2], other[2]))
-            return _add(costs[0], _union(costs[1], costs[2])), _union(self.size(args[1]), self.size(args[2]))
+                self._entries[node] = (one[0], ranges.union(one[1], other[1]), ranges.union(one[2], other[2]))
+            return ranges.add(costs[0], ranges.union(costs[1], costs[2])), ranges.union(
+                self.size(args[1]), self.size(args[2])
+            )
         cost, result = self._own(node, overload)
-        return _add(cost, *costs), result
+        return ranges.add(cost, *costs), result
 
-    def _own(self, node: syntax.Call, overload: str) -> _Sized:
-        library = _LIBRARY.get(node.function) if overload not in _PLAIN_OVERLOADS else None
+    def _own(self, node: syntax.Call, overload: str) -> ranges.Sized:
+        library = call_costs.LIBRARY.get(node.function) if overload not in call_costs.PLAIN_OVERLOADS else None
         if library is not None:
             found = library(self, node, overload)
             if found is not None:
                 return found
-        builtin = _BUILTIN.get(overload)
+        builtin = call_costs.BUILTIN.get(overload)
         found = builtin(self, node, overload) if builtin else None
-        return found or (_ONE, None)
+        return found or (ranges.ONE, None)
 
-    def _comprehension(self, node: syntax.Comprehension) -> Range:
-        cost = _add(self.cost(node.range), self.cost(node.initial))
+    def _comprehension(self, node: syntax.Comprehension) -> ranges.Range:
+        cost = ranges.add(self.cost(node.range), self.cost(node.initial))
         self._push(
             node.accumulator,
             _Local(self._path(node.initial), self._known_size(node.initial), self._entry(node.initial)),
         )
         names = self._push_iterated(node)
-        each_round = _add(self.cost(node.condition), self.cost(node.step))
+        each_round = ranges.add(self.cost(node.condition), self.cost(node.step))
         for name in names:
             self._locals[name].pop()
-        cost = _add(cost, self.cost(node.result))
+        cost = ranges.add(cost, self.cost(node.result))
         self._locals[node.accumulator].pop()
         count = self.size(node.range)
         if isinstance(node.initial, syntax.Literal):
@@ -255,7 +220,7 @@ class _Coster:
             entry = self._entry(node.step)
             if entry is not None:
                 self._entries[node] = entry
-        return _add(cost, _times(count, each_round))
+        return ranges.add(cost, ranges.product(count, each_round))
 
     def _push(self, name: str, local: _Local) -> None:
         self._locals.setdefault(name, []).append(local)
@@ -275,11 +240,11 @@ class _Coster:
         self._push(node.var, _Local(local[0], local[1], None))
         return [node.var]
 
-    def _bind(self, node: syntax.Comprehension) -> Range:
-        cost = _add(self.cost(node.range), self.cost(node.initial))
+    def _bind(self, node: syntax.Comprehension) -> ranges.Range:
+        cost = ranges.add(self.cost(node.range), self.cost(node.initial))
         local = _Local(self._path(node.initial), self._known_size(node.initial), self._entry(node.initial))
         self._push(node.accumulator, local)
-        cost = _add(cost, self.cost(node.result))
+        cost = ranges.add(cost, self.cost(node.result))
         known, entry = self._known_size(node.result), self._entry(node.result)
         self._locals[node.accumulator].pop()
         if known is not None:
@@ -288,195 +253,19 @@ class _Coster:
             self._entries[node] = entry
         return cost
 
-    def item_size(self, node: syntax.Node) -> Range:
+    def item_size(self, node: syntax.Node) -> ranges.Range:
         path = self._path(node)
-        return (self._by_path((*path, "@items")) if path else None) or _UNKNOWN
+        return (self._by_path((*path, "@items")) if path else None) or ranges.UNKNOWN
 
-    def join_sizes(self, node: syntax.Call, overload: str) -> _Sized:
+    def join_sizes(self, node: syntax.Call, overload: str) -> ranges.Sized:
         one, other = self._entry(node.args[0]), self._entry(node.args[1])
-        result = _add(self.size(node.args[0]), self.size(node.args[1]))
+        result = ranges.add(self.size(node.args[0]), self.size(node.args[1]))
         if one and other:
-            self._entries[node] = (one[0], _union(one[1], other[1]), _union(one[2], other[2]))
-        return (_ONE if overload == "add_list" else _tenth(result)), result
+            self._entries[node] = (one[0], ranges.union(one[1], other[1]), ranges.union(one[2], other[2]))
+        return (ranges.ONE if overload == "add_list" else ranges.tenth(result)), result
 
 
 def _scalar(kind: types.Type) -> bool:
     if kind.kind == "optional_type":
         return _scalar(kind.parameters[0])
     return kind.kind in ("bool", "double", "duration", "int", "timestamp", "uint")
-
-
-_PLAIN_OVERLOADS = frozenset({"string_to_string", "bytes_to_string", "string_to_bytes"})
-_Estimator = Callable[[_Coster, syntax.Call, str], _Sized | None]
-
-# --- Kubernetes' libraries -----------------------------------------------------------------------------------------
-
-
-def _traversal(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    target = node.target
-    if target is None:
-        return None
-    if target.type.kind != "list":
-        return _tenth(coster.size(target)), None
-    each: Range = _ONE
-    if target.type.parameters[0].kind in ("string", "bytes"):
-        each = _add(each, _tenth(coster.item_size(target)))
-    return _times(coster.size(target), each), None
-
-
-def _parsed(factor: int = 1) -> _Estimator:
-    return lambda coster, node, overload: (_tenth(coster.size(node.args[0]), factor), None) if node.args else None
-
-
-def _kept(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    size = coster.size(node.target)
-    return _tenth(size), size
-
-
-def _replaced(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    size, old, new = coster.size(node.target), coster.size(node.args[0]), coster.size(node.args[1])
-    most, kept = 0, 0
-    if old[0] == 0:
-        most, kept = min(size[1] + 1, MAX), size[1]
-    elif new[1] <= old[0]:
-        kept = size[1]
-    else:
-        most = -(-size[1] // old[0])
-    least, kept_least = 0, 0
-    if old[1] == 0:
-        least, kept_least = min(size[0] + 1, MAX), size[0]
-    elif old[1] <= new[0]:
-        kept_least = size[0]
-    else:
-        least = -(-size[0] // old[1])
-    return _tenth(size, 2), _add(_times((least, most), new), (kept_least, kept))
-
-
-def _split(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    size = coster.size(node.target)
-    limit = node.args[1] if len(node.args) > 1 else None
-    most = size[1]
-    if isinstance(limit, syntax.Literal) and isinstance(limit.value, int):
-        most = limit.value % (MAX + 1)
-    return _tenth(size, 2), (0, most)
-
-
-def _joined(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    count = coster.size(node.target)
-    size = _times(count, coster.item_size(node.target))
-    if node.args:
-        size = _add(size, _times(coster.size(node.args[0]), (max(count[0] - 1, 0), max(count[1] - 1, 0))))
-    return _tenth(size), size
-
-
-def _found(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    size = coster.size(node.target)
-    return _times(_tenth(_add(size, _ONE)), _regex_part(coster.size(node.args[0]))), (0, size[1])
-
-
-def _within(extra: bool) -> _Estimator:
-    def run(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-        cost: Range = (1, 4)
-        if extra:
-            cost = _add(cost, (1, 2), _ONE)
-        if overload.endswith("_string"):
-            cost = _add(cost, _tenth(coster.size(node.args[0])))
-        return cost, None
-
-    return run
-
-
-def _product(factor: int) -> _Estimator:
-    def run(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-        if len(node.args) != 2:
-            return None
-        cost = _times(coster.size(node.args[0]), coster.size(node.args[1]))
-        return _add(_times(cost, (factor, factor)), _ONE), None
-
-    return run
-
-
-def _formatted(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None or overload != "format-validate":
-        return None
-    return _times(coster.size(node.args[0]), (0, max(counting.FORMAT_SIZES.values()))), None
-
-
-_LIBRARY: dict[str, _Estimator] = {
-    "check": lambda coster, node, overload: ((counting.AUTHORIZATION_CHECK,) * 2, None),
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _traversal),
-    **dict.fromkeys(("url", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"), _parsed()),
-    "ip": lambda coster, node, overload: None if overload == "cidr_ip" else _parsed()(coster, node, overload),
-    "ip.isCanonical": _parsed(2),
-    **dict.fromkeys(("lowerAscii", "upperAscii", "substring", "trim"), _kept),
-    "replace": _replaced, "split": _split, "join": _joined, "find": _found, "findAll": _found,
-    "containsIP": _within(False), "containsCIDR": _within(True),
-    "sets.contains": _product(1), "sets.intersects": _product(1), "sets.equivalent": _product(2),
-    "validate": _formatted,
-}  # fmt: skip
-
-# --- CEL's own -----------------------------------------------------------------------------------------------------
-
-
-def _format(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    return (_tenth(coster.size(node.target)), None) if node.target is not None else None
-
-
-def _to_bytes(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    size = coster.size(node.args[0])
-    return _tenth(size), (size[0], min(size[1] * 4, MAX))
-
-
-def _to_text(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    size = coster.size(node.args[0])
-    return _tenth(size), (size[0] // 4, size[1])
-
-
-def _quoted(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    size = coster.size(node.args[0])
-    return _tenth(size), (size[0] + 2, min(size[1] * 2 + 2, MAX))
-
-
-def _in_list(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    return coster.size(node.args[1]), None
-
-
-def _matches(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    return _times(_tenth(_add(coster.size(node.target), _ONE)), _regex_part(coster.size(node.args[0]))), None
-
-
-def _contains(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    if node.target is None:
-        return None
-    return _times(_tenth(coster.size(node.target)), _tenth(coster.size(node.args[0]))), None
-
-
-def _compared(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    most = min(coster.size(node.args[0])[1], coster.size(node.args[1])[1])
-    return _tenth((1 if most else 0, most)), None
-
-
-def _added(coster: _Coster, node: syntax.Call, overload: str) -> _Sized | None:
-    return coster.join_sizes(node, overload)
-
-
-_BUILTIN: dict[str, _Estimator] = {
-    "string_format": _format, "string_to_bytes": _to_bytes, "bytes_to_string": _to_text, "strings_quote": _quoted,
-    "starts_with_string": _parsed(), "ends_with_string": _parsed(), "in_list": _in_list, "matches_string": _matches,
-    "contains_string": _contains, "add_string": _added, "add_bytes": _added, "add_list": _added,
-    "equals": _compared, "not_equals": _compared,
-    **{f"{word}_{kind}": _compared for word in ("less", "less_equals", "greater", "greater_equals")
-       for kind in ("string", "bytes")},
-}  # fmt: skip

@@ -13,34 +13,31 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kubeshim.machinery.cel import counting, functions, standard, syntax, types, values
+from kubeshim.machinery.cel import calls, counting, functions, standard, syntax, types, values
 
-Frame = list[Any]
-Run = Callable[[Frame], Any]
-Piece = tuple[Run, int]
-_COST, _LIMIT, _VARIABLES, _FIRST = 0, 1, 2, 3
+_VARIABLES, _FIRST = 2, 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Program:
-    _run: Run
+    _run: calls.Run
     _cost: int
     _places: int
 
     def run(self, variables: Mapping[str, Any], limit: int) -> tuple[Any, int]:
         """``(value, cost)``. Raises ``Failed``, which has the cost too."""
-        frame: Frame = [self._cost, limit, variables, *[None] * self._places]
+        frame: calls.Frame = [self._cost, limit, variables, *[None] * self._places]
         try:
             if self._cost > limit:
                 raise values.CostExceeded
             found = self._run(frame)
         except values.EvaluationError as problem:
-            raise Failed(str(problem), frame[_COST]) from None
+            raise Failed(str(problem), frame[calls.COST]) from None
         except values.CostExceeded:
-            raise Failed(EXCEEDED, frame[_COST]) from None
+            raise Failed(EXCEEDED, frame[calls.COST]) from None
         except RecursionError:
-            raise Failed("evaluation recursion limit exceeded", frame[_COST]) from None
-        return found, frame[_COST]
+            raise Failed("evaluation recursion limit exceeded", frame[calls.COST]) from None
+        return found, frame[calls.COST]
 
 
 EXCEEDED = "operation cancelled: actual cost limit exceeded"
@@ -65,21 +62,21 @@ class _Compiler:
         self._scopes: list[dict[str, int]] = []
         self.places = 0
 
-    def piece(self, node: syntax.Node) -> Piece:
+    def piece(self, node: syntax.Node) -> calls.Piece:
         return _RULES[type(node)](self, node)
 
     def _place(self) -> int:
         self.places += 1
         return _FIRST + self.places - 1
 
-    def _literal(self, node: syntax.Literal) -> Piece:
+    def _literal(self, node: syntax.Literal) -> calls.Piece:
         value = node.value
         return lambda frame: value, 0
 
-    def _variable(self, name: str, node_type: types.Type) -> Piece:
+    def _variable(self, name: str, node_type: types.Type) -> calls.Piece:
         name = name.removeprefix(".")
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             try:
                 return frame[_VARIABLES][name]
             except KeyError:
@@ -90,21 +87,21 @@ class _Compiler:
 
         return run, 0 if node_type.kind == "type" else counting.SELECT
 
-    def _ident(self, node: syntax.Ident) -> Piece:
+    def _ident(self, node: syntax.Ident) -> calls.Piece:
         for scope in reversed(self._scopes):
             if node.name in scope:
                 return _at(scope[node.name]), counting.SELECT
         return self._variable(node.name, node.type)
 
-    def _select(self, node: syntax.Select) -> Piece:
+    def _select(self, node: syntax.Select) -> calls.Piece:
         if node.qualified:
             return self._variable(node.qualified, node.type)
         operand, cost = self.piece(node.operand)
         field = node.field
         if node.test_only:
-            return lambda frame: _has(operand(frame), field), cost
+            return lambda frame: calls.has(operand(frame), field), cost
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             value = operand(frame)
             kind = type(value)
             if kind is values.Object:
@@ -114,27 +111,27 @@ class _Compiler:
                     return value[field]
                 except KeyError:
                     raise values.EvaluationError(f"no such key: {field}") from None
-            return select(value, field)
+            return calls.select(value, field)
 
         return run, cost + counting.SELECT
 
-    def _call(self, node: syntax.Call) -> Piece:
+    def _call(self, node: syntax.Call) -> calls.Piece:
         special = _SPECIAL.get(node.function)
         if special is not None:
             return special(self, node)
         return self._call_plainly(node)
 
-    def _index(self, node: syntax.Call) -> Piece:
+    def _index(self, node: syntax.Call) -> calls.Piece:
         return self._joined(node, [self.piece(node.args[0]), self._free(node.args[1])])
 
-    def _call_plainly(self, node: syntax.Call) -> Piece:
+    def _call_plainly(self, node: syntax.Call) -> calls.Piece:
         args = [node.target, *node.args] if node.target is not None else node.args
         pieces = [self.piece(arg) for arg in args]
         if node.function in _CONVERSIONS and len(args) == 1 and isinstance(args[0], syntax.Literal):
             return self._folded(node, args[0])
         return self._joined(node, pieces)
 
-    def _folded(self, node: syntax.Call, literal: syntax.Literal) -> Piece:
+    def _folded(self, node: syntax.Call, literal: syntax.Literal) -> calls.Piece:
         """A conversion of a constant, which cel-go makes beforehand: no cost."""
         choose = functions.dispatcher(list(node.overloads))
         try:
@@ -143,32 +140,32 @@ class _Compiler:
             return self._joined(node, [self.piece(literal)])
         return lambda frame: value, 0
 
-    def _joined(self, node: syntax.Call, pieces: list[Piece]) -> Piece:
+    def _joined(self, node: syntax.Call, pieces: list[calls.Piece]) -> calls.Piece:
         cost = sum(each for _, each in pieces)
         runs = [run for run, _ in pieces]
         if len(node.overloads) == 1:
-            return _bound(node.overloads[0], runs, cost)
+            return calls.bound(node.overloads[0], runs, cost)
         choose = functions.dispatcher(list(node.overloads))
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             given = tuple([each(frame) for each in runs])
             overload, found = choose(*given)
-            _charge(frame, counting.actual(overload.function, overload.id), given, found)
+            calls.charge(frame, counting.actual(overload.function, overload.id), given, found)
             return found
 
         return run, cost
 
-    def _and(self, node: syntax.Call) -> Piece:
+    def _and(self, node: syntax.Call) -> calls.Piece:
         return self._decided(node, False)
 
-    def _or(self, node: syntax.Call) -> Piece:
+    def _or(self, node: syntax.Call) -> calls.Piece:
         return self._decided(node, True)
 
-    def _decided(self, node: syntax.Call, deciding: bool) -> Piece:
+    def _decided(self, node: syntax.Call, deciding: bool) -> calls.Piece:
         left, cost = self.piece(node.args[0])
         right, more = self.piece(node.args[1])
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             problem: values.EvaluationError | None = None
             try:
                 one = left(frame)
@@ -178,7 +175,7 @@ class _Compiler:
                     problem = values.no_such_overload()
             except values.EvaluationError as failure:
                 problem = failure
-            frame[_COST] += more
+            frame[calls.COST] += more
             try:
                 other = right(frame)
             except values.EvaluationError as failure:
@@ -193,32 +190,32 @@ class _Compiler:
 
         return run, cost
 
-    def _conditional(self, node: syntax.Call) -> Piece:
+    def _conditional(self, node: syntax.Call) -> calls.Piece:
         condition, cost = self.piece(node.args[0])
         chosen, cost_chosen = self._free(node.args[1])
         otherwise, cost_otherwise = self._free(node.args[2])
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             decided = condition(frame)
             if decided is True:
-                frame[_COST] += cost_chosen
+                frame[calls.COST] += cost_chosen
                 return chosen(frame)
             if decided is not False:
                 raise values.no_such_overload()
-            frame[_COST] += cost_otherwise
+            frame[calls.COST] += cost_otherwise
             return otherwise(frame)
 
         return run, cost
 
-    def _free(self, node: syntax.Node) -> Piece:
+    def _free(self, node: syntax.Node) -> calls.Piece:
         """A bare name or path costs nothing as the branch of a conditional, or as an index."""
         run, cost = self.piece(node)
         return run, 0 if _is_path(node) else cost
 
-    def _not_strictly_false(self, node: syntax.Call) -> Piece:
+    def _not_strictly_false(self, node: syntax.Call) -> calls.Piece:
         inner, cost = self.piece(node.args[0])
 
-        def run(frame: Frame) -> bool:
+        def run(frame: calls.Frame) -> bool:
             try:
                 return inner(frame) is not False
             except values.EvaluationError:
@@ -226,7 +223,7 @@ class _Compiler:
 
         return run, cost + 1
 
-    def _in(self, node: syntax.Call) -> Piece:
+    def _in(self, node: syntax.Call) -> calls.Piece:
         """Among constants, which cel-go looks up in a set: no cost beyond the item's."""
         constants = _constants(node.args[1])
         if constants is None or not all(type(each) is str for each in constants):
@@ -234,13 +231,13 @@ class _Compiler:
         item, cost = self.piece(node.args[0])
         among = frozenset(constants)
 
-        def run(frame: Frame) -> bool:
+        def run(frame: calls.Frame) -> bool:
             value = item(frame)
             return type(value) is str and value in among
 
         return run, cost
 
-    def _list(self, node: syntax.ListExpr) -> Piece:
+    def _list(self, node: syntax.ListExpr) -> calls.Piece:
         constants = _constants(node)
         if constants is not None:
             return lambda frame: constants, 0
@@ -251,31 +248,31 @@ class _Compiler:
         if not optional:
             return lambda frame: [run(frame) for run in runs], cost
 
-        def build(frame: Frame) -> list[Any]:
+        def build(frame: calls.Frame) -> list[Any]:
             found = []
             for index, run in enumerate(runs):
                 value = run(frame)
                 if index not in optional:
                     found.append(value)
-                elif _given(value).present:
+                elif calls.expect_optional(value).present:
                     found.append(value.value)
             return found
 
         return build, cost
 
-    def _map(self, node: syntax.MapExpr) -> Piece:
+    def _map(self, node: syntax.MapExpr) -> calls.Piece:
         """One of constants costs nothing, but is made anew: ``transformMap`` fills what it starts with."""
         entries = [(self.piece(entry.key), self.piece(entry.value), entry.optional) for entry in node.entries]
         constant = all(isinstance(each, syntax.Literal) for entry in node.entries for each in (entry.key, entry.value))
         cost = 0 if constant else counting.MAP + sum(key[1] + value[1] for key, value, _ in entries)
         runs = [(key[0], value[0], optional) for key, value, optional in entries]
 
-        def build(frame: Frame) -> dict[Any, Any]:
+        def build(frame: calls.Frame) -> dict[Any, Any]:
             found: dict[Any, Any] = {}
             for key_run, value_run, optional in runs:
                 key, value = key_run(frame), value_run(frame)
                 if optional:
-                    if not _given(value).present:
+                    if not calls.expect_optional(value).present:
                         continue
                     value = value.value
                 if type(key) not in _KEYS:
@@ -287,17 +284,17 @@ class _Compiler:
 
         return build, cost
 
-    def _struct(self, node: syntax.Struct) -> Piece:
+    def _struct(self, node: syntax.Struct) -> calls.Piece:
         entries = [(entry.key, *self.piece(entry.value), entry.optional) for entry in node.entries]
         cost = counting.STRUCT + sum(each for _, _, each, _ in entries)
         made_type = node.type
 
-        def build(frame: Frame) -> Any:
+        def build(frame: calls.Frame) -> Any:
             data: dict[str, Any] = {}
             for field, run, _, optional in entries:
                 value = run(frame)
                 if optional:
-                    if not _given(value).present:
+                    if not calls.expect_optional(value).present:
                         continue
                     value = value.value
                 data[field] = value
@@ -305,7 +302,7 @@ class _Compiler:
 
         return build, cost
 
-    def _comprehension(self, node: syntax.Comprehension) -> Piece:
+    def _comprehension(self, node: syntax.Comprehension) -> calls.Piece:
         ranged, cost = self.piece(node.range)
         initial, cost_initial = self.piece(node.initial)
         scope = {node.accumulator: self._place()}
@@ -327,18 +324,18 @@ class _Compiler:
         result, cost_result = self.piece(node.result)
         self._scopes.pop()
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             items = ranged(frame)
             frame[accumulator] = initial(frame)
             if isinstance(frame[accumulator], list):
                 frame[accumulator] = list(frame[accumulator])
-            limit = frame[_LIMIT]
+            limit = frame[calls.LIMIT]
             for key, item in _pairs(items) if second else _singles(items):
                 frame[first] = key if second else item
                 if second:
                     frame[second] = item
-                frame[_COST] += cost_condition + cost_step
-                if frame[_COST] > limit:
+                frame[calls.COST] += cost_condition + cost_step
+                if frame[calls.COST] > limit:
                     raise values.CostExceeded
                 if condition(frame) is False:
                     break
@@ -347,7 +344,9 @@ class _Compiler:
 
         return run, cost + cost_initial + cost_result
 
-    def _quantified(self, node: syntax.Comprehension, ranged: Run, places: tuple[int, int, int], stop: bool) -> Run:
+    def _quantified(
+        self, node: syntax.Comprehension, ranged: calls.Run, places: tuple[int, int, int], stop: bool
+    ) -> calls.Run:
         """``all`` and ``exists``: the first item to decide ends them, and makes up for failures before it."""
         assert isinstance(node.step, syntax.Call)
         _, first, second = places
@@ -355,20 +354,20 @@ class _Compiler:
         predicate, cost_predicate = self.piece(node.step.args[1])
         cost_round = counting.SELECT + cost_predicate
 
-        def run(frame: Frame) -> bool:
+        def run(frame: calls.Frame) -> bool:
             items = ranged(frame)
-            limit = frame[_LIMIT]
+            limit = frame[calls.LIMIT]
             failed: values.EvaluationError | None = None
             decided = False
             for key, item in _pairs(items) if second else _singles(items):
-                frame[_COST] += cost_condition
+                frame[calls.COST] += cost_condition
                 if decided:
                     break
                 frame[first] = key if second else item
                 if second:
                     frame[second] = item
-                frame[_COST] += cost_round
-                if frame[_COST] > limit:
+                frame[calls.COST] += cost_round
+                if frame[calls.COST] > limit:
                     raise values.CostExceeded
                 try:
                     found = predicate(frame)
@@ -387,20 +386,20 @@ class _Compiler:
 
         return run
 
-    def _bind(self, node: syntax.Comprehension, initial: Run, cost: int, scope: dict[str, int]) -> Piece:
+    def _bind(self, node: syntax.Comprehension, initial: calls.Run, cost: int, scope: dict[str, int]) -> calls.Piece:
         place = scope[node.accumulator]
         self._scopes.append(scope)
         result, cost_result = self.piece(node.result)
         self._scopes.pop()
 
-        def run(frame: Frame) -> Any:
+        def run(frame: calls.Frame) -> Any:
             frame[place] = initial(frame)
             return result(frame)
 
         return run, cost + cost_result
 
 
-def _at(place: int) -> Run:
+def _at(place: int) -> calls.Run:
     return lambda frame: frame[place]
 
 
@@ -426,7 +425,7 @@ def _pairs(items: Any) -> Any:
     return ((key, items[key]) for key in list(items)) if isinstance(items, Mapping) else _singles(items)
 
 
-def _appending(compiler: _Compiler, node: syntax.Comprehension, accumulator: int) -> Piece | None:
+def _appending(compiler: _Compiler, node: syntax.Comprehension, accumulator: int) -> calls.Piece | None:
     """``map`` and ``filter`` grow their list in place: copying it each round would be quadratic.
 
     The costs stay those of ``@result + [item]``: the accumulator, the list of one, the sum.
@@ -441,7 +440,7 @@ def _appending(compiler: _Compiler, node: syntax.Comprehension, accumulator: int
     item, cost_item = compiler.piece(added.elements[0])
     cost_item += counting.SELECT + counting.LIST + 1
 
-    def append(frame: Frame) -> Any:
+    def append(frame: calls.Frame) -> Any:
         frame[accumulator].append(item(frame))
         return frame[accumulator]
 
@@ -449,101 +448,16 @@ def _appending(compiler: _Compiler, node: syntax.Comprehension, accumulator: int
         return append, cost_item
     test, cost_test = compiler.piece(condition)
 
-    def filtered(frame: Frame) -> Any:
+    def filtered(frame: calls.Frame) -> Any:
         decided = test(frame)
         if decided is True:
-            frame[_COST] += cost_item
+            frame[calls.COST] += cost_item
             return append(frame)
         if decided is not False:
             raise values.no_such_overload()
         return frame[accumulator]
 
     return filtered, cost_test
-
-
-def _bound(overload: functions.Overload, runs: list[Run], cost: int) -> Piece:
-    call, counter = overload.run, counting.actual(overload.function, overload.id)
-
-    def guarded(frame: Frame) -> Any:
-        given = tuple([run(frame) for run in runs])
-        try:
-            found = call(*given)
-        except (TypeError, AttributeError):
-            # a null where the schema allows one: to the checker it was a string
-            if all(map(functions.accepts, overload.parameters, given)):
-                raise
-            raise values.no_such_overload() from None
-        if counter is not None:
-            _charge(frame, counter, given, found)
-        return found
-
-    def pair(frame: Frame) -> Any:
-        one, other = first(frame), second(frame)
-        try:
-            return call(one, other)
-        except (TypeError, AttributeError):
-            if functions.accepts(overload.parameters[0], one) and functions.accepts(overload.parameters[1], other):
-                raise
-            raise values.no_such_overload() from None
-
-    def compared(frame: Frame) -> Any:
-        try:
-            one, other = first(frame), second(frame)
-        except values.EvaluationError:
-            # cel-go compares errors too
-            frame[_COST] += 1
-            raise
-        if type(one) is str and type(other) is str:
-            frame[_COST] += -(-min(len(one), len(other)) // 10)
-            return (one == other) is wanted
-        _charge(frame, counter, (one, other), None)
-        return call(one, other)
-
-    if len(runs) == 2:
-        first, second = runs
-        wanted = overload.id == "equals"
-        if overload.id in ("equals", "not_equals"):
-            return compared, cost
-        if counter is None:
-            return pair, cost + 1
-    return guarded, cost + (1 if counter is None else 0)
-
-
-def _charge(frame: Frame, counter: counting.Counter | None, given: tuple[Any, ...], found: Any) -> None:
-    frame[_COST] += 1 if counter is None else counter(given, found)
-    if frame[_COST] > frame[_LIMIT]:
-        raise values.CostExceeded
-
-
-def select(value: Any, field: str) -> Any:
-    """``value.field`` of anything; of an optional the optional field."""
-    if isinstance(value, Mapping):
-        if field in value:
-            return value[field]
-        raise values.EvaluationError(f"no such key: {field}")
-    if isinstance(value, values.Object):
-        return value.get(field)
-    if isinstance(value, values.Optional):
-        if not value.present or not _has(value.value, field):
-            return values.NONE
-        return values.Optional(select(value.value, field), True)
-    raise values.no_such_overload()
-
-
-def _has(value: Any, field: str) -> bool:
-    if type(value) is values.Object:
-        return value.has(field)
-    if isinstance(value, Mapping):
-        return field in value
-    if isinstance(value, values.Optional):
-        return value.present and _has(value.value, field)
-    raise values.no_such_overload()
-
-
-def _given(value: Any) -> values.Optional:
-    if isinstance(value, values.Optional):
-        return value
-    raise values.no_such_overload()
 
 
 def _constants(node: syntax.Node) -> list[Any] | None:
@@ -562,12 +476,12 @@ def _is_path(node: syntax.Node) -> bool:
 _KEYS = (str, int, bool, values.Uint)
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"})
 
-_SPECIAL: dict[str, Callable[[_Compiler, syntax.Call], Piece]] = {
+_SPECIAL: dict[str, Callable[[_Compiler, syntax.Call], calls.Piece]] = {
     "_&&_": _Compiler._and, "_||_": _Compiler._or, "_?_:_": _Compiler._conditional,
     "@not_strictly_false": _Compiler._not_strictly_false, "@in": _Compiler._in, "_[_]": _Compiler._index,
 }  # fmt: skip
 
-_RULES: dict[type, Callable[[_Compiler, Any], Piece]] = {
+_RULES: dict[type, Callable[[_Compiler, Any], calls.Piece]] = {
     syntax.Literal: _Compiler._literal, syntax.Ident: _Compiler._ident, syntax.Select: _Compiler._select,
     syntax.Call: _Compiler._call, syntax.ListExpr: _Compiler._list, syntax.MapExpr: _Compiler._map,
     syntax.Struct: _Compiler._struct, syntax.Comprehension: _Compiler._comprehension,

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery import errors
-from kubeshim.machinery.cel import costs, declarations, environment, types
+from kubeshim.machinery.cel import declarations, environment, ranges, types
 from kubeshim.machinery.structural import field_paths
 from kubeshim.machinery.validation import fields
 
@@ -76,7 +76,7 @@ class _Compilation:
         self.expensive: list[tuple[int, str]] = []
 
     def observe(self, path: str, cost: int) -> None:
-        self.total = min(self.total + cost, costs.MAX)
+        self.total = min(self.total + cost, ranges.MAX)
         if cost >= SCHEMA_LIMIT // 100:
             self.expensive = sorted([*self.expensive, (cost, path)], key=lambda each: -each[0])[:4]
 
@@ -150,7 +150,7 @@ def _below(schema: Schema, path: str, context: _Context) -> _Context:
     cardinality, lost = context.cardinality, context.uncorrelatable
     if declared == "array" or (declared == "object" and schema.get("additionalProperties")):
         bound = schema.get("maxItems" if declared == "array" else "maxProperties")
-        cardinality = None if cardinality is None or bound is None else costs.times(cardinality, max(bound, 0))
+        cardinality = None if cardinality is None or bound is None else ranges.times(cardinality, max(bound, 0))
     if declared == "array" and schema.get("x-kubernetes-list-type") != "map":
         lost = lost or path
     if schema.get("x-kubernetes-map-type") == "atomic":
@@ -204,7 +204,7 @@ def _rule(
         return None
     transition = "oldSelf" in expression.names
     cost = expression.estimate(declaration)
-    cost = costs.times(cost, declaration.cardinality() if context.cardinality is None else context.cardinality)
+    cost = ranges.times(cost, declaration.cardinality() if context.cardinality is None else context.cardinality)
     _judge_cost(compilation, f"{path}.rule", "estimated rule cost", cost, context)
     message = _message(compilation, rule, declaration, variables, path, context)
     if transition and context.uncorrelatable:
