@@ -44,7 +44,7 @@ from kubeshim.node.kubelet import (
     registration,
     sandboxes,
     seams,
-    static_pods,
+    static_runner,
     status_manager,
     threads,
     tokens,
@@ -87,9 +87,7 @@ class Kubelet:
         field = f"spec.nodeName={settings.node_name}"
         self._pods = informer.Informer(client, kinds.PODS, field_selector=field)
         self._pods.add_index("name", lambda pod: [objects.key(pod)])
-        self._static: dict[str, Object] = {}
-        self._folder_watch: static_pods.Watch | None = None
-        self._mirrors = static_pods.Mirrors(client, self._static.get, lambda: self._node)
+        self._static = static_runner.StaticPods(settings, client, self._pods, lambda: self._node, self._stopping)
         self._services = informer.Informer(client, kinds.SERVICES)
         self._services.add_index("namespace", lambda service: [objects.namespace(service)])
         self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={settings.node_name}")
@@ -99,6 +97,7 @@ class Kubelet:
         )
         self._syncer = pod_sync.Syncer(self._parts, self._active_pods, lambda: self._evictions.conditions)
         self._workers = pod_worker.Workers(self._parts.pool, self._parts.timers, self._syncer.step)
+        self._static.attach(self._parts, self._workers)
 
     def _make_parts(self, client: rest.Client, recorder: seams.Recorder, time_source: clock.Clock) -> parts.Parts:
         settings, engine = self._settings, self._engine
@@ -131,7 +130,7 @@ class Kubelet:
             tokens=tokens.Tokens(client, time_source),
             probes=probes.Probes(pool, timers, actions, recorder, time_source, self._poke),
             hooks=handlers.Hooks(actions, self._stopping.wait),
-            statuses=status_manager.StatusManager(client, self._poke_if_deleting, self._shown_as),
+            statuses=status_manager.StatusManager(client, self._poke_if_deleting, self._static.shown_as),
             crashes=back_off.BackOff(settings.crash_loop_initial, settings.crash_loop_maximum, reset),
             services=self._services_for,
             node=lambda: self._node,
@@ -152,8 +151,7 @@ class Kubelet:
     def stop(self) -> None:
         """Ends all threads. Pods go on; the next kubelet takes them over."""
         self._stopping.set()
-        if self._folder_watch is not None:
-            self._folder_watch.wake()
+        self._static.stop()
         self._workers.close()
         for each in (self._pods, self._services, self._nodes):
             each.stop()
@@ -261,12 +259,7 @@ class Kubelet:
             return
         self._dispatching = True
         self._services.wait_for_sync(5.0)
-        if self._settings.static_pod_path:
-            os.makedirs(self._settings.static_pod_path, 0o755, exist_ok=True)
-            self._folder_watch = static_pods.Watch(self._settings.static_pod_path)
-            folder = static_pods.Folder(self._settings.static_pod_path, self._settings.node_name)
-            self._read_folder(folder)
-            self._spawn("kubelet-static", lambda: self._follow_folder(folder))
+        self._static.start()
         self._pods.add_handler(added=self._on_pod, updated=lambda old, new: self._on_pod(new), deleted=self._on_gone)
         self._pods.start()
 
@@ -274,7 +267,7 @@ class Kubelet:
 
     def _on_pod(self, pod: Object) -> None:
         if pod_spec.is_mirror(pod):
-            self._on_mirror(pod)
+            self._static.on_mirror(pod)
             return
         self._parts.statuses.observe(pod)
         work = self._workers.work(objects.uid(pod))
@@ -285,64 +278,9 @@ class Kubelet:
 
     def _on_gone(self, pod: Object) -> None:
         if pod_spec.is_mirror(pod):
-            self._put_right(objects.key(pod))
+            self._static.put_right(objects.key(pod))
             return
         self._workers.remove(pod)
-
-    # --- static pods
-
-    def _follow_folder(self, folder: static_pods.Folder) -> None:
-        watch = self._folder_watch
-        assert watch is not None
-        self._pods.wait_for_sync()
-        while not self._stopping.is_set():
-            self._read_folder(folder)
-            watch.wait(self._settings.file_check_frequency)
-        watch.close()
-
-    def _read_folder(self, folder: static_pods.Folder) -> None:
-        """Mirrors that are missing are made again in passing."""
-        before, found = dict(self._static), folder.read()
-        ended, begun = static_pods.difference(before, found)
-        for key in before.keys() - found.keys():
-            self._static.pop(key, None)
-        self._static.update(found)
-        for pod in ended:
-            self._workers.remove(pod)
-        for pod in begun:
-            self._workers.update(pod)
-        for key in before.keys() | found.keys():
-            self._put_right(key)
-
-    def _on_mirror(self, mirror: Object) -> None:
-        key = objects.key(mirror)
-        pod = self._static.get(key)
-        if pod is None or objects.is_deleting(mirror) or not static_pods.mirrors(mirror, pod):
-            self._put_right(key)
-            return
-        self._parts.statuses.observe(mirror, objects.uid(pod))
-        self._poke(objects.uid(pod))
-
-    def _put_right(self, key: str) -> None:
-        def work() -> None:
-            try:
-                self._mirrors.put_right(key, self._pods.get(key))
-            except (errors.APIStatusError, OSError) as error:
-                _log.info("mirror pod %s: %s", key, error)  # the next look at the folder tries again
-
-        if self._pods.synced:
-            self._parts.pool.submit(work)
-
-    def _shown_as(self, pod: Object) -> Object | None:
-        if not pod_spec.is_static(pod):
-            return pod
-        mirror = self._pods.get(objects.key(pod))
-        return mirror if mirror is not None and static_pods.mirrors(mirror, pod) else None
-
-    def _own_uid(self, pod: Object) -> str:
-        """The UID that containers carry: a mirror pod's are its static pod's."""
-        static = self._static.get(objects.key(pod))
-        return objects.uid(static) if static is not None and static_pods.mirrors(pod, static) else objects.uid(pod)
 
     def _poke(self, uid: str) -> None:
         self._workers.poke(uid)
@@ -407,13 +345,13 @@ class Kubelet:
         """The pods bound to this node, with the newest status this kubelet knows."""
         found: list[Object] = []
         for pod in self._pods.list():
-            latest = self._parts.statuses.latest(self._own_uid(pod))
+            latest = self._parts.statuses.latest(self._static.own_uid(pod))
             found.append({**pod, "status": latest} if latest else pod)
         return found
 
     def running_pods(self) -> list[Object]:
         """Pods whose sandbox runs, as the engine's labels tell."""
-        known = {self._own_uid(pod): pod for pod in self._pods.list()}
+        known = {self._static.own_uid(pod): pod for pod in self._pods.list()}
         found: list[Object] = []
         for sandbox in self._engine.sandboxes(self._parts.own_labels()):
             pod = known.get(sandbox.labels.get(labels.POD_UID, ""))
@@ -428,7 +366,7 @@ class Kubelet:
             raise LookupError(f'pod "{pod}" not found in namespace "{namespace}"')
         if pod_spec.find(found, container) is None:
             raise LookupError(f"container {container} not found in pod {pod}_{namespace}")
-        wanted = {**self._parts.own_labels(), labels.POD_UID: self._own_uid(found), labels.CONTAINER: container}
+        wanted = {**self._parts.own_labels(), labels.POD_UID: self._static.own_uid(found), labels.CONTAINER: container}
         instances = sorted(
             self._engine.containers(wanted), key=lambda each: (labels.restarts(each.labels), each.created_at)
         )
@@ -440,7 +378,7 @@ class Kubelet:
                 raise LookupError(f'previous terminated container "{container}" in pod "{pod}" not found')
             return dead[-1].id
         if not instances:
-            work = self._workers.work(self._own_uid(found))
+            work = self._workers.work(self._static.own_uid(found))
             waiting = work.waiting.get(container) if work else None
             reason = self._waiting_words(found, container, waiting.reason if waiting else "")
             raise LookupError(f'container "{container}" in pod "{pod}" is waiting to start: {reason}')
@@ -456,7 +394,7 @@ class Kubelet:
         found = self._pods.get(f"{namespace}/{pod}")
         if found is None:
             return None
-        status = self._parts.statuses.latest(self._own_uid(found)) or found.get("status") or {}
+        status = self._parts.statuses.latest(self._static.own_uid(found)) or found.get("status") or {}
         for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
             for entry in status.get(field) or ():
                 if entry["name"] == container:
@@ -469,7 +407,7 @@ class Kubelet:
         found = self._pods.get(f"{namespace}/{pod}")
         if found is None:
             return None
-        wanted = {**self._parts.own_labels(), labels.POD_UID: self._own_uid(found)}
+        wanted = {**self._parts.own_labels(), labels.POD_UID: self._static.own_uid(found)}
         running = [each for each in self._engine.sandboxes(wanted) if each.state is runtime.State.RUNNING]
         return running[0].pid if running else None
 

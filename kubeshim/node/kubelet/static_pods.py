@@ -1,4 +1,4 @@
-"""Static pods: manifests in a folder of the node, run whether or not there is an API server.
+"""Static pods: manifests in a folder of the node, which its kubelet runs by itself.
 
 A file makes one pod. Its UID is a hash of what it says, so that a changed file is another pod; its name ends in the
 node's. The API shows each as a mirror pod, which the kubelet makes, keeps and deletes; deleting it by hand changes
