@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubeshim.machinery import errors
-from kubeshim.machinery.cel import environment, rule_compilation, rule_evaluation
+from kubeshim.machinery.cel import environment, presence, rule_compilation, rule_evaluation
 
 Problems = list[errors.FieldError]
 
@@ -44,18 +44,9 @@ class Compiled:
         return rule_evaluation.validate(self._root, obj, old, budget, warn or (lambda text: None))
 
 
-def has_rules(schema: Mapping[str, Any]) -> bool:
-    """Whether the schema, or anything in it, has rules."""
-    if schema.get("x-kubernetes-validations"):
-        return True
-    below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    below += schema.get("allOf") or ()
-    return any(isinstance(node, Mapping) and has_rules(node) for node in below)
-
-
 def compile_schema(schema: Mapping[str, Any], path: str = "spec.validation.openAPIV3Schema") -> Compiled | Problems:
     """``path`` is where the schema stands, for the errors."""
-    if not has_rules(schema):
+    if not presence.has_rules(schema):
         return Compiled(None)
     root, problems = rule_compilation.compile_rules(schema, path)
     return problems or Compiled(root)

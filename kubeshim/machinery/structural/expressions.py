@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubeshim.machinery import errors
+from kubeshim.machinery.cel import presence
 
 Problems = list[errors.FieldError]
 Rules = Callable[[Any, Any], Problems]
@@ -16,7 +17,7 @@ Rules = Callable[[Any, Any], Problems]
 
 def check(schema: Mapping[str, Any], path: str) -> Problems:
     """What is wrong with the rules of a whole ``openAPIV3Schema`` that is right in all else."""
-    if not _has_rules(schema):
+    if not presence.has_rules(schema):
         return []
     from kubeshim.machinery.cel import rules
 
@@ -26,7 +27,7 @@ def check(schema: Mapping[str, Any], path: str) -> Problems:
 
 def compile_rules(schema: Mapping[str, Any]) -> Rules | None:
     """The rules of a whole ``openAPIV3Schema``, ready to be evaluated; None where it has none."""
-    if not _has_rules(schema):
+    if not presence.has_rules(schema):
         return None
     from kubeshim.machinery.cel import rules
 
@@ -35,10 +36,3 @@ def compile_rules(schema: Mapping[str, Any]) -> Rules | None:
         text = "; ".join(map(str, compiled))
         raise ValueError(f"rules that were accepted do not compile any more: {text}")
     return compiled.validate
-
-
-def _has_rules(schema: Mapping[str, Any]) -> bool:
-    below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    return bool(schema.get("x-kubernetes-validations")) or any(
-        isinstance(node, Mapping) and _has_rules(node) for node in below
-    )
