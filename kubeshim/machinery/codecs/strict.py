@@ -193,9 +193,23 @@ def fill(obj: dict[str, Any], schema: schemas.Schema) -> None:
             if schema.properties[key].kind != "object":
                 obj[key] = None
                 continue
-            made: dict[str, Any] = {}
+            made = dict(_zeros(schema.properties[key]))
             obj[key] = made
             prune(made, schema.properties[key])
+
+
+_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "boolean": False}
+
+
+@functools.cache
+def _zeros(schema: schemas.Schema) -> tuple[tuple[str, Any], ...]:
+    """What Go writes of a struct nobody has said anything of: its scalars without ``omitempty``."""
+    presence = descriptors.presence_of(schema.definition)
+    return tuple(
+        (key, _ZEROS[sub.kind])
+        for key, sub in schema.properties.items()
+        if presence.get(key) == "always" and sub.kind in _ZEROS
+    )
 
 
 @functools.cache
@@ -221,7 +235,7 @@ def _prune_struct(schema: schemas.Schema) -> _Prune:
     """Of a Go struct."""
     presence = descriptors.presence_of(schema.definition)
     rules: dict[str, tuple[bool, bool, _Prune | None]] = {}
-    structs: list[tuple[str, _Prune]] = []
+    structs: list[tuple[str, schemas.Schema, _Prune]] = []
 
     def walk(value: Any) -> None:
         if value.__class__ is not dict:
@@ -239,9 +253,9 @@ def _prune_struct(schema: schemas.Schema) -> _Prune:
         if drop is not None:
             for key in drop:
                 del value[key]
-        for key, fill in structs:
+        for key, missing, fill in structs:
             if value.get(key) is None:
-                made: dict[str, Any] = {}
+                made = dict(_zeros(missing))
                 value[key] = made
                 fill(made)
 
@@ -252,7 +266,7 @@ def _prune_struct(schema: schemas.Schema) -> _Prune:
         is_struct = how == "struct" and sub.kind == "object" and child is not None
         rules[key] = (how == "value", is_struct, child)
         if is_struct and child is not None:
-            structs.append((key, child))
+            structs.append((key, sub, child))
     return walk
 
 

@@ -1,7 +1,7 @@
 """The list of operations a server has, by the type of object they are about, and how to call one by name.
 
-    /apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale   GET  read_namespaced_deployment_scale
-      → family apps/v1/deployments, method of AppsV1Api
+/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale   GET  read_namespaced_deployment_scale
+  → family apps/v1/deployments, method of AppsV1Api
 """
 
 import csv
@@ -50,7 +50,7 @@ def families() -> dict[str, list[Operation]]:
     """The operations on objects, by type."""
     found: dict[str, list[Operation]] = {}
     for operation in general_availability():
-        if re.match(r"/apis?/[^{]*/v\w+/.", operation.path + "/") and operation.place and operation.place[0]:
+        if re.match(r"/(api|apis/[^/{]+)/v\w+/[^/]", operation.path):
             found.setdefault(operation.family, []).append(operation)
     return found
 
