@@ -22,6 +22,7 @@ VERBS: dict[str, Verb] = {
     "node": Verb("node", "list, add, remove, stop, start, isolate, rejoin nodes", "clusters"),
     "load": Verb("load", "bring an image into a cluster: load image NAME|FILE", "clusters"),
     "logs": Verb("logs", "print or follow a component's log", "clusters"),
+    "dns": Verb("dns", "resolve the cluster's names on this machine", "clusters"),
     "version": Verb("version", "versions of kubeshim and of the Kubernetes API it serves", "clusters"),
     "api-server": Verb("api_server", "run the API server", "components"),
     "controller-manager": Verb("controller_manager", "run the controller manager", "components"),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from kubeshim.addons.ingress import process
-from kubeshim.cluster import configuration, host, layout, processes
+from kubeshim.cluster import configuration, host, layout, processes, resolution
 from kubeshim.node.container_runtime import holders, runtime
 
 Report = Callable[[str, str, float], None]
@@ -36,6 +36,8 @@ class Down:
         yield "remove containers and node network", self.remove_containers
         yield "unmount volumes", self.unmount
         yield "remove routes", self.remove_routes
+        if resolution.drop_in_path(self.name).exists():
+            yield "remove the route of names", self.remove_resolution
         yield "remove the kubeconfig context", self.remove_contexts
         yield "remove files", self.remove_files
 
@@ -86,6 +88,10 @@ class Down:
         chosen = self.config.ranges
         network_host.unprotect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
         return f"{chosen.pods}, {chosen.services}"
+
+    def remove_resolution(self) -> str:
+        resolution.remove(self.name)
+        return str(resolution.drop_in_path(self.name))
 
     def remove_contexts(self) -> str:
         from kubeshim.cluster import user_kubeconfig

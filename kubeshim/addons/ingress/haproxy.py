@@ -72,8 +72,7 @@ def _config(table: routes.Routes, settings: Settings) -> str:
 
 
 def _global(settings: Settings) -> str:
-    lines = ["global", "    log stderr format raw daemon warning", "    mworker-max-reloads 50"]
-    lines += ["    ssl-default-bind-options ssl-min-ver TLSv1.2"]
+    lines = ["global", "    mworker-max-reloads 50", "    ssl-default-bind-options ssl-min-ver TLSv1.2"]
     if settings.user:
         lines += [f"    user {settings.user}", f"    group {settings.group}"]
     return "\n".join(lines) + "\n"
