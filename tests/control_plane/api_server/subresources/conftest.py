@@ -31,6 +31,8 @@ class Secure:
             directory, store="memory:", tls_certificate=str(certificate), tls_key=str(key), client_ca=str(files.ca),
             front_proxy_ca=str(files.front_proxy_ca), service_account_key=str(files.service_account_key),
             kubelet_client_certificate=str(kubelet_certificate), kubelet_client_key=str(kubelet_key),
+            proxy_client_certificate=str(files.pair("front-proxy-client")[0]),
+            proxy_client_key=str(files.pair("front-proxy-client")[1]),
             kubelet_ca=str(files.ca), certificate_authority=str(files.ca), advertise_address="192.0.2.1",
         )  # fmt: skip
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
