@@ -15,13 +15,13 @@ def replacements() -> dict[str, Any]:
     request = x509.CertificateSigningRequestBuilder().subject_name(_named("someone")).sign(key, hashes.SHA256())
     empty = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return {
-        "CSR": _text(request.public_bytes(serialization.Encoding.PEM)),
+        "CSR": text(request.public_bytes(serialization.Encoding.PEM)),
         "CA": authority(key).decode(),
         "POD_CERTIFICATE_REQUEST": {
             "spec": {
                 "signerName": "example.com/coverage", "podName": "p", "podUID": "u", "serviceAccountName": "default",
                 "serviceAccountUID": "v", "nodeName": "n", "nodeUID": "w",
-                "stubPKCS10Request": _text(empty.public_bytes(serialization.Encoding.DER)),
+                "stubPKCS10Request": text(empty.public_bytes(serialization.Encoding.DER)),
             }
         },
     }  # fmt: skip
@@ -31,7 +31,7 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name)])
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
