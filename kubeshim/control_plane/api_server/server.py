@@ -117,6 +117,9 @@ class Server:
             service.SERVICES,
             lambda change: services.follow(change.obj, change.previous, gone=change.kind == "DELETED"),
         )
+        self.storage.subscribe(
+            service.ADDRESSES, lambda change: services.follow_address(change.obj, gone=change.kind == "DELETED")
+        )
 
     def strategy(self, resource: resources.Resource) -> strategies.Strategy:
         return self._strategies[resource.strategy]

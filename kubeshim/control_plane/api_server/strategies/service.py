@@ -38,6 +38,8 @@ class Service(strategy.Strategy):
         self._pending: dict[str, float] = {}
         self._held: dict[str, str] | None = None
         """What is taken → which Service holds it; None while nobody tells ``follow``."""
+        self._claimed: set[str] = set()
+        """Addresses of IPAddress objects that are somebody else's."""
         self.configure(ranges, ports)
 
     def configure(self, ranges: Iterable[str], ports: tuple[int, int]) -> None:
@@ -63,14 +65,20 @@ class Service(strategy.Strategy):
             for what in before | after:
                 self._pending.pop(what, None)
 
+    def follow_address(self, obj: objects.Object, *, gone: bool) -> None:
+        """One IPAddress more, changed or gone; those that only show what Services hold do not count."""
+        label, ours = _OWN_ADDRESSES
+        if gone or objects.labels(obj).get(label) == ours:
+            self._claimed.discard(objects.name(obj))
+        else:
+            self._claimed.add(objects.name(obj))
+
     def _taken(self, obj: objects.Object, reader: plugin.Reader) -> set[str]:
         """What other Services hold, and addresses somebody has claimed by an IPAddress."""
         if self._held is None:
             others = [item for item in reader.list(SERVICES) if objects.key(item) != objects.key(obj)]
             return {what for item in others for what in _allocations(item.get("spec") or {})}
-        label, ours = _OWN_ADDRESSES
-        foreign = {objects.name(one) for one in reader.list(ADDRESSES) if objects.labels(one).get(label) != ours}
-        return self._held.keys() | foreign
+        return self._held.keys() | self._claimed
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         obj["status"] = {"loadBalancer": {}}
