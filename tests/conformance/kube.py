@@ -50,6 +50,10 @@ class Kube:
         other.namespace = namespace
         return other
 
+    def close(self):
+        for client in (self.client, self.shell.api_client):
+            client.rest_client.pool_manager.clear()
+
     # ---- names to paths
 
     def discover(self):

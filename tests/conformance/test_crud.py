@@ -261,14 +261,21 @@ def kinds():
         {"conditions": [CONDITION]},
         of="[sig-network] ServiceCIDR and IPAddress API should support ServiceCIDR API operations",
     )
+    yield case(
+        {"kind": "IPAddress", "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "none"}}},
+        None,
+        of="[sig-network] ServiceCIDR and IPAddress API should support IPAddress API operations",
+    )
 
 
-IN_ALL_NAMES = {"IPAddress"}
+def named(kind, name):
+    """Addresses are named by what they are."""
+    return f"192.168.77.{sum(name.encode()) % 250 + 1}" if kind == "IPAddress" else name
 
 
 def build(body, kube, name, labels):
     api, kind = kube.kinds[body["kind"]][1], body["kind"].split(" ")[-1]
-    metadata = {"name": name, "labels": labels}
+    metadata = {"name": named(kind, name), "labels": labels}
     obj = {**body, "apiVersion": api, "kind": kind, "metadata": metadata}
     if kube.kinds[body["kind"]][3]:
         metadata["namespace"] = kube.namespace
@@ -280,10 +287,10 @@ def build(body, kube, name, labels):
 
 @pytest.mark.parametrize(("body", "status"), list(kinds()))
 def test_operations(kube, body, status):
-    kind, name = body["kind"], f"it-{kube.namespace}"
+    kind, name = body["kind"], named(body["kind"], f"it-{kube.namespace}")
     run = {"run": kube.namespace}
     chosen = f"run={kube.namespace}"
-    obj = build(body, kube, name, run)
+    obj = build(body, kube, f"it-{kube.namespace}", run)
     since = kube.list(kind, labelSelector=chosen)["metadata"]["resourceVersion"]
     with kube.watch(kind, since=since, labelSelector=chosen) as events:
         made = kube.create(obj, fieldValidation="Strict")

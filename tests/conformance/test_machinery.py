@@ -125,6 +125,7 @@ def test_all_watches_see_one_order(kube):
         other = type(kube)(kube.kubeconfig, kube.namespace, kinds=kube.kinds)
         with other.watch("v1 ConfigMap", since=starts[index], seconds=20) as events:
             seen[index] = [next(events)[1]["metadata"]["resourceVersion"] for _ in versions[index:]]
+        other.close()
 
     threads = [threading.Thread(target=follow, args=(index,)) for index in range(0, len(starts), 4)]
     for thread in threads:
