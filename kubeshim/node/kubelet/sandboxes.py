@@ -43,7 +43,7 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
         host = pod_spec.host_network(pod)
         address = shared.config.node_ip if host else _take(shared, pod)
         write_files(shared, pod, address)
-        class_weights(shared)
+        class_weight(shared, pod)
         with shared.starts:
             sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
     except runtime.Unavailable:
@@ -61,15 +61,17 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
     return sandbox
 
 
-def class_weights(shared: parts.Parts) -> None:
-    """What the classes of service weigh against each other. Raises ``runtime.RuntimeFailure``.
+def class_weight(shared: parts.Parts, pod: Object) -> None:
+    """What the pod's class of service weighs against the others. Raises ``runtime.RuntimeFailure``.
 
     For every sandbox anew: the cgroup of a class goes with the last pod in it.
     """
-    weight = quality.class_shares(shared.pods())
-    for kind, value in ((quality.BEST_EFFORT, quality.shares(0)), (quality.BURSTABLE, weight)):
+    kind = quality.qos_class(pod)
+    if kind != quality.GUARANTEED:
+        burstable = kind == quality.BURSTABLE
+        weight = quality.class_shares(shared.pods()) if burstable else quality.shares(0)
         parent = quality.class_parent(shared.cgroup_root, kind)
-        shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=value))
+        shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=weight))
 
 
 def _take(shared: parts.Parts, pod: Object) -> str:

@@ -337,3 +337,16 @@ def test_what_the_machine_withholds_is_told_once(kit):
     kit.engine.info = lambda: dataclasses.replace(limited, details={"oom_score_floor": 100})
     kit.start()
     assert "lower than 100" in kit.wait_event(kit.settings.node_name, "OOMScoreAdjLimited")
+
+
+def test_classes_of_service_and_pods_have_cgroups_of_their_own(kit):
+    kit.start()
+    resources = {"requests": {"cpu": "500m"}, "limits": {"memory": "64Mi"}}
+    for name, each in (("a", {}), ("b", {"resources": resources})):
+        pod(kit, name, each)
+        kit.wait(name, kit_module.ready)
+    root = f"kubeshim/{kit.settings.node_name}"
+    uid = kit.pod("b")["metadata"]["uid"]
+    told = {parent.removeprefix(root): found for parent, found in kit.engine.cgroups.items()}
+    assert (told["/besteffort"].cpu_shares, told["/burstable"].cpu_shares) == (2, 512)
+    assert (told[f"/burstable/pod{uid}"].cpu_shares, told[f"/burstable/pod{uid}"].memory) == (512, 64 << 20)
