@@ -151,13 +151,12 @@ def unmount(point: str) -> None:
 
 def remove_cgroups(name: str) -> None:
     """The empty groups that containers' cgroup parents leave behind, of every hierarchy."""
-    for root in pathlib.Path("/sys/fs/cgroup").glob(f"**/kubeshim-{name}"):
-        for path in sorted(root.rglob("*"), key=lambda p: len(p.parts), reverse=True):
-            if path.is_dir():
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-        with contextlib.suppress(OSError):
-            root.rmdir()
+    # walked with os.walk, which does not mind that groups of other clusters vanish meanwhile
+    roots = [path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith(f"/kubeshim-{name}")]
+    for root in roots:
+        for path, _, _ in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
 
 
 def _patiently(action: Callable[[], None], seconds: float = 10.0) -> None:
