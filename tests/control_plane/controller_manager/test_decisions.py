@@ -342,7 +342,14 @@ TAINT = {"key": "k", "effect": "NoExecute", "timeAdded": "2026-01-01T11:59:00Z"}
     ],
 )
 def test_when_a_pod_must_leave_a_tainted_node(tolerations, wait):
-    assert taint_eviction.evicted_in([TAINT], tolerations, NOW) == wait
+    assert taint_eviction.evicted_in([TAINT], tolerations, NOW, NOW) == wait
+
+
+def test_a_taint_that_does_not_say_since_when_counts_from_when_it_was_seen():
+    taint = {key: value for key, value in TAINT.items() if key != "timeAdded"}
+    tolerations = [{"operator": "Exists", "tolerationSeconds": 30}]
+    seen = NOW - datetime.timedelta(seconds=20)
+    assert taint_eviction.evicted_in([taint], tolerations, NOW, seen) == 10.0
 
 
 def test_what_a_namespace_says_remains():

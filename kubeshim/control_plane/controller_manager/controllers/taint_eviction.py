@@ -1,7 +1,8 @@
 """Evicts pods from nodes with ``NoExecute`` taints that they do not tolerate, or not for ever.
 
 The queue's timers are the clocks of ``tolerationSeconds``. A deadline counts from the moment the taint was
-added (which the taint tells), so that a restart of ours does not start it again.
+added, where the taint tells it, so that a restart of ours does not start it again; else from when it was first seen
+to concern the pod.
 """
 
 import datetime
@@ -28,7 +29,8 @@ class TaintEvictionController(controller.Controller):
         self._pods.add_handler(added=self._pod_changed, updated=lambda _, new: self._pod_changed(new))
         self._nodes = self.informer(kinds.NODES)
         self._nodes.add_handler(added=self._node_changed, updated=self._node_updated)
-        self._marked: dict[str, None] = {}
+        self._marked: dict[str, datetime.datetime] = {}
+        """Pods that will have to go, and since when."""
 
     def _pod_changed(self, pod: Object) -> None:
         node = self._nodes.get(pod["spec"].get("nodeName") or "")
@@ -55,7 +57,8 @@ class TaintEvictionController(controller.Controller):
             return None
         taints = no_execute(node)
         now = self.clock.now()
-        wait = evicted_in(taints, pod["spec"].get("tolerations") or (), now) if taints else None
+        since = self._marked.get(key, now)
+        wait = evicted_in(taints, pod["spec"].get("tolerations") or (), now, since) if taints else None
         if wait is None:
             if key in self._marked:
                 del self._marked[key]
@@ -63,7 +66,7 @@ class TaintEvictionController(controller.Controller):
                 self.recorder.event(pod, "Normal", "TaintManagerEviction", text)
             return None
         if wait > 0:
-            self._marked[key] = None
+            self._marked[key] = since
             return wait
         self._marked.pop(key, None)
         self.recorder.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")
@@ -93,9 +96,12 @@ def no_execute(node: Object) -> list[dict[str, Any]]:
 
 
 def evicted_in(
-    taints: Sequence[Mapping[str, Any]], tolerations: Sequence[Mapping[str, Any]], now: datetime.datetime
+    taints: Sequence[Mapping[str, Any]],
+    tolerations: Sequence[Mapping[str, Any]],
+    now: datetime.datetime,
+    since: datetime.datetime,
 ) -> float | None:
-    """Seconds until a pod must go; 0 or less: now; None: it may stay. Pure."""
+    """Seconds until a pod must go; 0 or less: now; None: it may stay. ``since``: for taints that do not say. Pure."""
     waits: list[float] = []
     for taint in taints:
         matching = [toleration for toleration in tolerations if node_selection.tolerates(toleration, taint)]
@@ -104,6 +110,6 @@ def evicted_in(
         limits = [float(one["tolerationSeconds"]) for one in matching if one.get("tolerationSeconds") is not None]
         if limits:
             added = taint.get("timeAdded")
-            elapsed = (now - clock.parse_rfc3339(added)).total_seconds() if added else 0.0
+            elapsed = (now - (clock.parse_rfc3339(added) if added else since)).total_seconds()
             waits.append(max(0.0, min(limits)) - max(0.0, elapsed))
     return min(waits) if waits else None
