@@ -8,8 +8,10 @@ One directory holds them as kubeadm lays them out::
     sa.key sa.pub                            RSA: signs and verifies service-account tokens (RS256)
     apiserver.crt .key                       the API server's serving certificate
     apiserver-kubelet-client.crt .key        what the API server shows to kubelets
+    metrics-server.crt .key                  the serving certificate of the resource metrics server
     NAME.conf                                a kubeconfig with its own client certificate inside: admin,
-                                             controller-manager, scheduler, kube-proxy, dns, kubelet-NODE
+                                             controller-manager, scheduler, kube-proxy, dns, metrics-server,
+                                             kubelet-NODE
     nodes/NODE/kubelet.crt .key              a kubelet's serving certificate
 
 ``create_all`` may be run again at any time: what is there and still good is kept, what is missing, expires within
@@ -226,6 +228,10 @@ COMPONENTS: dict[str, Leaf] = {
     "dns": Leaf(
         "system:serviceaccount:kube-system:coredns", ("system:serviceaccounts", "system:serviceaccounts:kube-system")
     ),
+    "metrics-server": Leaf(
+        "system:serviceaccount:kube-system:metrics-server",
+        ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
+    ),
     "ingress": Leaf("kubeshim:ingress"),
 }
 """The kubeconfigs every cluster has, by file name. The bootstrap roles are bound to these names."""
@@ -274,6 +280,8 @@ def create_all(
     )
     kubelet_client = Leaf("kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",))
     _ensure_pair(ca, files.pair("apiserver-kubelet-client"), kubelet_client, time_source)
+    metrics = Leaf("metrics-server", (), ("metrics-server.kube-system.svc",), (), SERVER)
+    _ensure_pair(ca, files.pair("metrics-server"), metrics, time_source)
     _ensure_pair(front, files.pair("front-proxy-client"), Leaf("front-proxy-client"), time_source)
     for name, leaf in COMPONENTS.items():
         url = server if name == "admin" else component_server or server

@@ -1,4 +1,5 @@
-"""A node's agent, put together: the network namespace, kubelet, kube-proxy, network policies and DNS.
+"""A node's agent, put together: the network namespace, kubelet, kube-proxy, network policies, DNS, and on the control
+plane's node the resource metrics server.
 
 Each has its own credentials, but for network policies, which use kube-proxy's.
 """
@@ -15,6 +16,8 @@ from typing import Any
 from kubeshim import pki
 from kubeshim.addons.dns import forwarder
 from kubeshim.addons.dns import server as dns
+from kubeshim.addons.metrics import cluster as metrics_view
+from kubeshim.addons.metrics import server as metrics
 from kubeshim.client import kubeconfig, recorder, rest
 from kubeshim.cluster import configuration, layout, options
 from kubeshim.node.container_runtime import docker, runtime
@@ -67,6 +70,8 @@ class Agent:
         else:
             enforcer.remove(self._network.run_in_node)
         self._start_kubelet()
+        if "metrics" in self._sockets:
+            self._start_metrics()
 
     def stop(self) -> None:
         """Pods and rules stay; the next agent takes them over."""
@@ -145,11 +150,19 @@ class Agent:
             node_name=self._node.name,
             configuration=dataclasses.asdict(settings),
             healthy=this.healthy,
-            metrics=lambda: "".join(metrics() for metrics in self._metrics),
+            metrics=lambda: "".join(text() for text in self._metrics),
         )
         serving.start()
         this.start()
         self._stops += [events.stop, engine.close, serving.stop, this.stop]
+
+    def _start_metrics(self) -> None:
+        certificate, key = self._files.pair("metrics-server")
+        view = metrics_view.Cluster(self._client("metrics-server"), self._network.run_in_node)
+        context = metrics.tls_context(str(certificate), str(key), str(self._files.front_proxy_ca))
+        serving = metrics.MetricsServer(view, self._sockets["metrics"], context)
+        serving.start()
+        self._stops.append(serving.stop)
 
     def _kubelet_options(self) -> dict[str, Any]:
         given = options.given(self._config, "kubelet")

@@ -10,6 +10,8 @@ KUBELET_PORT = 10250
 INGRESS_PORTS = {"http": 80, "https": 443}
 DNS_PORT = 10053
 """Of the node. Port 53 stays free for workloads; the kube-dns Service points here."""
+METRICS_PORT = 10243
+"""Of the control plane's node; the metrics-server Service points here."""
 
 
 def command(component: str, where: layout.Layout, *arguments: str) -> list[str]:
@@ -42,6 +44,7 @@ def controller_manager(where: layout.Layout) -> dict[str, Any]:
 def agent(node: configuration.Node, holder_pid: int, where: layout.Layout) -> dict[str, Any]:
     """The agent of a node: kubelet, kube-proxy and DNS. Its sockets belong to the node's network namespace."""
     inside = {"netnsPid": holder_pid, "address": node.address}
+    metrics = [{"name": "metrics", "port": METRICS_PORT, **inside}] if node.control_plane else []
     return {
         "name": f"agent-{node.name}",
         "command": command("agent", where, "--node", node.name, "--holder-pid", str(holder_pid)),
@@ -49,6 +52,7 @@ def agent(node: configuration.Node, holder_pid: int, where: layout.Layout) -> di
             {"name": "kubelet", "port": KUBELET_PORT, **inside},
             {"name": "dns-udp", "port": DNS_PORT, "type": "dgram", **inside},
             {"name": "dns-tcp", "port": DNS_PORT, **inside},
+            *metrics,
         ],
         "stopSeconds": 15,
     }

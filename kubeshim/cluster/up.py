@@ -228,6 +228,13 @@ class Up:
             self.admin.apply(dns_service.SLICE_PATH, dns_service.endpoint_slice(self.config))
         return self.config.ranges.dns_service
 
+    def install_metrics(self) -> str:
+        from kubeshim import pki
+        from kubeshim.cluster import metrics_service
+
+        metrics_service.install(self.admin, self.config, pki.Files(self.where.pki).ca)
+        return "kubectl top"
+
     def install_ingress(self) -> str:
         from kubeshim.cluster import ingress
 
@@ -282,6 +289,7 @@ class Up:
             ("start the components", self.start_components),
             ("wait for the API", self.wait_api),
             ("install cluster DNS", self.install_dns),
+            ("install resource metrics", self.install_metrics),
             *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),

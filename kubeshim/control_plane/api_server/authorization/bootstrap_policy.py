@@ -84,7 +84,9 @@ def _namespaced() -> Iterator[objects.Object]:
 def _own() -> Iterator[objects.Object]:
     data = _read("own-roles")
     for name, rules in data["roles"].items():
-        yield _role("ClusterRole", name, rules)
+        made = _role("ClusterRole", name, rules)
+        made["metadata"]["labels"] |= {label: "true" for label in data["aggregated"].get(name, ())}
+        yield made
     for name, subjects in data["bindings"].items():
         binding, _, role = name.partition("=")
         yield _binding(binding, role or binding, subjects)
