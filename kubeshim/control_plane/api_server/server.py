@@ -46,6 +46,7 @@ from kubeshim.wire import http_server, transport
 
 _log = logging.getLogger(__name__)
 
+_BOOTSTRAP_SECONDS = 10.0
 _SWITCH_INTERVAL = 0.0005
 """Seconds a busy loop may keep the interpreter from the store's thread; Python's default of 5 ms would show in every
 commit."""
@@ -90,6 +91,8 @@ class Server:
         self.client = local.LocalClient(self)
         self.stopping = gevent_event.Event()
         """Set when the server begins to stop; background work ends with it."""
+        self.bootstrapped = gevent_event.Event()
+        """Set when what every cluster must hold has been looked over once."""
         self.admission: chain.Chain
         self.authenticators: Any = None
         self.authorizer: Any = None
@@ -203,9 +206,11 @@ def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
     stop = gevent_event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
-    listening = serve(server, sockets)
     if config.background:
+        # Components that came before their roles would be refused and then wait; in the sockets they only queue.
         server.start_background()
+        server.bootstrapped.wait(_BOOTSTRAP_SECONDS)
+    listening = serve(server, sockets)
     _log.info("serving")
     stop.wait()
     server.stop()

@@ -47,6 +47,7 @@ def run(server: "servers.Server") -> None:
             except Exception:
                 _log.exception("%s failed and will be tried again", name)
                 failed.append((name, step))
+        server.bootstrapped.set()
         # What failed is tried again soon; everything is looked over once a minute.
         pending = failed or list(STEPS)
         server.stopping.wait(1.0 if failed else PERIOD)
