@@ -1,5 +1,7 @@
 """What a container finds when it starts: variables, commands and arguments, users, hosts, logs."""
 
+import re
+
 import pytest
 
 from tests.conformance.kube import BUSYBOX, Refused, container, is_ready, meta, pod
@@ -150,19 +152,25 @@ def test_empty_keys_are_refused(kube, kind):
     ("command", "args", "expected"),
     [
         case(
-            ["env"], None, "FOOBAR=foo-value;;bar-value",
+            ["env"],
+            None,
+            "FOOBAR=foo-value;;bar-value",
             of="[sig-node] Variable Expansion should allow composing env vars into new env vars",
         ),
         case(
-            ["sh", "-c", "FOO=wrong echo \"$(FOO)\""], None, "foo-value",
+            ["sh", "-c", 'FOO=wrong echo "$(FOO)"'],
+            None,
+            "foo-value",
             of="[sig-node] Variable Expansion should allow substituting values in a container's command",
         ),
         case(
-            ["sh", "-c"], ["FOO=wrong echo \"$(FOO)\""], "foo-value",
+            ["sh", "-c"],
+            ['FOO=wrong echo "$(FOO)"'],
+            "foo-value",
             of="[sig-node] Variable Expansion should allow substituting values in a container's args",
         ),
     ],
-)  # fmt: skip
+)
 def test_expansion(kube, command, args, expected):
     env = [
         {"name": "FOO", "value": "foo-value"},
@@ -245,11 +253,26 @@ def test_writing_below_a_sub_path(kube):
     [
         # the image says CMD ["sh"] and no entrypoint: a shell without input ends at once
         case(None, None, "", of="[sig-node] Containers should use the image defaults if command and args are blank"),
-        case(None, ["echo", "override", "arguments"], "override arguments\n", of="[sig-node] Containers should be able to override the image's default arguments (container cmd)"),
-        case(["echo"], None, "\n", of="[sig-node] Containers should be able to override the image's default command (container entrypoint)"),
-        case(["echo", "cmd"], ["override", "arguments"], "cmd override arguments\n", of="[sig-node] Containers should be able to override the image's default command and arguments"),
+        case(
+            None,
+            ["echo", "override", "arguments"],
+            "override arguments\n",
+            of="[sig-node] Containers should be able to override the image's default arguments (container cmd)",
+        ),
+        case(
+            ["echo"],
+            None,
+            "\n",
+            of="[sig-node] Containers should be able to override the image's default command (container entrypoint)",
+        ),
+        case(
+            ["echo", "cmd"],
+            ["override", "arguments"],
+            "cmd override arguments\n",
+            of="[sig-node] Containers should be able to override the image's default command and arguments",
+        ),
     ],
-)  # fmt: skip
+)
 def test_commands(kube, command, args, expected):
     main = {"name": "main", "image": BUSYBOX}
     if command:
@@ -265,27 +288,60 @@ def test_commands(kube, command, args, expected):
 @pytest.mark.parametrize(
     ("spec", "security", "expected"),
     [
-        case({}, {"runAsUser": 65534}, "uid=65534", of="[sig-node] Security Context When creating a container with runAsUser should run the container with uid 65534"),
-        case({}, {"runAsUser": 1001, "runAsGroup": 2002}, "uid=1001 gid=2002", of="[sig-node] Security Context should support container.SecurityContext.RunAsUser And container.SecurityContext.RunAsGroup"),
-        case({"runAsUser": 1001, "runAsGroup": 2002}, {}, "uid=1001 gid=2002", of="[sig-node] Security Context should support pod.Spec.SecurityContext.RunAsUser And pod.Spec.SecurityContext.RunAsGroup"),
+        case(
+            {},
+            {"runAsUser": 65534},
+            "uid=65534",
+            of="[sig-node] Security Context When creating a container with runAsUser should run the container with uid 65534",
+        ),
+        case(
+            {},
+            {"runAsUser": 1001, "runAsGroup": 2002},
+            "uid=1001 gid=2002",
+            of="[sig-node] Security Context should support container.SecurityContext.RunAsUser And container.SecurityContext.RunAsGroup",
+        ),
+        case(
+            {"runAsUser": 1001, "runAsGroup": 2002},
+            {},
+            "uid=1001 gid=2002",
+            of="[sig-node] Security Context should support pod.Spec.SecurityContext.RunAsUser And pod.Spec.SecurityContext.RunAsGroup",
+        ),
     ],
-)  # fmt: skip
+)
 def test_users(kube, spec, security, expected):
     log = kube.run(pod("it", container("id", securityContext=security), securityContext=spec))
-    import re
-
     assert re.sub(r"\([^)]*\)", "", log).startswith(expected)
 
 
 @pytest.mark.parametrize(
     ("security", "script", "expected"),
     [
-        case({"privileged": False}, "ip link add dummy0 type dummy 2>&1 || echo refused", "refused", of="[sig-node] Security Context When creating a pod with privileged should run the container as unprivileged when false"),
-        case({"readOnlyRootFilesystem": False}, "echo x >/file && echo written", "written", of="[sig-node] Security Context When creating a pod with readOnlyRootFilesystem should run the container with writable rootfs when readOnlyRootFilesystem=false"),
-        case({"readOnlyRootFilesystem": True}, "echo x 2>/dev/null >/file || echo read-only", "read-only", of="[sig-node] Kubelet when scheduling a read only busybox container should not write to root filesystem"),
-        case({"allowPrivilegeEscalation": False, "runAsUser": 1000}, "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1", of="[sig-node] Security Context when creating containers with AllowPrivilegeEscalation should not allow privilege escalation when false"),
+        case(
+            {"privileged": False},
+            "ip link add dummy0 type dummy 2>&1 || echo refused",
+            "refused",
+            of="[sig-node] Security Context When creating a pod with privileged should run the container as unprivileged when false",
+        ),
+        case(
+            {"readOnlyRootFilesystem": False},
+            "echo x >/file && echo written",
+            "written",
+            of="[sig-node] Security Context When creating a pod with readOnlyRootFilesystem should run the container with writable rootfs when readOnlyRootFilesystem=false",
+        ),
+        case(
+            {"readOnlyRootFilesystem": True},
+            "echo x 2>/dev/null >/file || echo read-only",
+            "read-only",
+            of="[sig-node] Kubelet when scheduling a read only busybox container should not write to root filesystem",
+        ),
+        case(
+            {"allowPrivilegeEscalation": False, "runAsUser": 1000},
+            "grep NoNewPrivs /proc/self/status",
+            "NoNewPrivs:\t1",
+            of="[sig-node] Security Context when creating containers with AllowPrivilegeEscalation should not allow privilege escalation when false",
+        ),
     ],
-)  # fmt: skip
+)
 def test_privileges(kube, security, script, expected):
     log = kube.run(pod("it", container(script, securityContext=security)))
     assert log.splitlines()[-1] == expected, log

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import ssl
+import urllib.parse
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from tests.conformance.kube import MERGE, Refused, condition, container, meta, pod
@@ -89,8 +91,6 @@ def test_the_authority_is_everywhere(kube):
     "[sig-auth] ServiceAccounts ServiceAccountIssuerDiscovery should support OIDC discovery of service account issuer"
 )
 def test_the_issuer_is_discovered(kube):
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
     kube.create({"kind": "ServiceAccount", "metadata": meta("it")})
     token = token_of(kube, "it", audiences=["oidc-discovery-test"])
     head, body, signature = token.split(".")
@@ -183,9 +183,6 @@ def test_certificate_requests(kube):
     "[sig-api-machinery] kube-apiserver serving certificate should include the in-cluster kubernetes service names in its serving certificate SANs"
 )
 def test_names_of_the_serving_certificate(kube):
-    import ssl
-    import urllib.parse
-
     url = urllib.parse.urlparse(kube.client.configuration.host)
     certificate = x509.load_pem_x509_certificate(ssl.get_server_certificate((url.hostname, url.port)).encode())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(

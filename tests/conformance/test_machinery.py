@@ -3,13 +3,12 @@
 import json
 import re
 import threading
+import urllib.parse
 
 import pytest
 
 from tests.conformance.kube import (
     APPLY,
-    JSON_PATCH,
-    MERGE,
     STRATEGIC,
     Refused,
     condition,
@@ -234,8 +233,6 @@ def strict(kube, kind, name, body, how):
 
 def raw(kube, method, path, text, content_type, **query):
     """A request whose body is exactly ``text``, through the client's own connections; the answer's text."""
-    import urllib.parse
-
     url = f"{kube.client.configuration.host}{path}?{urllib.parse.urlencode(query)}"
     pool = kube.client.rest_client.pool_manager
     answer = pool.request(

@@ -1,23 +1,22 @@
 """A pod's life: being made, changed, probed, hooked, ended, restarted; what is told of it."""
 
-import threading
+import datetime
+import ssl
 
 import pytest
+import websocket as websockets
 
 from tests.conformance.kube import (
     BUSYBOX,
     IDLE,
-    WEB,
-    Refused,
     condition,
     container,
     is_ready,
     is_running,
-    meta,
     pod,
-    template,
 )
 from tests.conformance.names import answers, case
+from tests.conformance.test_volumes import saw
 from tests.conformance.test_workloads import pods as selected
 
 
@@ -162,10 +161,6 @@ def test_generation_after_many_updates(kube):
 
 
 def websocket(kube, path, protocols):
-    import ssl
-
-    import websocket as websockets
-
     configuration = kube.client.configuration
     url = f"wss{configuration.host.removeprefix('https')}{path}"
     options = {
@@ -230,10 +225,25 @@ SERVER = "mkdir -p /tmp/www; echo ok >/tmp/www/healthz; httpd -p 8080 -h /tmp/ww
 @pytest.mark.parametrize(
     ("script", "then", "probe"),
     [
-        case(HEALTH, "sleep 1; rm /tmp/health", exec_probe("cat /tmp/health"), of='[sig-node] Probing container should be restarted with a exec "cat /tmp/health" liveness probe'),
-        case(SERVER, "sleep 1; rm /tmp/www/healthz", {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 1}, of="[sig-node] Probing container should be restarted with a /healthz http liveness probe"),
+        case(
+            HEALTH,
+            "sleep 1; rm /tmp/health",
+            exec_probe("cat /tmp/health"),
+            of='[sig-node] Probing container should be restarted with a exec "cat /tmp/health" liveness probe',
+        ),
+        case(
+            SERVER,
+            "sleep 1; rm /tmp/www/healthz",
+            {
+                "httpGet": {"path": "/healthz", "port": 8080},
+                "initialDelaySeconds": 1,
+                "periodSeconds": 1,
+                "failureThreshold": 1,
+            },
+            of="[sig-node] Probing container should be restarted with a /healthz http liveness probe",
+        ),
     ],
-)  # fmt: skip
+)
 def test_liveness_restarts(kube, script, then, probe):
     main = container(script.format(then=then), livenessProbe=probe)
     kube.create(pod("it", main, restart="Always"))
@@ -243,11 +253,23 @@ def test_liveness_restarts(kube, script, then, probe):
 @pytest.mark.parametrize(
     ("script", "probe"),
     [
-        case(HEALTH, exec_probe("cat /tmp/health"), of='[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe'),
-        case(SERVER, {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1}, of="[sig-node] Probing container should *not* be restarted with a /healthz http liveness probe"),
-        case(SERVER, {"tcpSocket": {"port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1}, of="[sig-node] Probing container should *not* be restarted with a tcp:8080 liveness probe"),
+        case(
+            HEALTH,
+            exec_probe("cat /tmp/health"),
+            of='[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe',
+        ),
+        case(
+            SERVER,
+            {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1},
+            of="[sig-node] Probing container should *not* be restarted with a /healthz http liveness probe",
+        ),
+        case(
+            SERVER,
+            {"tcpSocket": {"port": 8080}, "initialDelaySeconds": 1, "periodSeconds": 1},
+            of="[sig-node] Probing container should *not* be restarted with a tcp:8080 liveness probe",
+        ),
     ],
-)  # fmt: skip
+)
 def test_liveness_leaves_alone(kube, script, probe):
     # the second container goes once probes have had their say several times
     other = container("sleep 4", name="other")
@@ -263,11 +285,9 @@ def test_liveness_leaves_alone(kube, script, probe):
 def test_readiness_waits(kube):
     kube.create(pod("it", probed(readinessProbe=exec_probe("true", initialDelaySeconds=3)), restart="Always"))
     found = kube.wait("Pod", "it", is_ready)
-    from datetime import datetime
-
     started = found["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
     ready = condition(found, "Ready")["lastTransitionTime"]
-    assert (datetime.fromisoformat(ready) - datetime.fromisoformat(started)).total_seconds() >= 2
+    assert (datetime.datetime.fromisoformat(ready) - datetime.datetime.fromisoformat(started)).total_seconds() >= 2
     assert restarts(found) == 0
 
 
@@ -289,12 +309,31 @@ def test_never_ready(kube):
 @pytest.mark.parametrize(
     ("moment", "how"),
     [
-        case("postStart", "exec", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart exec hook properly"),
-        case("postStart", "httpGet", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart http hook properly"),
-        case("preStop", "exec", of=["[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop exec hook properly", "[sig-node] PreStop should call prestop when killing a pod"]),
-        case("preStop", "httpGet", of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop http hook properly"),
+        case(
+            "postStart",
+            "exec",
+            of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart exec hook properly",
+        ),
+        case(
+            "postStart",
+            "httpGet",
+            of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute poststart http hook properly",
+        ),
+        case(
+            "preStop",
+            "exec",
+            of=[
+                "[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop exec hook properly",
+                "[sig-node] PreStop should call prestop when killing a pod",
+            ],
+        ),
+        case(
+            "preStop",
+            "httpGet",
+            of="[sig-node] Container Lifecycle Hook when create a pod with lifecycle hook should execute prestop http hook properly",
+        ),
     ],
-)  # fmt: skip
+)
 def test_hooks(kube, moment, how):
     serve = "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho \"GOT $QUERY_STRING\" >>/tmp/heard; echo; echo ok' >/www/cgi-bin/echo; chmod +x /www/cgi-bin/echo; "
     serve += "touch /tmp/heard; httpd -p 8080 -h /www; tail -f /tmp/heard & trap exit TERM; while :; do sleep 0.1; done"
@@ -309,8 +348,6 @@ def test_hooks(kube, moment, how):
     if moment == "preStop":
         kube.delete("Pod", "hooked")
         kube.gone("Pod", "hooked")
-    from tests.conformance.test_volumes import saw
-
     saw(kube, "handler", f"GOT {moment}", seconds=20)
 
 
@@ -320,12 +357,40 @@ def test_hooks(kube, moment, how):
 @pytest.mark.parametrize(
     ("script", "more", "security", "phase", "expected"),
     [
-        case("true", {}, {}, "Succeeded", "", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message as empty when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set"),
-        case("echo -n OK >/dev/termination-log", {}, {}, "Succeeded", "OK", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from file when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set"),
-        case("echo -n DONE; exit 1", {}, {}, "Failed", "DONE", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from log output if TerminationMessagePolicy FallbackToLogsOnError is set"),
-        case("echo -n DONE >/dev/termination-custom-log", {"terminationMessagePath": "/dev/termination-custom-log"}, {"runAsUser": 1000}, "Succeeded", "DONE", of="[sig-node] Container Runtime blackbox test on terminated container should report termination message if TerminationMessagePath is set as non-root user and at a non-default path"),
+        case(
+            "true",
+            {},
+            {},
+            "Succeeded",
+            "",
+            of="[sig-node] Container Runtime blackbox test on terminated container should report termination message as empty when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set",
+        ),
+        case(
+            "echo -n OK >/dev/termination-log",
+            {},
+            {},
+            "Succeeded",
+            "OK",
+            of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from file when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set",
+        ),
+        case(
+            "echo -n DONE; exit 1",
+            {},
+            {},
+            "Failed",
+            "DONE",
+            of="[sig-node] Container Runtime blackbox test on terminated container should report termination message from log output if TerminationMessagePolicy FallbackToLogsOnError is set",
+        ),
+        case(
+            "echo -n DONE >/dev/termination-custom-log",
+            {"terminationMessagePath": "/dev/termination-custom-log"},
+            {"runAsUser": 1000},
+            "Succeeded",
+            "DONE",
+            of="[sig-node] Container Runtime blackbox test on terminated container should report termination message if TerminationMessagePath is set as non-root user and at a non-default path",
+        ),
     ],
-)  # fmt: skip
+)
 def test_last_words(kube, script, more, security, phase, expected):
     policy = "File" if more else "FallbackToLogsOnError"
     kube.run(
@@ -466,6 +531,4 @@ def test_ephemeral_containers(kube, replace):
     kube.wait(
         "Pod", "it", lambda p: "running" in (p["status"].get("ephemeralContainerStatuses") or [{}])[0].get("state", {})
     )
-    from tests.conformance.test_volumes import saw
-
     saw(kube, "it", "polo", container="debugger", seconds=10)

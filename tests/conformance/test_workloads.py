@@ -9,8 +9,6 @@ from tests.conformance.kube import (
     IDLE,
     MERGE,
     WEB,
-    WEB_2,
-    Refused,
     condition,
     container,
     is_ready,
