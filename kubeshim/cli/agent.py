@@ -13,7 +13,7 @@ import threading
 
 from kubeshim.cli import component
 
-PARTS = ("kube-proxy", "network-policy", "dns")
+PARTS = ("kube-proxy", "network-policy", "dns", "metrics")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -81,7 +81,7 @@ class Client:
         self._closed = threading.Event()
         self._token = _Token(config)
         self._prefix = urllib.parse.urlsplit(config.server).path.rstrip("/")
-        context = _tls_context(config) if config.server.startswith("https") else None
+        context = tls_context(config) if config.server.startswith("https") else None
         self._pool = _pool(config, context, 32, within)
         # A watch keeps its connection for minutes; it must never take one from the requests.
         self._watch_pool = _pool(config, context, 128, within)
@@ -406,7 +406,8 @@ def _make_pool(
     return urllib3.HTTPSConnectionPool(parts.hostname, parts.port or 443, ssl_context=context, **common)
 
 
-def _tls_context(config: kubeconfig.ClientConfig) -> ssl.SSLContext:
+def tls_context(config: kubeconfig.ClientConfig) -> ssl.SSLContext:
+    """Trusts and shows what the configuration says; kubelets know the same identities."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if config.insecure:

@@ -70,7 +70,7 @@ class Agent:
         else:
             enforcer.remove(self._network.run_in_node)
         self._start_kubelet()
-        if "metrics" in self._sockets:
+        if "metrics" in self._sockets and "metrics" not in without:
             self._start_metrics()
 
     def stop(self) -> None:

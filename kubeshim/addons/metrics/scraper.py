@@ -62,12 +62,11 @@ class Scraper:
             name: reading for name, reading in self._readings.items() if name in nodes and now - reading.taken <= STALE
         }
         missing = [name for name in nodes if name not in known]
-        if missing:
-            known |= self._read(missing)
+        first = self._read(missing)
+        known |= first
+        if first or any(now - reading.taken < rates.SHORTEST for reading in known.values()):
             self._wait(PAIR_SECONDS)
-        elif any(now - reading.taken < rates.SHORTEST for reading in known.values()):
-            self._wait(PAIR_SECONDS)
-        readings = self._read(nodes)
+        readings = self._read([name for name in nodes if name in known])
         self._usage = {name: rates.usage(known.get(name), reading) for name, reading in readings.items()}
         self._readings = readings
         self._taken = self._clock.monotonic()
@@ -83,8 +82,8 @@ class Scraper:
                 return None
             return samples.read(text, self._clock.now().timestamp())
 
-        if len(nodes) == 1:
-            found = [read(nodes[0])]
+        if len(nodes) < 2:
+            found = [read(name) for name in nodes]
         else:
             with concurrent.futures.ThreadPoolExecutor(_AT_ONCE, "metrics-scrape") as pool:
                 found = list(pool.map(read, nodes))

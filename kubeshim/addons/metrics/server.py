@@ -15,7 +15,7 @@ import orjson
 
 from kubeshim.addons.metrics import answers, cluster, openapi, scraper
 from kubeshim.client import rest
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, objects, selectors
 from kubeshim.machinery.objects import Object
 from kubeshim.wire import http_server, transport
 
@@ -109,13 +109,15 @@ class _API:
             case ["nodes"]:
                 return self._form("nodes", self._nodes(*_selectors(query)), as_table)
             case ["nodes", name]:
-                return self._one("nodes", name, self._nodes("", f"metadata.name={name}"), as_table)
+                return self._one(
+                    "nodes", name, self._nodes("", f"metadata.name={selectors.escape_field(name)}"), as_table
+                )
             case ["pods"]:
                 return self._form("pods", self._pods("", *_selectors(query)), as_table)
             case ["namespaces", namespace, "pods"]:
                 return self._form("pods", self._pods(namespace, *_selectors(query)), as_table)
             case ["namespaces", namespace, "pods", name]:
-                found = self._pods(namespace, "", f"metadata.name={name}")
+                found = self._pods(namespace, "", f"metadata.name={selectors.escape_field(name)}")
                 return self._one("pods", f"{namespace}/{name}", found, as_table)
         raise errors.NotFound("the server could not find the requested resource")
 
