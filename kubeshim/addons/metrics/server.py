@@ -109,15 +109,13 @@ class _API:
             case ["nodes"]:
                 return self._form("nodes", self._nodes(*_selectors(query)), as_table)
             case ["nodes", name]:
-                return self._one(
-                    "nodes", name, self._nodes("", f"metadata.name={selectors.escape_field(name)}"), as_table
-                )
+                return self._one("nodes", name, self._nodes("", _named(name)), as_table)
             case ["pods"]:
                 return self._form("pods", self._pods("", *_selectors(query)), as_table)
             case ["namespaces", namespace, "pods"]:
                 return self._form("pods", self._pods(namespace, *_selectors(query)), as_table)
             case ["namespaces", namespace, "pods", name]:
-                found = self._pods(namespace, "", f"metadata.name={selectors.escape_field(name)}")
+                found = self._pods(namespace, "", _named(name))
                 return self._one("pods", f"{namespace}/{name}", found, as_table)
         raise errors.NotFound("the server could not find the requested resource")
 
@@ -160,3 +158,7 @@ class _API:
 
 def _selectors(query: dict[str, list[str]]) -> tuple[str, str]:
     return query.get("labelSelector", [""])[0], query.get("fieldSelector", [""])[0]
+
+
+def _named(name: str) -> str:
+    return f"metadata.name={selectors.escape_field(name)}"
