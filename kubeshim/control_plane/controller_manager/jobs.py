@@ -201,11 +201,11 @@ def verdict(job: Object, found: Tally, mine: Sequence[Object], now: datetime.dat
             text = "Job has exceeded the specified maximal number of failed indexes"
             return Verdict("Failed", "MaxFailedIndexesExceeded", text)
         completions = int(spec.get("completions") or 0)
-        if len(found.completed) >= completions:
-            return _reached()
         if found.failed_indexes and len(found.completed | found.failed_indexes) >= completions:
             return Verdict("Failed", "FailedIndexes", "Job has failed indexes")
-        return _success_policy(job, found)
+        if (said := _success_policy(job, found)) is not None:
+            return said
+        return _reached() if len(found.completed) >= completions else None
     if spec.get("completions") is None:
         done = found.all_succeeded > 0 and not found.active
     else:

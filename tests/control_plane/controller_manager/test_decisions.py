@@ -203,6 +203,11 @@ def test_a_jobs_pods_are_counted_once_over_any_crash():
         ({"backoffLimit": 1}, {"failed": 2}, "BackoffLimitExceeded"),
         ({"activeDeadlineSeconds": 60}, {"startTime": "2026-01-01T11:58:00Z"}, "DeadlineExceeded"),
         ({"completionMode": "Indexed"}, {"completedIndexes": "0-2"}, "CompletionsReached"),
+        (
+            {"completionMode": "Indexed", "successPolicy": {"rules": [{"succeededCount": 3}]}},
+            {"completedIndexes": "0-2"},
+            "SuccessPolicy",
+        ),
         ({"completionMode": "Indexed"}, {"completedIndexes": "0", "failedIndexes": "1,2"}, "FailedIndexes"),
     ],
 )
