@@ -105,6 +105,8 @@ class _API:
         prefix = f"/apis/{answers.API_VERSION}/"
         if not path.startswith(prefix):
             raise errors.NotFound("the server could not find the requested resource")
+        if query.get("watch", ["false"])[0].lower() not in ("false", "0"):
+            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
         match path.removeprefix(prefix).split("/"):
             case ["nodes"]:
                 return self._form("nodes", self._nodes(*_selectors(query)), as_table)

@@ -83,6 +83,7 @@ def test_single_ones_tables_and_refusals(ask):
     assert (status, refusal["message"]) == (404, 'pods.metrics.k8s.io "shop/x" not found')
     assert ask(f"{BASE}/nodes/x")[1]["message"] == 'nodes.metrics.k8s.io "x" not found'
     assert ask(f"{BASE}/nodes", method="DELETE")[0] == 405
+    assert ask(f"{BASE}/nodes?watch=true")[0] == 405
 
 
 def test_discovery(ask):

@@ -59,7 +59,7 @@ def aggregated(
         for item in document["items"]
         for version in item["versions"]
     }
-    theirs = {key: _version(one, told.get(key, aggregator.Told())) for key, one in remote.items()}
+    theirs = {key: _version(one, told.get(key)) for key, one in remote.items()}
     known = {**ours, **theirs}
     document["items"] = [
         {"metadata": {"name": name}, "versions": [known[name, version] for version in versions]}
@@ -68,8 +68,9 @@ def aggregated(
     return document
 
 
-def _version(registration: registrations.Registration, told: aggregator.Told) -> dict[str, Any]:
-    fresh = "Current" if registration.available and told.resources else "Stale"
+def _version(registration: registrations.Registration, said: aggregator.Told | None) -> dict[str, Any]:
+    fresh = "Current" if registration.available and said is not None else "Stale"
+    told = said or aggregator.Told()
     made = [_resource(registration, entry) for entry in told.resources if "/" not in entry["name"]]
     for entry in told.resources:
         plural, _, subresource = entry["name"].partition("/")
