@@ -1,6 +1,6 @@
 """``make bench``: every figure of README's performance section.
 
-    python -m tests.benchmarks [api_server|cluster …]
+python -m tests.benchmarks [api_server|cluster …]
 """
 
 import importlib

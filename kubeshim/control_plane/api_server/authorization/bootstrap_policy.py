@@ -85,7 +85,7 @@ def _own() -> Iterator[objects.Object]:
     data = _read("own-roles")
     for name, rules in data["roles"].items():
         made = _role("ClusterRole", name, rules)
-        made["metadata"]["labels"] |= {label: "true" for label in data["aggregated"].get(name, ())}
+        made["metadata"]["labels"] |= dict.fromkeys(data["aggregated"].get(name, ()), "true")
         yield made
     for name, subjects in data["bindings"].items():
         binding, _, role = name.partition("=")
