@@ -31,6 +31,7 @@ if [ "$purpose" = test ]; then
     need wrk wrk
     need conntrack conntrack
     need curl curl
+    need wget wget
     need openssl openssl
     [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
 fi
