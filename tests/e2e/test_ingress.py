@@ -60,7 +60,7 @@ def curl(url, name="", *options):
 
 def haproxies():
     """Processes that run on this cluster's files."""
-    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return re.findall(rf"^ *(\d+) \S*haproxy .*/{NAME}/ingress/", found, re.M)
 
 
