@@ -22,6 +22,7 @@ check: ## style, types, import contracts
 
 test: check  ## everything: checks, then all tests, the expensive ones last
 	@VENV=$(VENV) tools/engine.sh
+	@examples/images/build.sh >/dev/null
 	$(PYTEST) -q -m "not e2e"
 	$(PYTEST) -q -m e2e tests/e2e tests/conformance
 
