@@ -38,6 +38,8 @@ class JobController(controller.Controller):
 
     def register(self) -> None:
         self._expected = expectations.Expectations(self.clock)
+        self._written: dict[str, int] = {}
+        """Resource version of the status last written, by key: see ``_is_stale``."""
         self._control = pod_control.PodControl(self.client, self.recorder)
         self._jobs = indexes.by_namespace(self.watch(kinds.JOBS))
         self._jobs.add_handler(deleted=self._job_deleted)
@@ -90,6 +92,9 @@ class JobController(controller.Controller):
         job = self._jobs.get(key)
         if job is None:
             self._expected.forget(key)
+            self._written.pop(key, None)
+            return None
+        if self._is_stale(key, job):
             return None
         if job["spec"].get("managedBy") not in (None, "", MANAGER):
             return None
@@ -101,6 +106,14 @@ class JobController(controller.Controller):
             self._release(pod for pod in mine if jobs.has_finalizer(pod))
             return None
         return self._run_job(key, job, mine)
+
+    def _is_stale(self, key: str, job: Object) -> bool:
+        """Whether the cache has not yet seen what we wrote; the event that brings it brings us back too.
+
+        Pods come by a watch of their own, so one whose finalizer we took off may be seen before the status that counts
+        it: by the old status it would be missing, and be replaced.
+        """
+        return int(objects.resource_version(job) or 0) < self._written.get(key, 0)
 
     def _run_job(self, key: str, job: Object, mine: Sequence[Object]) -> float | None:
         now = self.clock.now()
@@ -130,6 +143,7 @@ class JobController(controller.Controller):
             self._announce(job, status, found, verdict, active, moment)
         if status != (self._jobs.get(key) or {}).get("status"):
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
+            self._written[key] = int(objects.resource_version(job) or 0)
         counted = {*found.uncounted_succeeded, *found.uncounted_failed}
         self._release(pod for pod in mine if jobs.has_finalizer(pod) and self._may_release(job, pod, counted))
         if failure is not None and not pod_control.namespace_is_going(failure):
