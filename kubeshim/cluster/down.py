@@ -106,10 +106,11 @@ class Down:
             shutil.rmtree(self.where.directory)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(layout.ROOT / f".{self.name}.lock")
-        if not layout.existing() and host.stop_engine():
-            return f"{self.where.directory}; stopped dockerd, which up had started"
-        with contextlib.suppress(OSError):
+        stopped = not layout.existing() and host.stop_engine()
+        with contextlib.suppress(OSError):  # other clusters' files are there
             layout.ROOT.rmdir()
+        if stopped:
+            return f"{self.where.directory}; stopped dockerd, which up had started"
         return str(self.where.directory)
 
 
