@@ -15,7 +15,6 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from kubeshim import clock
 from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
@@ -161,7 +160,7 @@ class Up:
         )
 
     def start_api_server(self) -> str:
-        self.already_running = all(self._running_now()) and bool(self._running_now())
+        self.already_running = self._everything_runs()
         if not self.already_running:
             port = self.config.port
             if not processes.running(self.where).get("api-server") and not host.can_listen(port):
@@ -172,10 +171,11 @@ class Up:
             processes.want(self.where, [first, *(c for c in current if c["name"] != first["name"])])
         return f"https://127.0.0.1:{self.config.port}"
 
-    def _running_now(self) -> list[bool]:
+    def _everything_runs(self) -> bool:
+        """Whether the supervisor and all it was told to run are there; a cluster is more than one component."""
         now = processes.running(self.where)
         names = ["supervisor", *(c["name"] for c in processes.wanted(self.where))]
-        return [now.get(name, False) for name in names] if len(names) > 2 else []
+        return len(names) > 2 and all(now.get(name, False) for name in names)
 
     def protect_ranges(self) -> str:
         chosen = self.config.ranges
@@ -347,10 +347,3 @@ def check_name(name: str) -> None:
         raise UpFailed(
             f"{name!r} is not a usable name: lower-case letters, digits and '-', at most 40, not at the ends"
         )
-
-
-def connection(options: Options) -> dict[str, Any]:
-    """How to reach the running cluster, for ``status`` and tests."""
-    where = layout.Layout.of(options.name)
-    config = configuration.load(where.configuration)
-    return {"kubeconfig": str(where.pki / "admin.conf"), "server": f"https://127.0.0.1:{config.port}"}
