@@ -70,14 +70,21 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory, kubectl_path, images):
-    """One cluster of two nodes for all tests; ``KUBESHIM_CONFORMANCE_KUBECONFIG`` names a running one to use instead."""
+    """One cluster of two nodes for all tests; ``KUBESHIM_CONFORMANCE_KUBECONFIG`` names a running one to use instead,
+    ``KUBESHIM_CONFORMANCE_NAME`` another name, where several checkouts are tested side by side."""
     given = os.environ.get("KUBESHIM_CONFORMANCE_KUBECONFIG")
     if given:
         yield e2e.Cluster("given", pathlib.Path(given), kubectl_path)
         return
-    running = e2e.start("conf", tmp_path_factory.mktemp("conf"), kubectl_path, "--nodes", "2")
+    running = e2e.start(
+        os.environ.get("KUBESHIM_CONFORMANCE_NAME", "conf"),
+        tmp_path_factory.mktemp("conf"),
+        kubectl_path,
+        "--nodes",
+        "2",
+    )
     yield running
-    e2e.kubeshim("down", "--name", "conf", "--kubeconfig", str(running.kubeconfig))
+    e2e.kubeshim("down", "--name", running.name, "--kubeconfig", str(running.kubeconfig))
 
 
 @pytest.fixture(scope="session")
