@@ -174,7 +174,7 @@ def test_an_unset_time_that_go_always_writes_is_null():
             ("", "v1", "Pod"),
             {"status": {"containerStatuses": [{"name": "c"}]}},
             {"status": {"containerStatuses": [
-                {"name": "c", "ready": False, "restartCount": 0, "image": "", "imageID": "", "state": {}, "lastState": {}},
+                {"name": "c", "ready": False, "restartCount": 0, "image": "", "imageID": "", "state": {}, "lastState": {}},  # noqa: E501
             ]}},
         ),
         (("authentication.k8s.io", "v1", "TokenRequest"), {"spec": {}}, {
