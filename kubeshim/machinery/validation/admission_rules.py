@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubeshim.machinery.cel import admission, environment, types
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import content, fields, metadata
 
@@ -116,4 +117,20 @@ def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> li
         if name in seen:
             wrong.append(fields.duplicate(path + ".name", name))
         seen.add(name)
+    return wrong
+
+
+def compiled_conditions(
+    found: Sequence[Mapping[str, Any]] | None, base: str, variables: Mapping[str, types.Type], known: frozenset[str]
+) -> list[FieldError]:
+    """Whether match conditions compile, but for those ``known`` from before."""
+    wrong: list[FieldError] = []
+    for index, condition in enumerate(found or ()):
+        source = (condition.get("expression") or "").strip()
+        if not source or condition["expression"] in known:
+            continue
+        try:
+            admission.compile_condition(source, variables)
+        except environment.CompileError as problem:
+            wrong.append(fields.invalid(f"{base}[{index}].expression", condition["expression"], str(problem)))
     return wrong

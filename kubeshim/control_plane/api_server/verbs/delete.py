@@ -44,7 +44,7 @@ _RETURNED = frozenset(
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         admitted = False
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)

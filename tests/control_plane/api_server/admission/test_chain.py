@@ -10,7 +10,7 @@ UPSTREAM = [
     "Priority", "DefaultTolerationSeconds", "DefaultStorageClass", "StorageObjectInUseProtection",
     "OwnerReferencesPermissionEnforcement", "PersistentVolumeClaimResize", "RuntimeClass", "CertificateApproval",
     "CertificateSigning", "ClusterTrustBundleAttest", "CertificateSubjectRestriction", "DefaultIngressClass",
-    "PodResizeValidator", "ResourceQuota",
+    "PodResizeValidator", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "ResourceQuota",
 ]  # fmt: skip
 OWN = ["RoleEscalation", "CertificateRequester"]
 """What upstream does in storage."""
