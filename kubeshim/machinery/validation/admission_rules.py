@@ -100,7 +100,11 @@ def match_resources(found: Mapping[str, Any] | None, path: str) -> list[FieldErr
     return wrong
 
 
-def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> list[FieldError]:
+def match_conditions(
+    found: Sequence[Mapping[str, Any]] | None, base: str, variables: Mapping[str, types.Type] = admission.VARIABLES,
+    known: frozenset[str] = frozenset(),
+) -> list[FieldError]:  # fmt: skip
+    """``known`` are expressions that stood there before: they need not compile any more."""
     wrong: list[FieldError] = []
     entries = found or ()
     if len(entries) > _CONDITIONS_LIMIT:
@@ -108,8 +112,11 @@ def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> li
     seen: set[str] = set()
     for index, condition in enumerate(entries):
         path, name = f"{base}[{index}]", condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        source = condition.get("expression") or ""
+        if not source.strip():
             wrong.append(fields.required(path + ".expression"))
+        elif source not in known:
+            wrong += _uncompiled(source, path + ".expression", variables)
         if not name:
             wrong.append(fields.required(path + ".name"))
             continue
@@ -120,17 +127,9 @@ def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> li
     return wrong
 
 
-def compiled_conditions(
-    found: Sequence[Mapping[str, Any]] | None, base: str, variables: Mapping[str, types.Type], known: frozenset[str]
-) -> list[FieldError]:
-    """Whether match conditions compile, but for those ``known`` from before."""
-    wrong: list[FieldError] = []
-    for index, condition in enumerate(found or ()):
-        source = (condition.get("expression") or "").strip()
-        if not source or condition["expression"] in known:
-            continue
-        try:
-            admission.compile_condition(source, variables)
-        except environment.CompileError as problem:
-            wrong.append(fields.invalid(f"{base}[{index}].expression", condition["expression"], str(problem)))
-    return wrong
+def _uncompiled(source: str, path: str, variables: Mapping[str, types.Type]) -> list[FieldError]:
+    try:
+        admission.compile_condition(source.strip(), variables)
+    except environment.CompileError as problem:
+        return [fields.invalid(path, source, str(problem))]
+    return []

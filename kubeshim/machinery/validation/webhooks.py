@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import objects
-from kubeshim.machinery.cel import admission
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import admission_rules, content, fields, metadata
 
@@ -48,8 +47,7 @@ def _webhooks(
         path, name = f"webhooks[{index}]", hook.get("name") or ""
         wrong += _webhook(hook, path, _HARMLESS if harmless else _SIDE_EFFECTS)
         conditions = hook.get("matchConditions")
-        wrong += admission_rules.match_conditions(conditions, path + ".matchConditions")
-        wrong += admission_rules.compiled_conditions(conditions, path + ".matchConditions", admission.VARIABLES, known)
+        wrong += admission_rules.match_conditions(conditions, path + ".matchConditions", known=known)
         wrong += _review_versions(hook.get("admissionReviewVersions") or [], path, recognized)
         if unique and name and name in seen:
             wrong.append(fields.duplicate(path + ".name", name))

@@ -195,7 +195,7 @@ def test_updates_and_deletions(secure, backend, hook):
         ({"objectSelector": {"matchLabels": {"no": "such"}}}, {}, 0),
         ({"namespaceSelector": {"matchLabels": {"no": "such"}}}, {}, 0),
         ({"matchConditions": [{"name": "skip", "expression": "object.metadata.name != 'skip-me'"}]}, {}, 0),
-        ({"matchConditions": [{"name": "data", "expression": "has(object.data) && object.data.a == '1'"}]}, {"a": "1"}, 1),
+        ({"matchConditions": [{"name": "data", "expression": "object.data.a == '1'"}]}, {"a": "1"}, 1),
         ({"matchConditions": [{"name": "who", "expression": "request.userInfo.username != ''"}]}, {}, 1),
         (
             {"matchConditions": [
