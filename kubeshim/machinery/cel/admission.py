@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery.cel import declarations, environment, functions, types
-from kubeshim.machinery.cel.libraries import authorizer, table
+from kubeshim.machinery.cel.libraries import authorizer, json_pointers, table
 
 _TEXT: dict[str, Any] = {"type": "string"}
 
@@ -40,7 +40,7 @@ VARIABLES: dict[str, types.Type] = {
     "authorizer": authorizer.AUTHORIZER,
     "authorizer.requestResource": authorizer.RESOURCE_CHECK,
 }
-FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY)
+FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY, json_pointers.LIBRARY)
 
 
 def request(data: Mapping[str, Any]) -> Any:
@@ -49,9 +49,9 @@ def request(data: Mapping[str, Any]) -> Any:
     return _DECLARED.value(dict(data))
 
 
-def compile_condition(source: str, variables: Mapping[str, types.Type] = VARIABLES) -> environment.Expression:
-    """A match condition. Raises ``environment.CompileError``."""
-    return environment.compile_expression(source, variables, result=types.BOOL, functions_table=FUNCTIONS)
+def compile_condition(source: str) -> environment.Expression:
+    """A webhook's match condition. Raises ``environment.CompileError``."""
+    return environment.compile_expression(source, VARIABLES, result=types.BOOL, functions_table=FUNCTIONS)
 
 
 class Unmatched(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubeshim.machinery.cel import admission, environment, types
+from kubeshim.machinery.cel import admission, environment
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import content, fields, metadata
 
@@ -101,10 +101,12 @@ def match_resources(found: Mapping[str, Any] | None, path: str) -> list[FieldErr
 
 
 def match_conditions(
-    found: Sequence[Mapping[str, Any]] | None, base: str, variables: Mapping[str, types.Type] = admission.VARIABLES,
-    known: frozenset[str] = frozenset(),
-) -> list[FieldError]:  # fmt: skip
-    """``known`` are expressions that stood there before: they need not compile any more."""
+    found: Sequence[Mapping[str, Any]] | None, base: str, *, known: frozenset[str] | None = None
+) -> list[FieldError]:
+    """Expressions must compile with a webhook's variables, but for those ``known`` from before.
+
+    A policy's, with ``known`` None, are compiled with the rest of it.
+    """
     wrong: list[FieldError] = []
     entries = found or ()
     if len(entries) > _CONDITIONS_LIMIT:
@@ -115,8 +117,8 @@ def match_conditions(
         source = condition.get("expression") or ""
         if not source.strip():
             wrong.append(fields.required(path + ".expression"))
-        elif source not in known:
-            wrong += _uncompiled(source, path + ".expression", variables)
+        elif known is not None and source not in known:
+            wrong += _uncompiled(source, path + ".expression")
         if not name:
             wrong.append(fields.required(path + ".name"))
             continue
@@ -127,9 +129,9 @@ def match_conditions(
     return wrong
 
 
-def _uncompiled(source: str, path: str, variables: Mapping[str, types.Type]) -> list[FieldError]:
+def _uncompiled(source: str, path: str) -> list[FieldError]:
     try:
-        admission.compile_condition(source.strip(), variables)
+        admission.compile_condition(source.strip())
     except environment.CompileError as problem:
         return [fields.invalid(path, source, str(problem))]
     return []

@@ -38,7 +38,10 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     storage_object_in_use_protection,
     taint_nodes_by_condition,
 )
-from kubeshim.control_plane.api_server.admission.webhooks import mutating, validating
+from kubeshim.control_plane.api_server.admission.policies import mutating as mutating_policies
+from kubeshim.control_plane.api_server.admission.policies import validating as validating_policies
+from kubeshim.control_plane.api_server.admission.webhooks import mutating as mutating_webhooks
+from kubeshim.control_plane.api_server.admission.webhooks import validating as validating_webhooks
 from kubeshim.machinery import resources
 
 if TYPE_CHECKING:
@@ -126,11 +129,10 @@ PLUGINS: tuple[Entry, ...] = (
     ),
     Entry("DefaultIngressClass", lambda server: default_ingress_class.DefaultIngressClass()),
     Entry("PodResizeValidator", lambda server: pod_resize_validator.PodResizeValidator()),
-    Entry("MutatingAdmissionWebhook", lambda server: mutating.MutatingAdmissionWebhook(_whole(server))),
-    Entry(
-        "ValidatingAdmissionWebhook",
-        lambda server: validating.ValidatingAdmissionWebhook(_whole(server)),
-    ),
+    Entry("MutatingAdmissionPolicy", lambda server: mutating_policies.MutatingAdmissionPolicy(_whole(server))),
+    Entry("MutatingAdmissionWebhook", lambda server: mutating_webhooks.MutatingAdmissionWebhook(_whole(server))),
+    Entry("ValidatingAdmissionPolicy", lambda server: validating_policies.ValidatingAdmissionPolicy(_whole(server))),
+    Entry("ValidatingAdmissionWebhook", lambda server: validating_webhooks.ValidatingAdmissionWebhook(_whole(server))),
     Entry(
         "ResourceQuota",
         lambda server: resource_quota.ResourceQuota(server.client, server.locks.of, server.clock),
