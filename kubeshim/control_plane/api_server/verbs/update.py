@@ -79,6 +79,7 @@ def _write(
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     if not raw:
         if op.subresource == "status":
             strategy.prepare_for_status_update(resource, obj, old)

@@ -167,6 +167,17 @@ def test_changes_come_one_after_another_and_are_defaulted(secure, hook):
     assert "unknown" not in made.body["spec"]
 
 
+def test_a_changed_object_keeps_what_the_server_says(secure, hook):
+    """The patch brings new metadata, as patches of whole parts do."""
+    new = {"name": "own", "namespace": "hooked", "uid": "not-mine", "creationTimestamp": "2001-01-01T00:00:00Z"}
+    hook("renews", lambda request: patch({"op": "replace", "path": "/metadata", "value": new}), mutating=True)
+    made = secure.ask("POST", MAPS, config("own")).body["metadata"]
+    assert made["uid"] != "not-mine"
+    assert made["creationTimestamp"] > "2020"
+    answer = secure.ask("PATCH", f"{MAPS}/own", {"data": {"a": "1"}}, content_type="application/merge-patch+json")
+    assert (answer.status, answer.body["metadata"]["uid"]) == (200, made["uid"])
+
+
 def test_one_that_saw_too_little_is_asked_again(secure, backend, hook):
     hook("a-again", lambda request: {"allowed": True}, mutating=True, reinvocationPolicy="IfNeeded")
     hook("b-once", lambda request: {"allowed": True}, mutating=True)
