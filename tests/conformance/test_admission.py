@@ -1,20 +1,13 @@
-"""Admission webhooks and policies.
-
-The webhook is a server of this test on the machine's own address in the nodes' network, behind a Service without a
-selector: the API server finds it as it finds a pod.
-"""
+"""Admission webhooks and policies. The webhook is a server of the test's own (``own_servers``)."""
 
 import base64
 import contextlib
 import http.server
-import ipaddress
 import json
-import ssl
-import threading
 
 import pytest
 
-from kubeshim import pki
+from tests.conformance import own_servers
 from tests.conformance.kube import IDLE, JSON_PATCH, MERGE, Refused, condition, container, is_ready, meta, pod, template
 from tests.conformance.names import answers, case
 from tests.conformance.test_custom_resources import CRD, definition, established, instance, paths
@@ -115,43 +108,15 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def backend(everywhere, tmp_path_factory):
-    """The server; its certificate is good for any Service named ``hooks``."""
-    directory = tmp_path_factory.mktemp("webhook")
-    node = everywhere.items("Node")[0]
-    address = next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
-    gateway = str(next(ipaddress.ip_network(f"{address}/24", strict=False).hosts()))
-    listening = http.server.ThreadingHTTPServer((gateway, 0), Webhook)
-    listening.daemon_threads, listening.go_on = True, threading.Event()
-    listening.authority = pki.Authority.create("webhooks")
-    listening.directory = directory
-    listening.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    listening.socket = listening.context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
-    yield listening
-    listening.go_on.set()
-    listening.shutdown()
-    listening.server_close()
+    with own_servers.serving(everywhere, Webhook, tmp_path_factory.mktemp("webhook")) as listening:
+        yield listening
 
 
 @pytest.fixture
 def hook(kube, everywhere, backend):
     """Registers a webhook for the test's namespace, under its own Service; all go in the end."""
     space = kube.namespace
-    certificate, key = backend.authority.issue("webhook-server", dns=[f"hooks.{space}.svc"], usages=pki.SERVER)
-    for name, content in (("crt", certificate), ("key", key)):
-        (backend.directory / name).write_bytes(content)
-    backend.context.load_cert_chain(backend.directory / "crt", backend.directory / "key")
-    kube.create({"kind": "Service", "metadata": meta("hooks"), "spec": {"ports": [{"port": 8443}]}})
-    host, port = backend.server_address
-    kube.create(
-        {
-            "kind": "EndpointSlice",
-            "metadata": meta("hooks", labels={"kubernetes.io/service-name": "hooks"}),
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [host]}],
-            "ports": [{"name": "", "port": port}],
-        }
-    )
+    own_servers.publish(kube, backend, "hooks", 8443)
     everywhere.patch("Namespace", space, {"metadata": {"labels": {space: "true"}}})
     bundle = base64.b64encode(backend.authority.certificate_pem).decode()
     with contextlib.ExitStack() as later:
