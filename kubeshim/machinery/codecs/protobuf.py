@@ -75,7 +75,8 @@ def encode(obj: objects.Object, gvk: resources.GroupVersionKind | None = None) -
     Raises ``ValueError`` for a kind without a message, or a value that does not fit.
     """
     if gvk is None:
-        group, version = resources.split_api_version(obj["apiVersion"])
+        # The oldest discovery documents do not say their version.
+        group, version = resources.split_api_version(obj.get("apiVersion", ""))
         gvk = resources.GroupVersionKind(group, version, obj["kind"])
     return wrap(encode_item(obj, gvk), gvk)
 
