@@ -37,28 +37,29 @@ class _Encoder:
         self._is_table = media.kind == "Table"
         self._columns_told = False
         include = asked.param("includeObject") if self._is_table else ""
-        self.key = (op.resource.gvk, op.resource.definition, media.essence, media.kind, media.version, include)
+        what = f"{op.resource.gvk} {op.resource.definition} {media.essence} {media.kind} {media.version} {include}"
+        self.keys = {kind: f"{kind} {what}" for kind in ("ADDED", "MODIFIED", "DELETED")}
+        """Under which an event keeps its frame of each kind."""
 
     def frame(self, seen: watch_cache.Seen) -> bytes:
         """The bytes of one event, made once."""
         kind, item, event = seen
-        key = (kind, self.key)
-        frame = event.frames.get(key)
-        if frame is None or (self._is_table and not self._columns_told):
-            shared = not self._is_table or self._columns_told
+        alone = self._is_table and not self._columns_told
+        frame = None if alone else event.frames.get(self.keys[kind])
+        if frame is None:
             frame = self.of(kind, self._op.server.storage.view(self._op.resource, item))
-            if shared:
-                event.frames[key] = frame
+            if not alone:
+                event.frames[self.keys[kind]] = frame
         return frame
 
     def packed(self, seen: watch_cache.Seen, frame: bytes) -> bytes:
         """The same compressed, made once as well."""
-        key = (seen[0], self.key, "gzip")
+        if self._is_table:
+            return gzip_stream.part(frame)
+        key = self.keys[seen[0]] + " gzip"
         found = seen[2].frames.get(key)
         if found is None:
-            found = gzip_stream.part(frame)
-            if not self._is_table:
-                seen[2].frames[key] = found
+            found = seen[2].frames[key] = gzip_stream.part(frame)
         return found
 
     def of(self, kind: str, item: stored.Stored) -> bytes:
@@ -155,7 +156,7 @@ class Stream:
             now = time.monotonic()
             if now >= end:
                 break
-            woken = watcher.wait(min(end, bookmark) - now if self._bookmarks else end - now)
+            woken = watcher.wait_until(min(end, bookmark) if self._bookmarks else end)
             if watcher.buffer:
                 yield self._buffered()
             elif watcher.stopped:
