@@ -51,12 +51,17 @@ SYSTEM: Clock = SystemClock()
 
 def rfc3339(moment: datetime.datetime) -> str:
     """``metav1.Time`` on the wire: whole seconds in UTC, ``2026-01-31T12:00:00Z``."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _in_utc(moment, "seconds")
 
 
 def rfc3339_micro(moment: datetime.datetime) -> str:
     """``metav1.MicroTime`` on the wire: always six fractional digits."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _in_utc(moment, "microseconds")
+
+
+def _in_utc(moment: datetime.datetime, timespec: str) -> str:
+    """Four digits of the year also before 1000, which ``strftime`` would not write."""
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
 
 
 def parse_rfc3339(text: str) -> datetime.datetime:

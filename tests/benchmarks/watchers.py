@@ -46,7 +46,7 @@ def measure(directory):
         api_server.wait(lambda: client.raw("GET", "/readyz"))
         token = api_server.prepare(client)
         for number in range(OBJECTS):
-            client.create(kinds.CONFIG_MAPS, {"metadata": {"name": f"m{number}"}, "data": {}}, "default")
+            client.create(kinds.CONFIG_MAPS, {"metadata": {"name": f"m{number}"}, "data": {"at": "0"}}, "default")
         for name, accept in ACCEPT.items():
             show(name, *run(context, client, port, token, accept), server)
     finally:

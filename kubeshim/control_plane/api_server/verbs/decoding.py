@@ -1,12 +1,16 @@
 """From a request's body to an object: media type, kind, strictness, types, defaults."""
 
-from kubeshim.control_plane.api_server import representations, request
+import functools
+
+from kubeshim.control_plane.api_server import native, representations, request
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import operation
 from kubeshim.machinery import defaults, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding
 
+_LARGE = 256 << 10
+"""Bodies from this size on are parsed in a native thread: YAML takes its time."""
 _NO_MESSAGE = (
     "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to "
     "a protobuf message"
@@ -23,7 +27,8 @@ def read(
         raise bodies.cannot_be_handled(expected, _NO_MESSAGE)
     strictly = op.field_validation != "Ignore"
     read_body = custom_bodies.read if op.server.custom.get(expected) is not None else bodies.read
-    obj, duplicates = read_body(asked.body, media_type, expected, strictly=strictly)
+    reading = functools.partial(read_body, asked.body, media_type, expected, strictly=strictly)
+    obj, duplicates = native.run(reading) if len(asked.body) >= _LARGE else reading()
     complete(op, obj, expected, duplicates)
     return obj
 
