@@ -181,9 +181,11 @@ def of_error(asked: request.Request | None, error: errors.APIStatusError) -> req
     return answer
 
 
-def of_status(asked: request.Request, status: objects.Object, code: int = 200) -> request.Response:
-    """A ``Status`` that is no refusal (a deletion's)."""
-    return encoded(asked, negotiate(asked.header("accept"), negotiation.OBJECTS), status, code)
+def of_status(
+    asked: request.Request, resource: resources.Resource, status: objects.Object, code: int = 200
+) -> request.Response:
+    """A ``Status`` that is no refusal (a deletion's), in the form the object itself would have had."""
+    return encoded(asked, form(asked, resource), status, code)
 
 
 def gzip(asked: request.Request, answer: request.Response) -> None:
