@@ -49,34 +49,48 @@ def delimited(number: int, content: bytes) -> bytes:
 
 
 def _message(name: str, value: Any) -> bytes:
-    special = protobuf_special.TABLE.get(name)
-    fields: dict[str, Any] = special[1](value) if special is not None else value
-    writers, inlined = _writers(name)
-    parts = []
-    for key, found in fields.items():
-        if found is not None and key in writers:
-            number, write_field = writers[key]
-            parts.append((number, write_field(found)))
-    for number, write_field in inlined:
-        parts.append((number, write_field(fields)))
-    parts.sort()
-    return b"".join([part for _, part in parts])
+    return _compiled(name)(value)
 
 
 @functools.cache
-def _writers(name: str) -> tuple[dict[str, tuple[int, _Write]], list[tuple[int, _Write]]]:
-    """By JSON key the number and what writes it; and for inlined structs, which get the whole object."""
-    special = name in protobuf_special.TABLE
-    fields = descriptors.messages()[name].fields
-    return (
-        {field.name: (field.number, _writer(field, special)) for field in fields if field.presence != "inline"},
-        [(field.number, _inline(field)) for field in fields if field.presence == "inline"],
-    )
+def _compiled(name: str) -> _Write:
+    """What writes message ``name``. Its fields are compiled when it is first used: messages contain themselves."""
+    special = protobuf_special.TABLE.get(name)
+    to_fields = special[1] if special is not None else None
+    writers: dict[str, tuple[int, _Write]] = {}
+    inlined: list[tuple[int, _Write]] = []
+    ready = False
+
+    def write_message(value: Any) -> bytes:
+        nonlocal ready
+        if not ready:
+            for field in descriptors.messages()[name].fields:
+                if field.presence == "inline":
+                    inlined.append((field.number, _inline(field)))
+                else:
+                    writers[field.name] = (field.number, _writer(field, special is not None))
+            ready = True
+        fields = value if to_fields is None else to_fields(value)
+        parts = []
+        for key, found in fields.items():
+            if found is not None and key in writers:
+                number, write_field = writers[key]
+                parts.append((number, write_field(found)))
+        for number, write_field in inlined:
+            parts.append((number, write_field(fields)))
+        if len(parts) == 1:
+            return parts[0][1]
+        parts.sort()
+        return b"".join([part for _, part in parts])
+
+    return write_message
 
 
 def _inline(field: descriptors.Field) -> _Write:
+    write_content = _compiled(field.type)
+
     def write_inline(fields: Any) -> bytes:
-        content = _message(field.type, fields)
+        content = write_content(fields)
         return delimited(field.number, content) if content else b""
 
     return write_inline
@@ -93,24 +107,37 @@ def _writer(field: descriptors.Field, special: bool) -> _Write:
 
 def _field_writer(number: int, kind: str, *, raw: bool = False) -> _Write:
     text_tag, number_tag, double_tag = varint(number << 3 | 2), varint(number << 3), varint(number << 3 | 1)
-
-    def prefixed(content: bytes) -> bytes:
-        return text_tag + varint(len(content)) + content
-
     if kind == "string":
-        return lambda value: prefixed(value.encode())
+
+        def write_text(value: str) -> bytes:
+            content = value.encode()
+            length = len(content)
+            return text_tag + (_SHORT[length] if length < 0x80 else varint(length)) + content
+
+        return write_text
     if kind == "bytes":
-        return prefixed if raw else lambda value: prefixed(base64.b64decode(value))
-    if kind == "bool":
-        return lambda value: number_tag + (b"\x01" if value else b"\x00")
-    if kind == "double":
+        content_of: _Write = (lambda value: value) if raw else base64.b64decode
+    elif kind == "bool":
+        yes, no = number_tag + b"\x01", number_tag + b"\x00"
+        return lambda value: yes if value else no
+    elif kind == "double":
         return lambda value: double_tag + struct.pack("<d", value)
-    if kind in descriptors.SCALARS:
+    elif kind in descriptors.SCALARS:
         return lambda value: number_tag + varint(_whole(value))
-    return lambda value: prefixed(_message(kind, value))
+    else:
+        content_of = _compiled(kind)
+
+    def write_content(value: Any) -> bytes:
+        content = content_of(value)
+        length = len(content)
+        return text_tag + (_SHORT[length] if length < 0x80 else varint(length)) + content
+
+    return write_content
 
 
 def _whole(value: Any) -> int:
+    if value.__class__ is int:
+        return value
     number = int(value)
     if number != value:
         raise ValueError(f"{value} is no whole number")
