@@ -189,7 +189,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     returned = op.resource.group_resource in _RETURNED
     if not gone or returned:
         return response.of_stored(asked, op.server, op.resource, item, code)
-    return response.of_status(asked, success(op, item))
+    return response.of_status(asked, op.resource, success(op, item))
 
 
 def success(op: operation.Operation, item: stored.Stored) -> objects.Object:
