@@ -122,6 +122,11 @@ class Stored:
         """The same content under another resourceVersion: what an event of a deletion shows."""
         return Stored(self.key, self.value(), revision, self.created)
 
+    def viewed(self, resource: resources.Resource) -> bool:
+        """Whether ``view`` costs nothing."""
+        head = head_of(resource.kind, resource.api_version)
+        return bool(self._views) and head + resource.definition.encode() in (self._views or ())
+
     def view(self, resource: resources.Resource, convert: Convert) -> "Stored":
         """This object as ``resource`` serves it: itself, unless it is stored as another version or in another form."""
         head = head_of(resource.kind, resource.api_version)

@@ -48,7 +48,9 @@ def _webhooks(
         wrong += _webhook(hook, path, _HARMLESS if harmless else _SIDE_EFFECTS)
         conditions = hook.get("matchConditions")
         wrong += admission_rules.match_conditions(conditions, path + ".matchConditions", known=known)
-        wrong += _review_versions(hook.get("admissionReviewVersions") or [], path, recognized)
+        versions = hook.get("admissionReviewVersions") or []
+        missing = f"must specify one of {_KNOWN}"
+        wrong += review_versions(versions, path + ".admissionReviewVersions", missing, recognized=recognized)
         if unique and name and name in seen:
             wrong.append(fields.duplicate(path + ".name", name))
         seen.add(name)
@@ -94,11 +96,13 @@ def qualified_name(name: str, path: str) -> list[FieldError]:
     return []
 
 
-def _review_versions(versions: Sequence[str], path: str, recognized: bool) -> list[FieldError]:
-    path += ".admissionReviewVersions"
-    known = ", ".join(_REVIEW_VERSIONS)
+_KNOWN = ", ".join(_REVIEW_VERSIONS)
+
+
+def review_versions(versions: Sequence[str], path: str, missing: str = "", *, recognized: bool) -> list[FieldError]:
+    """Of the reviews that a webhook takes. ``recognized``: one of them must be spoken here."""
     if not versions:
-        return [fields.required(path, f"must specify one of {known}")]
+        return [fields.required(path, missing)]
     wrong: list[FieldError] = []
     for index, version in enumerate(versions):
         if version in versions[:index]:
@@ -106,7 +110,7 @@ def _review_versions(versions: Sequence[str], path: str, recognized: bool) -> li
         else:
             wrong += fields.all_invalid(f"{path}[{index}]", version, content.dns_1035_label(version))
     if recognized and not any(version in _REVIEW_VERSIONS for version in versions):
-        wrong.append(fields.invalid(path, list(versions), f"must include at least one of {known}"))
+        wrong.append(fields.invalid(path, list(versions), f"must include at least one of {_KNOWN}"))
     return wrong
 
 

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from kubeshim.control_plane.api_server import conversion
+from kubeshim.control_plane.api_server import conversion, webhook_client
 from kubeshim.control_plane.api_server.admission import plugin, refusals, rules, variables
-from kubeshim.control_plane.api_server.admission.webhooks import call, hook, review
+from kubeshim.control_plane.api_server.admission.webhooks import hook, review
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.cel import admission, environment
 
@@ -47,9 +47,9 @@ def ask(
         raise errors.BadRequest(f'admission webhook "{one.name}" does not support dry run')
     try:
         version = review.version_of(one.review_versions)
-        body = call.post(server, one.client, review.body(version, question), one.seconds)
+        body = webhook_client.post(server, one.client, review.body(version, question), one.seconds)
         answer = review.read(body, version, uid, mutating=mutating)
-    except call.Unreachable as problem:
+    except webhook_client.Unreachable as problem:
         raise CallFailed(one.name, f"failed to call webhook: {problem}") from problem
     except review.BadAnswer as problem:
         raise CallFailed(one.name, f"received invalid webhook response: {problem}") from problem

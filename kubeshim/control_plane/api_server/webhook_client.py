@@ -1,14 +1,20 @@
-"""Asking a webhook over HTTPS: its Service resolved to a ready endpoint, its certificate verified, its time bounded."""
+"""Asking a webhook over HTTPS: its Service resolved to a ready endpoint, its certificate verified, its time bounded.
 
+For admission and for the conversion of custom resources alike.
+"""
+
+import base64
+import binascii
+import dataclasses
 import functools
 import random
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib import parse
 
 import gevent
 
-from kubeshim.control_plane.api_server.admission.webhooks import hook
 from kubeshim.control_plane.api_server.subresources import kubelets, outgoing, proxy_targets
 from kubeshim.machinery import errors, objects
 
@@ -19,11 +25,49 @@ _LIMIT = 8 << 20
 """Bytes of an answer: an object and a patch that replaces it."""
 
 
+_DEFAULT_PORT = 443
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Client:
+    """``clientConfig``: a URL, or a Service and a path. ``authority`` is PEM, empty for the machine's own."""
+
+    url: str = ""
+    namespace: str = ""
+    service: str = ""
+    port: int = _DEFAULT_PORT
+    path: str = ""
+    authority: str = ""
+
+    @property
+    def server_name(self) -> str:
+        """The name that a Service's certificate must be for."""
+        return f"{self.service}.{self.namespace}.svc"
+
+
+def of(config: Mapping[str, Any]) -> Client:
+    authority = _pem(config.get("caBundle") or "")
+    service = config.get("service")
+    if service is None:
+        return Client(url=config.get("url") or "", authority=authority)
+    return Client(
+        namespace=service.get("namespace") or "", service=service.get("name") or "",
+        port=service.get("port") or _DEFAULT_PORT, path=service.get("path") or "", authority=authority,
+    )  # fmt: skip
+
+
+def _pem(bundle: str) -> str:
+    try:
+        return base64.b64decode(bundle).decode("ascii", "replace")
+    except binascii.Error:
+        return ""
+
+
 class Unreachable(Exception):
     """No answer; the text is in Go's words."""
 
 
-def post(server: "servers.Server", client: hook.Client, body: bytes, seconds: float) -> bytes:
+def post(server: "servers.Server", client: Client, body: bytes, seconds: float) -> bytes:
     """The body of a 200. Raises ``Unreachable``."""
     shown, path = _url(client)
     query = f"timeout={seconds:g}s"
@@ -46,7 +90,7 @@ def post(server: "servers.Server", client: hook.Client, body: bytes, seconds: fl
             exchange.close()
 
 
-def _url(client: hook.Client) -> tuple[str, str]:
+def _url(client: Client) -> tuple[str, str]:
     """``https://host:port`` as messages show it, and the path."""
     if client.service:
         path = client.path if client.path.startswith("/") else f"/{client.path}"
@@ -55,7 +99,7 @@ def _url(client: hook.Client) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _connect(server: "servers.Server", client: hook.Client) -> tuple[outgoing.Exchange, str]:
+def _connect(server: "servers.Server", client: Client) -> tuple[outgoing.Exchange, str]:
     if client.service:
         host, port = _endpoint(server, client)
         name, shown = client.server_name, f"{client.server_name}:{client.port}"
@@ -71,7 +115,7 @@ def _connect(server: "servers.Server", client: hook.Client) -> tuple[outgoing.Ex
         raise OSError(kubelets.dial_error(f"{host}:{port}", problem)) from problem
 
 
-def _endpoint(server: "servers.Server", client: hook.Client) -> tuple[str, int]:
+def _endpoint(server: "servers.Server", client: Client) -> tuple[str, int]:
     service = server.storage.reader.get(proxy_targets.SERVICES, client.namespace, client.service)
     if service is None:
         raise OSError(f'service "{client.service}" not found')
