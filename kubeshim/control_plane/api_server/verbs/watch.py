@@ -58,13 +58,11 @@ class _Encoder:
         return frames.json_frame(kind, json.encode(obj))
 
     def bookmark(self, revision: int, *, initial: bool = False) -> bytes:
-        metadata: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if initial:
             metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
         resource = self._op.resource
         obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-        if self._media.kind or self._protobuf:
-            del metadata["creationTimestamp"]
         return self.of_object("BOOKMARK", obj)
 
 
