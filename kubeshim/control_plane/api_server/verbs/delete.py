@@ -50,12 +50,12 @@ def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Store
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
+            _check_preconditions(op, item, asked.get("preconditions") or {})
             if not admitted:
                 attributes = op.attributes("DELETE", None, item.copy())
                 op.server.admission.mutate(attributes)
                 op.server.admission.validate(attributes)
                 admitted = True
-            _check_preconditions(op, item, asked.get("preconditions") or {})
             try:
                 return _delete(op, item, asked)
             except storage.Stale:
@@ -64,14 +64,17 @@ def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Store
 
 
 def _check_preconditions(op: operation.Operation, item: stored.Stored, preconditions: dict[str, Any]) -> None:
-    metadata = item.obj["metadata"]
-    for field, word, short in (("uid", "UID", "UID"), ("resourceVersion", "ResourceVersion", "ResourceVersion")):
+    """Raises 409 in the words of upstream's early check, which names the kind, not the resource."""
+    metadata, resource = item.obj["metadata"], op.resource
+    for field, word, guess in (
+        ("uid", "UID", "The object might have been deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "The object might have been modified"),
+    ):
         wanted = preconditions.get(field)
         if wanted is not None and wanted != metadata.get(field):
-            raise errors.conflict(
-                op.resource.group, op.resource.plural, op.name,
-                f"Precondition failed: {word} in precondition: {wanted}, {short} in object meta: {metadata.get(field)}",
-            )  # fmt: skip
+            found = metadata.get(field)
+            why = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
+            raise errors.conflict(resource.group, resource.kind, op.name, f"{why}. {guess}")
 
 
 def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
@@ -159,8 +162,8 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
             found["propagationPolicy"] = asked.param("propagationPolicy")
         if "orphanDependents" in asked.query:
             found["orphanDependents"] = options.boolean(asked, "orphanDependents")
-        if any(asked.query.get("dryRun", ())):
-            found["dryRun"] = asked.query["dryRun"]
+        if "dryRun" in asked.query:
+            found["dryRun"] = list(asked.query["dryRun"])
     problems = options.delete_problems(found)
     if problems:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
