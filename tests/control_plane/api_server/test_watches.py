@@ -91,7 +91,6 @@ def test_initial_events_end_with_a_bookmark(running, configmaps, change):
         "sendInitialEvents=true",
         "resourceVersionMatch=NotOlderThan",
         "sendInitialEvents=true&resourceVersionMatch=Exact",
-        "resourceVersion=abc",
     ],
 )
 def test_combinations_that_are_refused(running, configmaps, query):
@@ -161,3 +160,21 @@ def test_a_client_that_leaves_is_forgotten(running, configmaps):
             return
         time.sleep(0.01)
     raise AssertionError("the watch is still there")
+
+
+def test_a_watch_from_nowhere_tells_when_it_has_told_all(running, configmaps):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}})
+    for version in ("", "&resourceVersion=0"):
+        events = running.watch(f"{configmaps}?watch=1&timeoutSeconds=5&allowWatchBookmarks=true{version}")
+        first, second = next(events), next(events)
+        assert (first["type"], second["type"]) == ("ADDED", "BOOKMARK")
+        assert second["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert set(second["object"]["metadata"]) == {"annotations", "resourceVersion"}
+        events.close()
+
+
+def test_a_name_and_another_name(running, configmaps):
+    path = configmaps.replace("/api/v1/", "/api/v1/watch/")
+    refused = running.ask("GET", f"{path}/a?timeoutSeconds=1&fieldSelector=metadata.name%3Db")
+    assert refused.status == 400
+    assert refused.body["message"] == "fieldSelector metadata.name doesn't match requested name"

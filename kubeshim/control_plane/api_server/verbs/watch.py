@@ -1,8 +1,8 @@
 """WATCH: events as they happen, from a resourceVersion or from the state now.
 
     resourceVersion   without sendInitialEvents        with sendInitialEvents
-    unset, "0"        ADDED for what there is,         ADDED for what there is, a bookmark that says so, then events
-                      then events
+    unset, "0"        as if it were there              ADDED for what there is, a bookmark that says so (if bookmarks
+                                                       are allowed), then events
     N                 events after N; an ERROR event   as above, once the cache is at N
                       (410) if that is too old
 
@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from kubeshim.control_plane.api_server import request, response, stored, watch_cache
+from kubeshim.control_plane.api_server import open_watches, request, response, stored, watch_cache
 from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions
 from kubeshim.control_plane.cluster_store import store
 from kubeshim.machinery import errors, objects
@@ -75,6 +75,7 @@ class Stream:
     ) -> None:  # fmt: skip
         self._op, self._encoder, self._bookmarks, self._seconds = op, encoder, bookmarks, seconds
         self._initial_bookmark = initial_bookmark
+        self._open: open_watches.Watch | None = None
         space = op.namespace if op.resource.namespaced else ""
         matches = chosen.matches()
         storage = op.server.storage
@@ -96,7 +97,13 @@ class Stream:
         finally:
             self.close()
 
+    def follow_rights(self, asked: request.Request) -> None:
+        """Ends when who asked may not watch any more."""
+        self._open = self._op.server.open_watches.add(asked, self.watcher.stop)
+
     def close(self) -> None:
+        if self._open is not None:
+            self._op.server.open_watches.remove(self._open)
         self._op.server.storage.unwatch(self._op.resource, self.watcher)
 
     def _initial(self) -> Iterator[bytes]:
@@ -150,10 +157,11 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     try:
         stream = open_stream(op, asked, encoder, chosen)
     except versions.MalformedVersion as malformed:
-        raise errors.invalid(op.resource.group, op.resource.plural, op.name, [malformed.problem]) from malformed
+        raise malformed.unexpected() from None
     except (errors.Expired, errors.Timeout, errors.InternalError) as refusal:
         # Once a request is accepted, upstream tells what is wrong with it in the stream.
         return request.Response(200, headers, iter([encoder.of_object("ERROR", refusal.status())]))
+    stream.follow_rights(asked)
     connection = asked.environ.get("wire.connection")
     if connection is not None:
         connection.on_gone(stream.watcher.stop)
@@ -167,7 +175,9 @@ def open_stream(
     revision = versions.parse(asked.param("resourceVersion"))
     asks_initial = options.boolean(asked, "sendInitialEvents")
     bookmarks = options.boolean(asked, "allowWatchBookmarks")
-    initial = asks_initial or ("sendInitialEvents" not in asked.query and not revision)
+    legacy = "sendInitialEvents" not in asked.query and not asked.param("resourceVersionMatch") and not revision
+    # A watch from nowhere is one that wants what there is first, and the bookmark after it if it takes bookmarks.
+    initial = asks_initial or legacy
     if asks_initial:
         versions.wait_for(op, revision)
     seconds = options.integer(asked, "timeoutSeconds")
@@ -175,7 +185,7 @@ def open_stream(
     try:
         return Stream(
             op, chosen, encoder, revision=revision or op.server.storage.revision, initial=initial,
-            initial_bookmark=asks_initial and bookmarks, bookmarks=bookmarks,
+            initial_bookmark=initial and bookmarks, bookmarks=bookmarks,
             seconds=float(seconds) if seconds and seconds > 0 else limit,
         )  # fmt: skip
     except store.Compacted as problem:
