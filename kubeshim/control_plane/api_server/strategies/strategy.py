@@ -19,6 +19,8 @@ class Strategy:
     """Whether PUT and apply-less PATCH of a missing name create it."""
     allow_unconditional_update = True
     """Whether an update may come without a resourceVersion."""
+    graceful = False
+    """Whether a deletion gives the object time to end (``grace_period``)."""
     has_status = True
     """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
 
@@ -71,7 +73,7 @@ class Strategy:
         return []
 
     def grace_period(self, obj: objects.Object, options: dict[str, Any]) -> int:
-        """Seconds between the delete request and removal; 0 removes at once. Pods have one, little else."""
+        """Seconds between the first delete request and removal; 0 removes at once."""
         return 0
 
     def begin_deletion(self, obj: objects.Object, now: str) -> bool:

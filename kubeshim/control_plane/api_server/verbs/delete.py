@@ -40,6 +40,9 @@ _RETURNED = frozenset(
 )
 """Types whose deletion answers with the object that was; others answer with a ``Status``."""
 
+_TERMINATED = frozenset(("namespaces", "customresourcedefinitions.apiextensions.k8s.io"))
+"""Types that are emptied before they go; they check preconditions in words of their own."""
+
 
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
@@ -70,28 +73,41 @@ def _check_preconditions(op: operation.Operation, item: stored.Stored, precondit
         ("uid", "UID", "The object might have been deleted and then recreated"),
         ("resourceVersion", "ResourceVersion", "The object might have been modified"),
     ):
-        wanted = preconditions.get(field)
-        if wanted is not None and wanted != metadata.get(field):
-            found = metadata.get(field)
-            why = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
-            raise errors.conflict(resource.group, resource.kind, op.name, f"{why}. {guess}")
+        wanted, found = preconditions.get(field), metadata.get(field)
+        if wanted is None or wanted == found:
+            continue
+        if resource.group_resource in _TERMINATED:
+            why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"
+            raise errors.conflict(resource.group, resource.plural, op.name, why)
+        why = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
+        raise errors.conflict(resource.group, resource.kind, op.name, f"{why}. {guess}")
 
 
 def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
-    old = item.copy()
     obj = item.copy()
-    begun = op.strategy.begin_deletion(obj, op.now())
-    grace = 0 if begun else _mark(op, obj, asked)
-    kept = bool(obj["metadata"].get("finalizers")) or grace > 0 or _held(obj)
-    if kept:
-        if obj == old:
+    graceful, seconds = False, 0
+    if not op.strategy.begin_deletion(obj, op.now()):
+        if op.strategy.graceful:
+            if _is_pending(obj, asked):
+                return item, False
+            graceful, seconds = _give_time(op, obj, asked)
+        _set_finalizers(obj["metadata"], asked)
+        if not graceful:
+            _mark(op, obj)
+    if obj["metadata"].get("finalizers") or seconds > 0 or _held(obj):
+        if obj == item.obj:
             return item, False
-        if op.dry_run:
-            return stored.Stored(item.key, stored.encode(obj), item.revision, item.created), False
-        return op.server.storage.update(op.resource, obj, item.revision), False
+        return _write(op, item, obj), False
+    if graceful:
+        # Whoever watches learns first that the time is over, then that the object is gone.
+        item = _write(op, item, obj)
+    return (item if op.dry_run else op.server.storage.delete(op.resource, item)), True
+
+
+def _write(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
     if op.dry_run:
-        return item, True
-    return op.server.storage.delete(op.resource, item), True
+        return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
+    return op.server.storage.update(op.resource, obj, item.revision)
 
 
 def _held(obj: objects.Object) -> bool:
@@ -99,40 +115,56 @@ def _held(obj: objects.Object) -> bool:
     return obj["kind"] == "Namespace" and obj["apiVersion"] == "v1" and bool(objects.dig(obj, "spec", "finalizers"))
 
 
-def _mark(op: operation.Operation, obj: objects.Object, asked: dict[str, Any]) -> int:
-    """Notes in ``obj`` that it is to be deleted; returns the seconds it still has."""
+def _is_pending(obj: objects.Object, asked: dict[str, Any]) -> bool:
+    """Whether a deletion is on its way that this one does not make any shorter: then it changes nothing at all."""
+    current, wish = int(obj["metadata"].get("deletionGracePeriodSeconds") or 0), asked.get("gracePeriodSeconds")
+    return bool(obj["metadata"].get("deletionTimestamp")) and current > 0 and (wish is None or wish >= current)
+
+
+def _give_time(op: operation.Operation, obj: objects.Object, asked: dict[str, Any]) -> tuple[bool, int]:
+    """Whether the time that is left was noted in ``obj``, and the seconds of it."""
     metadata = obj["metadata"]
-    wanted = _finalizers(metadata.get("finalizers") or [], asked)
-    if wanted != (metadata.get("finalizers") or []):
-        if wanted:
-            metadata["finalizers"] = wanted
-        else:
-            del metadata["finalizers"]
-    grace = op.strategy.grace_period(obj, asked)
-    if metadata.get("deletionTimestamp"):
-        return _shorten(op, metadata, grace)
-    if not (grace or wanted or _held(obj)):
-        return 0
-    end = op.server.clock.now() + datetime.timedelta(seconds=grace)
+    if not metadata.get("deletionTimestamp"):
+        seconds = op.strategy.grace_period(obj, asked)
+        _begin(op, metadata, seconds)
+        return True, seconds
+    current = int(metadata.get("deletionGracePeriodSeconds") or 0)
+    if not current:
+        return False, 0
+    seconds = int(asked["gracePeriodSeconds"])
+    begun = clock.parse_rfc3339(metadata["deletionTimestamp"]) - datetime.timedelta(seconds=current)
+    metadata["deletionTimestamp"] = clock.rfc3339(begun + datetime.timedelta(seconds=seconds))
+    metadata["deletionGracePeriodSeconds"] = seconds
+    return True, seconds
+
+
+def _begin(op: operation.Operation, metadata: dict[str, Any], seconds: int) -> None:
+    end = op.server.clock.now() + datetime.timedelta(seconds=seconds)
     metadata["deletionTimestamp"] = clock.rfc3339(end)
-    metadata["deletionGracePeriodSeconds"] = grace
+    metadata["deletionGracePeriodSeconds"] = seconds
     if op.resource.generation and metadata.get("generation"):
         metadata["generation"] += 1
+
+
+def _mark(op: operation.Operation, obj: objects.Object) -> None:
+    """An object that has to wait for others, not for a time, says so."""
+    metadata = obj["metadata"]
+    if not (metadata.get("finalizers") or _held(obj)):
+        return
+    if not metadata.get("deletionTimestamp"):
+        _begin(op, metadata, 0)
+    metadata["deletionGracePeriodSeconds"] = 0
     if _held(obj):
         obj.setdefault("status", {})["phase"] = "Terminating"
         del metadata["deletionGracePeriodSeconds"]
-    return grace
 
 
-def _shorten(op: operation.Operation, metadata: dict[str, Any], grace: int) -> int:
-    """A second deletion may only make the time shorter."""
-    current = int(metadata.get("deletionGracePeriodSeconds") or 0)
-    if grace >= current:
-        return current
-    begun = clock.parse_rfc3339(metadata["deletionTimestamp"]) - datetime.timedelta(seconds=current)
-    metadata["deletionTimestamp"] = clock.rfc3339(begun + datetime.timedelta(seconds=grace))
-    metadata["deletionGracePeriodSeconds"] = grace
-    return grace
+def _set_finalizers(metadata: dict[str, Any], asked: dict[str, Any]) -> None:
+    wanted = _finalizers(metadata.get("finalizers") or [], asked)
+    if wanted:
+        metadata["finalizers"] = wanted
+    else:
+        metadata.pop("finalizers", None)
 
 
 def _finalizers(present: list[str], asked: dict[str, Any]) -> list[str]:
