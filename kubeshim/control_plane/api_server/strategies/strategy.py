@@ -6,7 +6,7 @@ the object in place; ``validate*`` return what is wrong and change nothing.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import errors, objects, resources
@@ -21,6 +21,10 @@ class Strategy:
     """Whether an update may come without a resourceVersion."""
     graceful = False
     """Whether a deletion gives the object time to end (``grace_period``)."""
+    dependents: Literal["delete", "orphan", "ignore"] = "delete"
+    """What becomes of dependents where a deletion does not say; kinds of before the garbage collector orphan them."""
+    orphan_warning = ""
+    """What to say to who lets dependents be orphaned without having asked for it."""
     has_status = True
     """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
 

@@ -60,7 +60,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "replicaset": Checked(workloads.replica_set, workloads.immutable_selector, status={"replicas": 0}),
     "controllerrevision": Checked(workloads.controller_revision, workloads.controller_revision_update),
     "podtemplate": Checked(lambda obj: pods.template(obj.get("template"), "template")),
-    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}),
+    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}, orphans=True),
     "statefulset": Checked(
         workloads.stateful_set, workloads.stateful_set_update, status={"replicas": 0, "availableReplicas": 0}
     ),

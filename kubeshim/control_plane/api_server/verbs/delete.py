@@ -1,7 +1,7 @@
 """DELETE of one object.
 
-Preconditions first; then what must happen before the object may go is decided (``_plan``): a grace period that is not
-over, or finalizers, those asked for by ``propagationPolicy`` included, keep it with a ``deletionTimestamp``. Otherwise
+Preconditions first; then what must happen before the object may go: a grace period that is not over, or finalizers,
+those that ``propagationPolicy`` or the kind's habit ask for included, keep it with a ``deletionTimestamp``. Otherwise
 it is removed. Who clears the last finalizer removes it by that update (``verbs.update``).
 """
 
@@ -47,6 +47,8 @@ _TERMINATED = frozenset(("namespaces", "customresourcedefinitions.apiextensions.
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
     resource = op.resource
+    if asked.get("propagationPolicy") is None and asked.get("orphanDependents") is None and op.strategy.orphan_warning:
+        op.warnings.append(op.strategy.orphan_warning)
     with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
         admitted = False
         for _ in range(_ATTEMPTS):
@@ -91,7 +93,7 @@ def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any])
             if _is_pending(obj, asked):
                 return item, False
             graceful, seconds = _give_time(op, obj, asked)
-        _set_finalizers(obj["metadata"], asked)
+        _set_finalizers(obj["metadata"], asked, op.strategy.dependents)
         if not graceful:
             _mark(op, obj)
     if obj["metadata"].get("finalizers") or seconds > 0 or _held(obj):
@@ -159,25 +161,28 @@ def _mark(op: operation.Operation, obj: objects.Object) -> None:
         del metadata["deletionGracePeriodSeconds"]
 
 
-def _set_finalizers(metadata: dict[str, Any], asked: dict[str, Any]) -> None:
-    wanted = _finalizers(metadata.get("finalizers") or [], asked)
+def _set_finalizers(metadata: dict[str, Any], asked: dict[str, Any], habit: str) -> None:
+    wanted = finalizers(metadata.get("finalizers") or [], asked, habit)
     if wanted:
         metadata["finalizers"] = wanted
     else:
         metadata.pop("finalizers", None)
 
 
-def _finalizers(present: list[str], asked: dict[str, Any]) -> list[str]:
-    """The finalizers with those of the garbage collector as the propagation asked for wants them."""
-    orphan = asked.get("orphanDependents")
-    policy = asked.get("propagationPolicy")
-    if orphan is not None:
-        policy = "Orphan" if orphan else "Background"
-    if policy is None:
-        return present
-    rest = [name for name in present if name not in (_ORPHAN, _FOREGROUND)]
-    added = {"Orphan": [_ORPHAN], "Foreground": [_FOREGROUND]}.get(policy, [])
-    return present if [name for name in present if name in (_ORPHAN, _FOREGROUND)] == added else rest + added
+def finalizers(present: list[str], asked: dict[str, Any], habit: str) -> list[str]:
+    """The finalizers with those of the garbage collector: as asked for, else as they stand, else as is the habit."""
+    if habit == "ignore":
+        wanted = []
+    elif asked.get("orphanDependents") is not None:
+        wanted = [_ORPHAN] if asked["orphanDependents"] else []
+    elif asked.get("propagationPolicy") is not None:
+        wanted = {"Orphan": [_ORPHAN], "Foreground": [_FOREGROUND]}.get(asked["propagationPolicy"], [])
+    else:
+        wanted = [name for name in present if name in (_ORPHAN, _FOREGROUND)][:1]
+        if not wanted and habit == "orphan":
+            wanted = [_ORPHAN]
+    kept = [name for name in present if name not in (_ORPHAN, _FOREGROUND)] + wanted
+    return present if set(kept) == set(present) else kept
 
 
 def read_options(op: operation.Operation, asked: request.Request) -> dict[str, Any]:
