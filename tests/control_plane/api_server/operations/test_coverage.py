@@ -63,7 +63,19 @@ class Life:
 
     def call(self, operation, **known):
         self.called.add(operation)
-        return catalogue.call(self.client, operation, namespace=self.namespace, **known)
+        data, status, headers = catalogue.call(self.client, operation, namespace=self.namespace, **known)
+        kind = data["kind"] if isinstance(data, dict) else data.kind
+        assert kind in self.answers(operation), (operation, kind)
+        return data, status, headers
+
+    def answers(self, operation):
+        """The kinds that an operation may answer with."""
+        kind, (*_, last) = self.sample["kind"], operation.place
+        if operation.method == "DELETE":
+            return (f"{kind}List", "Status") if last != "{name}" else (kind, "Status")
+        if operation.method == "GET" and len(operation.place) == 1:
+            return (f"{kind}List",)
+        return ({"scale": "Scale", "token": "TokenRequest"}.get(last, kind),)
 
     def create(self):
         body = self.new()
