@@ -206,6 +206,11 @@ def conflict(group: str, plural: str, name: str, why: str) -> Conflict:
     )
 
 
+def internal(why: object) -> InternalError:
+    """``Internal error occurred: …``, which says the same as its one cause."""
+    return InternalError(f"Internal error occurred: {why}", details={"causes": [{"message": str(why)}]})
+
+
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 """The reason a stale resourceVersion is refused with."""
 

@@ -128,7 +128,7 @@ def time_limit(asked: request.Request, server: "servers.Server", following: Next
     seconds = min(_seconds(asked.param("timeout")) or server.config.request_timeout, server.config.request_timeout)
     with gevent.Timeout(seconds, False):
         return following(asked, server)
-    raise errors.Timeout("Timeout: request did not complete within the allotted timeout")
+    raise errors.Timeout("Timeout: request did not complete within the allotted timeout", details={})
 
 
 def authorization(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:

@@ -210,7 +210,7 @@ def _free_address(networks: list[Network], taken: set[str]) -> str:
     for network in networks:
         if address := _free_in(network, taken):
             return address
-    raise errors.InternalError("failed to allocate a serviceIP: range is full")
+    raise errors.internal("failed to allocate a serviceIP: range is full")
 
 
 def _free_in(network: Network, taken: set[str]) -> str:

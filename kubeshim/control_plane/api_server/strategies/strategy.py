@@ -25,6 +25,10 @@ class Strategy:
     """What becomes of dependents where a deletion does not say; kinds of before the garbage collector orphan them."""
     orphan_warning = ""
     """What to say to who lets dependents be orphaned without having asked for it."""
+    first_generation = 1
+    """Of new objects, where the type counts generations; 0 leaves it out."""
+    counted_metadata: tuple[str, ...] = ()
+    """Members of metadata whose change is a new generation, as one of the desired state is."""
     has_status = True
     """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
 
@@ -71,6 +75,16 @@ class Strategy:
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
         return []
+
+    def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:
+        """Whether a change is one of the desired state, for types that count generations."""
+        for field in obj.keys() | old.keys():
+            if field == "status" and "status" in resource.subresources:
+                continue
+            if field not in ("metadata", "kind", "apiVersion") and obj.get(field) != old.get(field):
+                return True
+        metadata, before = obj["metadata"], old["metadata"]
+        return any((metadata.get(field) or {}) != (before.get(field) or {}) for field in self.counted_metadata)
 
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
         """Texts for ``Warning`` headers."""

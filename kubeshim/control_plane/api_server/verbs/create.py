@@ -111,8 +111,8 @@ def fill_system_fields(op: operation.Operation, metadata: dict[str, object]) -> 
     metadata["uid"] = objects.new_uid()
     metadata["creationTimestamp"] = op.now()
     if op.resource.generation:
-        metadata["generation"] = 1
-    else:
+        metadata["generation"] = op.strategy.first_generation
+    if not metadata.get("generation"):
         metadata.pop("generation", None)
 
 

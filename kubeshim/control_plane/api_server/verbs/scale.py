@@ -35,7 +35,7 @@ def scale_of(op: operation.Operation, obj: objects.Object, *, required: bool = T
     replicas = objects.dig(obj, *where.replicas)
     if replicas is None and op.resource.strategy == "custom" and required:
         place = "." + ".".join(where.replicas)
-        raise errors.InternalError(f'Internal error occurred: the spec replicas field "{place}" does not exist')
+        raise errors.internal(f'the spec replicas field "{place}" does not exist')
     spec = {"replicas": replicas} if replicas else {}
     status: dict[str, Any] = {"replicas": objects.dig(obj, *where.status, default=0)}
     selector = _selector(op, obj, where)

@@ -144,12 +144,8 @@ def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, 
 def _count_generation(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     if op.subresource == "status" or not op.resource.generation:
         return
-    for field in obj.keys() | old.keys():
-        if field == "status" and "status" in op.resource.subresources:
-            continue
-        if field not in ("metadata", "kind", "apiVersion") and obj.get(field) != old.get(field):
-            obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-            return
+    if op.strategy.is_new_generation(op.resource, obj, old):
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
 def unchanged(obj: objects.Object, old: objects.Object) -> bool:

@@ -191,4 +191,4 @@ def open_stream(
     except store.Compacted as problem:
         raise versions.too_old(revision, problem.oldest) from problem
     except store.Unavailable as problem:
-        raise errors.InternalError(f"Internal error occurred: {problem}") from problem
+        raise errors.internal(problem) from problem
