@@ -1,6 +1,7 @@
 """WATCH: what is told, from where, and how it ends."""
 
 import itertools
+import json
 import threading
 import time
 
@@ -178,3 +179,24 @@ def test_a_name_and_another_name(running, configmaps):
     refused = running.ask("GET", f"{path}/a?timeoutSeconds=1&fieldSelector=metadata.name%3Db")
     assert refused.status == 400
     assert refused.body["message"] == "fieldSelector metadata.name doesn't match requested name"
+
+
+def in_form(running, path, form):
+    """The events of a short watch, in a form."""
+    accept = f"application/json;as={form};v=v1;g=meta.k8s.io"
+    told = running.ask("GET", f"{path}?watch=1&timeoutSeconds=1", Accept=accept)
+    return [json.loads(line) for line in told.raw.splitlines()]
+
+
+def test_tables_name_their_columns_once(running, configmaps):
+    for name in ("a", "b", "c"):
+        running.ask("POST", configmaps, {"metadata": {"name": name}})
+    first, *rest = [event["object"] for event in in_form(running, configmaps, "Table")]
+    assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert [table["columnDefinitions"] for table in rest] == [None, None]
+    assert [table["rows"][0]["cells"][0] for table in (first, *rest)] == ["a", "b", "c"]
+
+
+def test_no_event_is_a_list(running, configmaps):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}})
+    assert in_form(running, configmaps, "PartialObjectMetadataList") == []

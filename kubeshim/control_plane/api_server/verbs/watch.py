@@ -27,18 +27,21 @@ _CHUNK = 256 << 10
 
 
 class _Encoder:
-    """One representation of events."""
+    """One representation of events. Of Tables only the first of a watch says what its columns are."""
 
     def __init__(self, op: operation.Operation, asked: request.Request, media: negotiation.MediaType) -> None:
         self._op, self._asked, self._media = op, asked, media
         self._plain = media.essence == negotiation.JSON and not media.kind
         self._protobuf = media.essence == negotiation.PROTOBUF
+        self._names_columns = media.kind == "Table"
         include = asked.param("includeObject") if media.kind == "Table" else ""
         self.key = (op.resource.gvk, op.resource.definition, media.essence, media.kind, media.version, include)
 
     def frame(self, seen: watch_cache.Seen) -> bytes:
         """The bytes of one event, made once."""
         kind, item, event = seen
+        if self._names_columns:
+            return self.of(kind, self._op.server.storage.view(self._op.resource, item))
         key = (kind, self.key)
         frame = event.frames.get(key)
         if frame is None:
@@ -53,6 +56,9 @@ class _Encoder:
     def of_object(self, kind: str, obj: objects.Object) -> bytes:
         if self._media.kind and kind != "ERROR":
             obj = response.convert_event(self._asked, self._op.server, self._op.resource, self._media, obj)
+            if self._media.kind == "Table" and not self._names_columns:
+                obj["columnDefinitions"] = None
+            self._names_columns = False
         if self._protobuf:
             return frames.protobuf_frame(kind, protobuf.encode(obj))
         return frames.json_frame(kind, json.encode(obj))
@@ -94,6 +100,9 @@ class Stream:
         try:
             yield from self._initial()
             yield from self._live()
+        except errors.NotAcceptable:
+            # A form that no single object has: the request was accepted, so all that is left is to end.
+            return
         finally:
             self.close()
 
