@@ -138,7 +138,7 @@ def apply(
     Raises ``errors.Conflict`` (causes FieldManagerConflict), ``errors.BadRequest``, or a plain 500 where the
     configuration does not fit the schema, as upstream does.
     """
-    _check(applied, api_version)
+    check(applied, api_version)
     try:
         wanted = field_values.field_set(applied, schema)
     except field_values.NotTyped as problem:
@@ -156,7 +156,8 @@ def apply(
     return result
 
 
-def _check(applied: Object, api_version: str) -> None:
+def check(applied: Object, api_version: str) -> None:
+    """Raises ``errors.BadRequest`` for a configuration of another version, or one that holds the record itself."""
     said = applied.get("apiVersion")
     if said != api_version:
         raise errors.BadRequest(

@@ -103,10 +103,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
     "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
     "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
-    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}, unconditional=False),
-    "prioritylevelconfiguration": Checked(
-        flow_control.priority_level, None, flow_control.status, status={}, unconditional=False
-    ),
+    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
+    "prioritylevelconfiguration": Checked(flow_control.priority_level, None, flow_control.status, status={}),
     "clustertrustbundle": Checked(
         certificates.trust_bundle,
         certificates.trust_bundle_update,
@@ -134,7 +132,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
-    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update),
+    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update, unconditional=False),
     "volumeattachment": Checked(
         storage.attachment,
         storage.attachment_update,

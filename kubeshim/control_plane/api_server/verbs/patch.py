@@ -22,6 +22,8 @@ _KINDS = {
     "apply": negotiation.APPLY_PATCH,
 }
 
+_NO_JSON = "error converting YAML to JSON: "
+
 
 def media_type_of(kind: str) -> str:
     """``merge`` → ``application/merge-patch+json``."""
@@ -162,13 +164,18 @@ def applied_configuration(
 
     ``apply`` holds it against the schema.
     """
-    resource = op.resource
+    if content is None:
+        content = {}
     if not isinstance(content, dict):
-        raise errors.BadRequest("error decoding YAML: the patch is not an object")
-    if content.get("apiVersion") == gvk.group_version and content.get("kind") != gvk.kind:
+        raise errors.BadRequest(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+            f"{bodies.type_name(content)} into Go value of type map[string]interface {{}}"
+        )
+    apply.check(content, gvk.group_version)
+    if content.get("kind") != gvk.kind:
         raise _untyped(content, gvk._replace(kind=content.get("kind") or ""))
     if duplicates and op.field_validation == "Strict":
-        raise errors.BadRequest(f"error strict decoding YAML: {', '.join(duplicates)}")
+        raise errors.BadRequest(f"error strict decoding YAML: {_NO_JSON}{', '.join(duplicates)}")
     op.warnings.extend(strict.warnings(duplicates))
     if content.get("metadata") is None:
         content["metadata"] = {}
@@ -177,13 +184,10 @@ def applied_configuration(
         text = f"failed to create typed patch object (/; {gvk.group}/{gvk.version}, Kind={gvk.kind})"
         found = go_text.value(metadata)
         raise errors.APIStatusError(f"{text}: .metadata: expected map, got &{{{found}}}", code=500, reason="")
-    if metadata.pop("managedFields", None):
-        raise errors.BadRequest("metadata.managedFields must be nil")
-    if op.server.storage.get(resource, op.namespace, op.name) is None:
-        place.check_name(op, metadata)
-    else:
+    metadata.pop("managedFields", None)
+    if op.server.storage.get(op.resource, op.namespace, op.name) is not None:
         metadata.setdefault("name", op.name)
-        place.check_name(op, metadata)
+    place.check_name(op, metadata)
     place.fit_namespace(op, metadata)
     owners.dedup(op, content)
     return content
@@ -210,7 +214,7 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
         try:
             content, duplicates = yaml.decode(asked.body, strict=strictly)
         except errors.BadRequest as problem:
-            raise errors.BadRequest(f"error decoding YAML: {problem.message}") from problem
+            raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
     if "force" in asked.query:
         meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
