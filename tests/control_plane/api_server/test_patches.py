@@ -60,13 +60,13 @@ CASES = [
     (APPLY, {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "a"}}, "",
      bad("Incorrect version specified in apply patch. Specified patch version: v2, expected: v1")),
     (APPLY, "", "", bad("Incorrect version specified in apply patch. Specified patch version: , expected: v1")),
-    (APPLY, [], "", bad("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array "
-                        "into Go value of type map[string]interface {}")),
-    (APPLY, "a: b: c", "", bad("error decoding YAML: error converting YAML to JSON: yaml: mapping values are not allowed "
-                               "in this context")),
+    (APPLY, [], "", bad("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+                        "array into Go value of type map[string]interface {}")),
+    (APPLY, "a: b: c", "", bad("error decoding YAML: error converting YAML to JSON: yaml: mapping values are not "
+                               "allowed in this context")),
     (APPLY, "{apiVersion: v1, kind: ConfigMap, data: {a: b, a: c}}", "Strict",
-     bad('error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 1: key "a" already '
-         "set in map")),
+     bad('error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 1: key "a" '
+         "already set in map")),
     (APPLY, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": []}}, "",
      bad("metadata.managedFields must be nil")),
     (APPLY, {"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "a"}}, "",
