@@ -8,11 +8,13 @@ from kubeshim.control_plane.api_server.aggregation import proxy as aggregation
 from kubeshim.control_plane.api_server.subresources import table as subresources
 from kubeshim.control_plane.api_server.verbs import operation, options
 from kubeshim.control_plane.api_server.verbs import table as verbs
-from kubeshim.machinery import resources
+from kubeshim.machinery import errors, resources
+from kubeshim.machinery.validation import content, fields
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
+_ITEM_VERBS = frozenset(("get", "update", "patch", "delete"))
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 Handler = Callable[[request.Request, "servers.Server"], request.Response]
@@ -61,6 +63,8 @@ def operation_of(asked: request.Request, server: "servers.Server", resource: res
     info = asked.info
     assert asked.user is not None
     namespace = info.namespace if resource.namespaced else ""
+    if info.name and info.verb in _ITEM_VERBS and (wrong := content.path_segment(info.name)):
+        raise errors.BadRequest(f"Name parameter invalid: {fields.quote(info.name)}: {';'.join(wrong)}")
     op = operation.Operation(
         server, resource, asked.user, namespace, info.name, info.subresource, warnings=asked.warnings
     )

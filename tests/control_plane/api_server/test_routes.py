@@ -129,3 +129,18 @@ def test_forms_nobody_gives(running, configmaps, path, accept, listed):
         return
     assert (answer.status, answer.body["reason"]) == (406, "NotAcceptable")
     assert answer.body["message"] == f"406: Not Acceptable\n\nAvailable representations: {listed}"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("a%25b", "\"a%b\": may not contain '%'"), ("%2e%2e", "\"..\": may not be '..'")]
+)
+def test_names_no_object_can_have(running, configmaps, name, why):
+    for method in ("GET", "DELETE"):
+        refused = running.ask(method, f"{configmaps}/{name}")
+        assert (refused.status, refused.body["message"]) == (400, f"Name parameter invalid: {why}")
+
+
+def test_managers_are_printable(running, configmaps):
+    refused = running.ask("POST", f"{configmaps}?fieldManager=%C3%A9%00", {"metadata": {"name": "a"}})
+    text = 'fieldManager: Invalid value: "\u00e9\\x00": invalid character U+0000 (at position 2)'
+    assert refused.body["message"] == f'CreateOptions.meta.k8s.io "" is invalid: {text}'

@@ -39,11 +39,17 @@ def dry_run_problems(values: Any) -> list[errors.FieldError]:
 
 
 def _manager_problems(manager: str) -> list[errors.FieldError]:
-    if len(manager) > _MANAGER_LIMIT:
-        return [fields.too_long("fieldManager", _MANAGER_LIMIT)]
+    problems = []
+    if len(manager.encode()) > _MANAGER_LIMIT:
+        problems.append(fields.too_long("fieldManager", _MANAGER_LIMIT))
     if not manager.isprintable():
-        return [fields.invalid("fieldManager", manager, "should only contain printable characters")]
-    return []
+        position = 0
+        for char in manager:
+            if not char.isprintable():
+                text = f"invalid character U+{ord(char):04X} (at position {position})"
+                problems.append(fields.invalid("fieldManager", manager, text))
+            position += len(char.encode())
+    return problems
 
 
 def delete_problems(options: dict[str, Any]) -> list[errors.FieldError]:
