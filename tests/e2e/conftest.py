@@ -108,10 +108,11 @@ def kubeshim(*arguments, check=True, timeout=120, **options):
     return done
 
 
-def start(name, tmp_path, kubectl_path, *arguments):
+def start(name, tmp_path, kubectl_path, *arguments, options=None):
+    """``options`` are of ``cluster.json``."""
     kubeconfig, config = tmp_path / "config", tmp_path / "cluster.json"
     # nothing of a test may leave this machine, questions for names neither
-    config.write_text(json.dumps({"networking": {"upstreamDNS": False}}))
+    config.write_text(json.dumps({"networking": {"upstreamDNS": False}, **(options or {})}))
     kubeshim("up", "--name", name, "--kubeconfig", str(kubeconfig), "--config", str(config), *arguments)
     return Cluster(name, kubeconfig, kubectl_path)
 

@@ -10,11 +10,11 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kubeshim.control_plane.api_server import request, response
+from kubeshim.control_plane.api_server import request, response, routes
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
-from kubeshim.machinery import discovery, errors, openapi
+from kubeshim.machinery import discovery, groups, openapi
 from kubeshim.machinery.codecs import json, negotiation
 
 if TYPE_CHECKING:
@@ -43,14 +43,20 @@ class Documents:
 
     def handle(self, asked: request.Request) -> request.Response:
         """Raises 404 (as plain text), 405 and 406."""
-        if asked.method not in ("GET", "HEAD"):
-            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
-        found = self._openid(asked.path) or self._find(asked, [part for part in asked.path.split("/") if part])
+        parts = asked.path.strip("/").split("/")
+        routed = _is_routed(parts)
+        if asked.path.endswith("/") and not routed and parts[0] not in ("", "apis"):
+            return page_not_found()
+        found = self._openid(asked.path) or self._find(asked, parts)
+        if found is None and is_built_in(asked.path):
+            raise routes.not_found()
+        if found is not None and routed and asked.method != "GET":
+            raise routes.not_allowed()
         return page_not_found() if found is None else found
 
     def _find(self, asked: request.Request, parts: list[str]) -> request.Response | None:
         server = self._server
-        if not parts:
+        if parts == [""]:
             return self._plain(("paths",), lambda: {"paths": self._paths()}, asked)
         match parts:
             case ["api" | "apis"]:
@@ -217,6 +223,24 @@ class Documents:
 
     def _now(self) -> tuple[int, int]:
         return self._server.registry.generation, self._server.aggregation.generation
+
+
+def _is_routed(parts: list[str]) -> bool:
+    """Documents behind the router, which are read with GET alone; the others answer any method."""
+    match parts:
+        case ["api"] | ["api", _] | ["apis", _, _] | ["version"] | [".well-known" | "openid", *_]:
+            return True
+    return False
+
+
+def is_built_in(path: str) -> bool:
+    """Whether the router of the built-in types has to say what is not there; elsewhere it is nobody's."""
+    match path.strip("/").split("/"):
+        case ["api" | "version", *_]:
+            return True
+        case ["apis", group, _, *_]:
+            return groups.is_built_in(group)
+    return False
 
 
 def handle(asked: request.Request, server: "servers.Server") -> request.Response:

@@ -26,6 +26,7 @@ from kubeshim.control_plane.api_server import (
     locks,
     metrics,
     native,
+    open_watches,
     scale_paths,
     storage,
 )
@@ -86,6 +87,7 @@ class Server:
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
         self.aggregation = aggregator.Aggregator(self)
+        self.open_watches = open_watches.OpenWatches(self)
         self.documents = documents.Documents(self)
         self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
         """Where custom types keep their replicas."""

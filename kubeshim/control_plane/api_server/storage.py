@@ -310,12 +310,12 @@ class Storage:
                 details={"retryAfterSeconds": 1},
             ) from problem
         except stores.Unavailable as problem:
-            raise errors.InternalError(f"Internal error occurred: {problem}") from problem
+            raise errors.internal(problem) from problem
         finally:
             if value is not None:
                 self._written.pop(id(value), None)
         if isinstance(outcome, stores.Unavailable):
-            raise errors.InternalError(f"Internal error occurred: {outcome}") from outcome
+            raise errors.internal(outcome) from outcome
         return outcome
 
     def _done(

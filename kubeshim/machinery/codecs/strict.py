@@ -13,6 +13,8 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
+
 from kubeshim.machinery import errors, schemas
 from kubeshim.machinery.codecs import descriptors
 
@@ -38,6 +40,13 @@ def unknown_fields(obj: Any, schema: schemas.Schema) -> list[str]:
     found: list[str] = []
     _collect(obj, schema, "", found)
     return [f'unknown field "{path}"' for path in dict.fromkeys(found)][:MAX_REPORTED]
+
+
+def unknown_fields_sorted(obj: Any, schema: schemas.Schema) -> list[str]:
+    """The same in the order of the fields' names, as of a document that was made by a patch."""
+    if not unknown_fields(obj, schema):
+        return []
+    return unknown_fields(orjson.loads(orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)), schema)
 
 
 def problems(obj: Any, schema: schemas.Schema, duplicates: Iterable[str]) -> list[str]:

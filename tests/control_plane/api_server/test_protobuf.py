@@ -166,10 +166,10 @@ def test_watches(running, pods):
     answer = running.ask("GET", query, Accept=STREAM)
     assert answer.headers["Content-Type"] == STREAM
     assert frames(answer.raw) == plain
-    assert [kind for kind, _ in plain] == ["MODIFIED", "DELETED"]
-    assert (plain[0][1], plain[1][1]["metadata"]["uid"]) == (changed, gone["metadata"]["uid"])
+    assert [kind for kind, _ in plain] == ["MODIFIED", "MODIFIED", "DELETED"]  # changed, marked, gone
+    assert (plain[0][1], plain[2][1]["metadata"]["uid"]) == (changed, gone["metadata"]["uid"])
     partial = frames(running.ask("GET", query, Accept=f"{PARTIAL};stream=watch").raw)
-    assert [obj["kind"] for _, obj in partial] == ["PartialObjectMetadata"] * 2
+    assert [obj["kind"] for _, obj in partial] == ["PartialObjectMetadata"] * 3
     assert partial[0][1]["metadata"] == changed["metadata"]
     refused = running.ask("GET", f"{pods}?watch=1&resourceVersion=99999999&timeoutSeconds=1", Accept=PROTOBUF)
     for kind, obj in frames(refused.raw):

@@ -40,7 +40,7 @@ class Custom(strategy.Strategy):
     def _type(self, resource: resources.Resource) -> custom_type.CustomType:
         found = self._find(resource.gvk)
         if found is None:  # taken away since the request was dispatched
-            raise errors.NotFound("the server could not find the requested resource")
+            raise errors.NotFound("the server could not find the requested resource", details={})
         return found
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:

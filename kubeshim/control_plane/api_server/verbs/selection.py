@@ -60,10 +60,12 @@ class Selection:
 def of(op: operation.Operation, asked: request.Request) -> Selection:
     """From the query; a name in a watch's path counts as a field selector."""
     selection = Selection(op, asked.param("labelSelector"), asked.param("fieldSelector"))
-    if op.name and selection.name is None and not asked.param("fieldSelector"):
+    if not op.name:
+        return selection
+    if selection.fields is None:
         return Selection(op, asked.param("labelSelector"), f"metadata.name={selectors.escape_field(op.name)}")
-    if op.name and selection.name not in (None, op.name):
-        raise errors.BadRequest("both a name and a field selector of another name were given")
+    if selection.name != op.name:
+        raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
     return selection
 
 

@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from kubeshim.control_plane.api_server import representations, request, response, stored, watch_cache
+from kubeshim.control_plane.api_server import open_watches, representations, request, response, stored, watch_cache
 from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions
 from kubeshim.control_plane.cluster_store import store
 from kubeshim.machinery import errors, objects
@@ -28,7 +28,7 @@ _CHUNK = 256 << 10
 
 
 class _Encoder:
-    """One representation of events."""
+    """One representation of events. Of Tables only the first of a watch says what its columns are."""
 
     def __init__(self, op: operation.Operation, asked: request.Request, media: negotiation.MediaType) -> None:
         self._op, self._asked, self._media = op, asked, media
@@ -100,6 +100,7 @@ class Stream:
         self._op, self._encoder, self._bookmarks, self._seconds = op, encoder, bookmarks, seconds
         self._initial_bookmark = initial and bookmarks
         self._packing = gzip_stream.Stream() if compressed and self._initial_bookmark else None
+        self._open: open_watches.Watch | None = None
         space = op.namespace if op.resource.namespaced else ""
         matches = chosen.matches()
         storage = op.server.storage
@@ -126,10 +127,19 @@ class Stream:
             yield from self._live()
             if self._packing is not None:
                 yield self._packing.end()
+        except errors.NotAcceptable:
+            # A form that no single object has: the request was accepted, so all that is left is to end.
+            return
         finally:
             self.close()
 
+    def follow_rights(self, asked: request.Request) -> None:
+        """Ends when who asked may not watch any more."""
+        self._open = self._op.server.open_watches.add(asked, self.watcher.stop)
+
     def close(self) -> None:
+        if self._open is not None:
+            self._op.server.open_watches.remove(self._open)
         self._op.server.storage.unwatch(self._op.resource, self.watcher)
 
     def _initial(self) -> Iterator[bytes]:
@@ -193,12 +203,13 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     try:
         stream = open_stream(op, asked, encoder, chosen)
     except versions.MalformedVersion as malformed:
-        raise errors.invalid(op.resource.group, op.resource.plural, op.name, [malformed.problem]) from malformed
+        raise malformed.unexpected() from None
     except (errors.Expired, errors.Timeout, errors.InternalError) as refusal:
         # Once a request is accepted, upstream tells what is wrong with it in the stream.
         return request.Response(200, headers, iter([encoder.of_object("ERROR", refusal.status())]))
     if stream.compressed:
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+    stream.follow_rights(asked)
     connection = asked.environ.get("wire.connection")
     if connection is not None:
         connection.on_gone(stream.watcher.stop)
@@ -212,7 +223,9 @@ def open_stream(
     revision = versions.parse(asked.param("resourceVersion"))
     asks_initial = options.boolean(asked, "sendInitialEvents")
     bookmarks = options.boolean(asked, "allowWatchBookmarks")
-    initial = asks_initial or ("sendInitialEvents" not in asked.query and not revision)
+    legacy = "sendInitialEvents" not in asked.query and not asked.param("resourceVersionMatch") and not revision
+    # A watch from nowhere is one that wants what there is first, and the bookmark after it if it takes bookmarks.
+    initial = asks_initial or legacy
     if asks_initial:
         versions.wait_for(op, revision)
     seconds = options.integer(asked, "timeoutSeconds")
@@ -226,4 +239,4 @@ def open_stream(
     except store.Compacted as problem:
         raise versions.too_old(revision, problem.oldest) from problem
     except store.Unavailable as problem:
-        raise errors.InternalError(f"Internal error occurred: {problem}") from problem
+        raise errors.internal(problem) from problem
