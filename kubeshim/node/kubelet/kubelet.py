@@ -241,7 +241,7 @@ class Kubelet:
                 return
             try:
                 self._network.set_up(cidr)
-                self._parts.addresses = network_addresses.AddressPool(cidr)
+                self._parts.addresses = network_addresses.AddressPool(cidr, self._settings.node_ip)
                 for sandbox in self._engine.sandboxes(self._parts.own_labels()):
                     sandboxes.adopt(self._parts, sandbox)
             except (OSError, runtime.RuntimeFailure) as problem:
