@@ -412,6 +412,7 @@ def _make_pool(
     if config.tls_server_name:
         common |= {"server_hostname": config.tls_server_name, "assert_hostname": config.tls_server_name}
     if config.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
         common |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
     return urllib3.HTTPSConnectionPool(parts.hostname, parts.port or 443, ssl_context=context, **common)
 

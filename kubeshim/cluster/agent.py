@@ -83,7 +83,13 @@ class Agent:
             direct=machines.let_through(config, node),
             routes_of_machine=config.joined is not None,
         )
-        return made, made.set_up()
+        try:
+            return made, made.set_up()
+        except OSError as error:
+            if config.joined is not None:  # no node without its machine's address
+                raise
+            _log.warning("nodes of other machines cannot be reached: %s", error)
+            return None, None
 
     def start(self, without: set[str]) -> None:
         """DNS first: questions may be waiting in its socket."""

@@ -32,7 +32,6 @@ from kubeshim.cluster import (
     up,
 )
 from kubeshim.machinery import errors, joining, objects
-from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host, network_links
 
@@ -88,7 +87,7 @@ class Join:
         client = rest.Client(self._found.client)
         theirs = discovery.configuration_of(client)
         client.close()
-        self.node = self.options.node or socket.gethostname().lower()
+        self.node = self.options.node or socket.gethostname().partition(".")[0].lower()
         up.check_name(self.node)
         chosen = theirs.ranges
         ranges.choose(
@@ -141,8 +140,8 @@ class Join:
         assert joined is not None
         if joined.pod_cidr not in ("", cidr):
             raise JoinFailed(
-                f"node {self.node} has got another range of addresses, {cidr}: it was removed from the cluster. "
-                f"Take away what is left here, then join anew: kubeshim down --name {self.where.directory.name}"
+                f"node {self.node} has got another range of addresses, {cidr}: it had been removed from the cluster. "
+                f"{self._start_anew}"
             )
         try:
             joining.link_network(cidr)
@@ -156,16 +155,10 @@ class Join:
     def _range(self, client: rest.Client) -> str:
         joined = self.config.joined
         assert joined is not None
-        node: Object = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": self.node, "annotations": {joining.JOINED: joined.address}},
-        }
-        try:
-            client.create(kinds.NODES, node)
-        except errors.AlreadyExists:
-            if self.fresh:
-                client.patch(kinds.NODES, self.node, {"metadata": {"annotations": node["metadata"]["annotations"]}})
+        if self._found is not None:
+            self._ensure_node(client, joined.address)
+        elif not _exists(client, self.node):
+            raise JoinFailed(f"node {self.node} was removed from the cluster. {self._start_anew}")
         watch = client.watch(kinds.NODES, field_selector=f"metadata.name={self.node}", timeout=int(READY_SECONDS))
         for _, found in watch:
             if cidr := str(objects.dig(found, "spec", "podCIDR", default="") or ""):
@@ -174,6 +167,19 @@ class Join:
         raise JoinFailed(
             f"node {self.node} got no range of addresses within {READY_SECONDS:.0f} s: does the controller manager run?"
         )
+
+    @property
+    def _start_anew(self) -> str:
+        name = self.where.directory.name
+        return f"Take away what is left here, then join again with a new token: kubeshim down --name {name}"
+
+    def _ensure_node(self, client: rest.Client, address: str) -> None:
+        annotations = {joining.JOINED: address}
+        try:
+            metadata = {"name": self.node, "annotations": annotations}
+            client.create(kinds.NODES, {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+        except errors.AlreadyExists:
+            client.patch(kinds.NODES, self.node, {"metadata": {"annotations": annotations}})
 
     def get_other_certificates(self) -> str:
         client = rest.Client(kubeconfig.load(self.files.kubeconfig(f"kubelet-{self.node}")))
@@ -302,6 +308,14 @@ def called(found: discovery.Found) -> str:
         return discovery.configuration_of(client).name
     finally:
         client.close()
+
+
+def _exists(client: rest.Client, node: str) -> bool:
+    try:
+        client.get(kinds.NODES, node)
+    except errors.NotFound:
+        return False
+    return True
 
 
 def own_address(server: str) -> str:

@@ -30,14 +30,10 @@ class Certificate:
 def certificates(files: pki.Files, node: str, address: str) -> tuple[Certificate, Certificate, Certificate]:
     """The kubelet's as client and as server, the other parts' as client."""
     return (
-        Certificate(
-            files.directory / "kubelet-client-current.pem", renewal.kubelet_client(node), files.kubeconfig(
-                f"kubelet-{node}"
-            ).stem
-        ),
+        Certificate(files.directory / "kubelet-client-current.pem", renewal.kubelet_client(node), f"kubelet-{node}"),
         Certificate(files.directory / "kubelet-server-current.pem", renewal.kubelet_server(node, address), ""),
         Certificate(files.directory / "agent-client-current.pem", renewal.agent_client(node), AGENT),
-    )  # fmt: skip
+    )
 
 
 def serving_files(

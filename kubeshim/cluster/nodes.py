@@ -46,9 +46,7 @@ class Nodes:
             raise NodeFailed(f"no cluster {name!r}; start one with kubeshim up --name {name}")
         self.config = configuration.load(self.where.configuration)
         if self.config.joined is not None:
-            raise NodeFailed(
-                f"this machine only joined {name!r}: the nodes are managed where it was started"
-            )
+            raise NodeFailed(f"this machine only joined {name!r}: the nodes are managed where it was started")
         self.engine = holders.connect()
         holders.agree(self.engine)
 
@@ -148,6 +146,8 @@ class Nodes:
         try:
             return self.config.node(name)
         except LookupError as error:
+            if self._is_elsewhere(name):
+                raise NodeFailed(f"{name} stands on another machine; here it can only be removed") from error
             raise NodeFailed(str(error)) from error
 
     def _is_elsewhere(self, name: str) -> bool:

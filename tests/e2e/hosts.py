@@ -5,6 +5,7 @@ must be inside such a namespace: it takes the links and firewall of the one it s
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -54,8 +55,18 @@ class Link:
     def mend(self, namespace):
         ip("-n", self.name, "link", "set", f"p-{namespace}"[:15], "up")
 
-    def remove(self):
-        ip("netns", "del", self.name)
+
+def connect_by_router(name, one, address, other, other_address):
+    """A machine that forwards between two links."""
+    ip("netns", "add", name)
+    one.plug(name, "eth0", address)
+    other.plug(name, "eth1", other_address)
+    subprocess.run(["nsenter", f"--net=/run/netns/{name}", "sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
+
+
+def remove_namespaces(*names):
+    for name in names:
+        ip("netns", "del", name, check=False)
 
 
 @dataclasses.dataclass
@@ -130,6 +141,11 @@ class Host:
     def load_images(self, archive):
         self.run("docker", "load", "-i", str(archive))
 
+    def take_down(self, cluster):
+        """After a test that failed half-way; nothing there is no error."""
+        if self.engine is not None and (self.root / cluster).exists():
+            self.kubeshim("down", "--name", cluster, "--kubeconfig", str(self.directory / "none"), check=False)
+
     def remove(self):
         """Ends what the engine may have left, then the namespace and the files."""
         self.stop_engine()
@@ -141,11 +157,11 @@ class Host:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def component_pid(self, cluster, component):
-        import json
-
+        """0 while it does not run."""
         state = json.loads((self.root / cluster / "run" / "state.json").read_text())
         entries = {"supervisor": state["supervisor"], **state["components"]}
-        return next(e["pid"] for n, e in entries.items() if n.startswith(component) and supervisor.is_running(e))
+        running = (e["pid"] for n, e in entries.items() if n.startswith(component) and supervisor.is_running(e))
+        return next(running, 0)
 
     def left(self, cluster):
         """What of a cluster is still here: containers, networks, links, routes, rules, files."""

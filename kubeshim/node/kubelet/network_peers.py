@@ -29,7 +29,11 @@ class Peers:
     """From ``start`` to ``stop`` the node knows the way to every other node's pods."""
 
     def __init__(
-        self, client: rest.Client, network: Routes, node_name: str, remote_ways: Callable[[list[Object]], None] | None
+        self,
+        client: rest.Client,
+        network: Routes,
+        node_name: str,
+        remote_ways: Callable[[list[Object]], None] | None = None,
     ) -> None:
         """``remote_ways``, where nodes may be on other machines, is told of all nodes when one has changed."""
         self._network = network

@@ -66,7 +66,7 @@ class Overlay:
         link = network_links.link_with_address(self._machine)
         if link is None:
             raise OSError(f"the address {self._machine} that other machines shall use is on no link of this machine")
-        self.mtu = link[2] - OVERHEAD
+        self.mtu = link[2] if self._backend == "host-gw" else link[2] - OVERHEAD
         mac = "02:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(self._name.encode()).digest()[:5])
         wanted = remote_links.Tunnel(self._machine, PORT, mac, self.mtu)
         number = self._run(lambda: remote_links.tunnel_number(remote.DEVICE, wanted))

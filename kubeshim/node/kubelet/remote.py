@@ -41,13 +41,13 @@ def site(node: Object) -> str:
 
 def is_direct(own: joining.Endpoint, other: joining.Endpoint, backend: str) -> bool:
     """Whether machines route to each other, or wrap."""
-    return backend != "vxlan" and own.direct and other.direct and (backend == "host-gw" or own.on_link(other))
+    return backend != "vxlan" and own.direct and other.direct and own.on_link(other)
 
 
 def hops(nodes: Iterable[Object], own_name: str, node_network: str, backend: str) -> list[Hop]:
     """To every node elsewhere, and from elsewhere to the first machine itself (``node_network``) through a Ready node.
 
-    Nothing before the own node has told where it is.
+    Nothing before the own node has told where it is; to who cannot be routed to, nothing where wrapping is not wanted.
     """
     every = sorted(nodes, key=objects.name)
     own = next((node for node in every if objects.name(node) == own_name), None)
@@ -61,6 +61,8 @@ def hops(nodes: Iterable[Object], own_name: str, node_network: str, backend: str
         if site(node) == site(own) or endpoint is None or not address:
             continue
         direct = is_direct(here, endpoint, backend)
+        if backend == "host-gw" and not direct:
+            continue
         ranges = pod_ranges(node)
         found += [Hop(cidr, address, endpoint, direct) for cidr in ranges]
         if not site(node):
