@@ -81,7 +81,7 @@ class Agent:
             node_network=str(config.ranges.nodes),
             backend=config.backend,
             direct=machines.let_through(config, node),
-            routes_of_machine=config.joined is not None,
+            services=str(config.ranges.services) if config.joined else "",
         )
         try:
             return made, made.set_up()

@@ -88,5 +88,6 @@ def forget(config: configuration.Configuration) -> str:
     """Takes away what of the ways to other machines is not inside a node."""
     if not config.machine_address:
         return "none"
-    remote_links.set_routes({}, (str(config.ranges.pods), str(config.ranges.nodes)))
+    chosen = config.ranges
+    remote_links.set_routes({}, (str(chosen.pods), str(chosen.nodes), str(chosen.services)))
     return f"{forwarding.revoke(config.name)} firewall rules"

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 PATIENCE = 60.0
 """Seconds to wait for a request to be approved and signed."""
 _RETRY, _RETRY_LATEST = 1.0, 60.0
+_WATCH = 10
+"""Seconds of one watch: one that lost its connection must not cost the certificate its time."""
 _LOOK = 3600.0
 """Longest sleep: a machine that was suspended looks at the time again."""
 SIGNER_KUBELET = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -104,7 +106,7 @@ def _answer(client: rest.Client, name: str, patience: float) -> bytes:
     """Follows the request until it is signed."""
     deadline = time.monotonic() + patience
     while (left := deadline - time.monotonic()) > 0:
-        seconds = max(1, int(left))
+        seconds = max(1, min(int(left), _WATCH))
         watch = client.watch(
             kinds.CERTIFICATE_SIGNING_REQUESTS, field_selector=f"metadata.name={name}", timeout=seconds
         )

@@ -41,11 +41,11 @@ class Overlay:
         node_network: str,
         backend: str,
         direct: bool,
-        routes_of_machine: bool,
+        services: str = "",
     ) -> None:
         """``direct``: the machine lets others' packets through to the node.
 
-        ``routes_of_machine``: nobody else keeps the machine's own routes to other machines' pods.
+        ``services``: the Service range, where nobody else keeps the machine's own routes into the cluster.
         """
         self._name = node_name
         self._address = node_address
@@ -57,7 +57,7 @@ class Overlay:
         self._within = (cluster_cidr, node_network)
         self._backend = backend
         self._direct = direct
-        self._routes_of_machine = routes_of_machine
+        self._services = services
         self.mtu = 0
         """Of what goes through it, once set up."""
 
@@ -92,5 +92,9 @@ class Overlay:
             remote_links.set_routes(remote.node_routes(ways, self._address, self._gateway), self._within)
 
         self._run(inside)
-        if self._routes_of_machine:
-            remote_links.set_routes(remote.machine_routes(ways, self._address, self._gateway), self._within)
+        if self._services:
+            # From the machine's own address, which kube-proxy takes for outside and replaces: answers from pods
+            # elsewhere would else come to the machine directly, past the node that has to turn them back.
+            into = {self._services: remote_links.Route(self._address, source=self._machine)}
+            routes = {**remote.machine_routes(ways, self._address, self._gateway), **into}
+            remote_links.set_routes(routes, (*self._within, self._services))
