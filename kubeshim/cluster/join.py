@@ -32,6 +32,7 @@ from kubeshim.cluster import (
     up,
 )
 from kubeshim.machinery import errors, joining, objects
+from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host, network_links
 
@@ -159,10 +160,8 @@ class Join:
             self._ensure_node(client, joined.address)
         elif not _exists(client, self.node):
             raise JoinFailed(f"node {self.node} was removed from the cluster. {self._start_anew}")
-        watch = client.watch(kinds.NODES, field_selector=f"metadata.name={self.node}", timeout=int(READY_SECONDS))
-        for _, found in watch:
+        for found in self._watched(client):
             if cidr := str(objects.dig(found, "spec", "podCIDR", default="") or ""):
-                watch.stop()
                 return cidr
         raise JoinFailed(
             f"node {self.node} got no range of addresses within {READY_SECONDS:.0f} s: does the controller manager run?"
@@ -219,13 +218,10 @@ class Join:
 
     def wait_ready(self) -> str:
         client = rest.Client(kubeconfig.load(self.files.kubeconfig(f"kubelet-{self.node}")))
-        watch = client.watch(kinds.NODES, field_selector=f"metadata.name={self.node}", timeout=int(READY_SECONDS))
         try:
-            for _, found in watch:
-                if nodes.is_ready(found, self.since):
-                    return "Ready"
+            if any(nodes.is_ready(found, self.since) for found in self._watched(client)):
+                return "Ready"
         finally:
-            watch.stop()
             client.close()
         raise JoinFailed(
             f"{self.node} is not Ready after {READY_SECONDS:.0f} s; "
@@ -233,6 +229,13 @@ class Join:
         )
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _watched(self, client: rest.Client) -> Iterator[Object]:
+        """The Node, as it is and becomes, for so long and no longer."""
+        selector = f"metadata.name={self.node}"
+        with client.watch(kinds.NODES, field_selector=selector, timeout=int(READY_SECONDS)) as watch:
+            for _, found in watch:
+                yield found
 
     def _certificates(self, address: str) -> tuple[machines.Certificate, ...]:
         return machines.certificates(self.files, self.node, address)

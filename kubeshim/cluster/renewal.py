@@ -107,18 +107,18 @@ def _answer(client: rest.Client, name: str, patience: float) -> bytes:
     deadline = time.monotonic() + patience
     while (left := deadline - time.monotonic()) > 0:
         seconds = max(1, min(int(left), _WATCH))
-        watch = client.watch(
-            kinds.CERTIFICATE_SIGNING_REQUESTS, field_selector=f"metadata.name={name}", timeout=seconds
-        )
-        for kind, obj in watch:
-            status = obj.get("status") or {}
-            refused = [entry for entry in status.get("conditions") or () if entry["type"] in ("Denied", "Failed")]
-            if refused or kind == "DELETED":
-                said = refused[0].get("message", "") if refused else "it was deleted"
-                raise NotGiven(f"certificate request {name}: {said}")
-            if status.get("certificate"):
-                watch.stop()
-                return base64.b64decode(status["certificate"])
+        selector = f"metadata.name={name}"
+        with client.watch(kinds.CERTIFICATE_SIGNING_REQUESTS, field_selector=selector, timeout=seconds) as watch:
+            for kind, obj in watch:
+                if objects.name(obj) != name:
+                    continue
+                status = obj.get("status") or {}
+                refused = [entry for entry in status.get("conditions") or () if entry["type"] in ("Denied", "Failed")]
+                if refused or kind == "DELETED":
+                    said = refused[0].get("message", "") if refused else "it was deleted"
+                    raise NotGiven(f"certificate request {name}: {said}")
+                if status.get("certificate"):
+                    return base64.b64decode(status["certificate"])
     raise NotGiven(
         f"nobody approved and signed the certificate request {name} within {patience:.0f} s: "
         f"kubectl certificate approve {name}"
