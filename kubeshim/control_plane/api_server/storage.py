@@ -305,7 +305,7 @@ class Storage:
     ) -> watch_cache.Watcher:  # fmt: skip
         """Events after revision ``after`` (0: from now on). Close it with ``unwatch``. Raises ``store.Compacted``."""
         cache = self.cache(resource)
-        watcher = watch_cache.Watcher(f"{namespace}/" if namespace else "", matches, after)
+        watcher = watch_cache.Watcher(f"{namespace}/" if namespace else "", matches, cache.pace, after)
         if after:
             missed = cache.since(after)
             if missed is None:

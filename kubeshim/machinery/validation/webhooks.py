@@ -15,7 +15,7 @@ _SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 
 def configuration(obj: objects.Object) -> list[FieldError]:
     """A Validating- or MutatingWebhookConfiguration that is new."""
-    return _webhooks(obj.get("webhooks") or (), harmless=True, recognized=True, unique=True)
+    return _webhooks(obj.get("webhooks") or (), harmless=True, recognized=True, unique=True, known=frozenset())
 
 
 def configuration_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
@@ -27,6 +27,9 @@ def configuration_update(obj: objects.Object, old: objects.Object) -> list[Field
         harmless=all(hook.get("sideEffects") in _HARMLESS for hook in before),
         recognized=all(_recognized(hook) for hook in before if hook.get("admissionReviewVersions")),
         unique=len(set(names)) == len(names),
+        known=frozenset(
+            condition.get("expression") or "" for hook in before for condition in hook.get("matchConditions") or ()
+        ),
     )
 
 
@@ -35,13 +38,16 @@ def _recognized(hook: Mapping[str, Any]) -> bool:
 
 
 def _webhooks(
-    found: Sequence[Mapping[str, Any]], *, harmless: bool, recognized: bool, unique: bool
+    found: Sequence[Mapping[str, Any]], *, harmless: bool, recognized: bool, unique: bool, known: frozenset[str]
 ) -> list[FieldError]:
+    """``known`` are expressions that stood there before: they are not judged again."""
     wrong: list[FieldError] = []
     seen: set[str] = set()
     for index, hook in enumerate(found):
         path, name = f"webhooks[{index}]", hook.get("name") or ""
         wrong += _webhook(hook, path, _HARMLESS if harmless else _SIDE_EFFECTS)
+        conditions = hook.get("matchConditions")
+        wrong += admission_rules.match_conditions(conditions, path + ".matchConditions", known=known)
         wrong += _review_versions(hook.get("admissionReviewVersions") or [], path, recognized)
         if unique and name and name in seen:
             wrong.append(fields.duplicate(path + ".name", name))
@@ -74,8 +80,7 @@ def _webhook(hook: Mapping[str, Any], path: str, side_effects: Sequence[str]) ->
     if hook.get("reinvocationPolicy") is not None:
         policy = hook["reinvocationPolicy"]
         wrong += fields.one_of(path + ".reinvocationPolicy", policy, admission_rules.REINVOCATION_POLICIES)
-    wrong += client_config(hook.get("clientConfig") or {}, path + ".clientConfig")
-    return wrong + admission_rules.match_conditions(hook.get("matchConditions"), path + ".matchConditions")
+    return wrong + client_config(hook.get("clientConfig") or {}, path + ".clientConfig")
 
 
 def qualified_name(name: str, path: str) -> list[FieldError]:

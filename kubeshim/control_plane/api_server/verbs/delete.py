@@ -44,7 +44,7 @@ _RETURNED = frozenset(
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         admitted = False
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
@@ -189,7 +189,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     returned = op.resource.group_resource in _RETURNED
     if not gone or returned:
         return response.of_stored(asked, op.server, op.resource, item, code)
-    return response.of_status(asked, success(op, item))
+    return response.of_status(asked, op.resource, success(op, item))
 
 
 def success(op: operation.Operation, item: stored.Stored) -> objects.Object:

@@ -14,6 +14,7 @@ def get(op: operation.Operation) -> stored.Stored:
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    response.form(asked, op.resource)
     if "resourceVersion" in asked.query:
         versions.wait_for(op, versions.parse(asked.param("resourceVersion")))
     return response.of_stored(asked, op.server, op.resource, get(op))

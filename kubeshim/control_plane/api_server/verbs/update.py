@@ -27,24 +27,24 @@ def modify(op: operation.Operation, build: Build, *, attributed: bool = False, r
     subresources that do their own. Raises ``errors.APIStatusError``.
     """
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
             old = item.copy()
             obj = build(item.copy())
-            conditional = _check_identity(op, obj, old)
+            _check_identity(op, obj, old)
             try:
                 return _write(op, item, obj, old, attributed=attributed, raw=raw)
-            except storage.Stale as stale:
-                if conditional:
-                    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED) from stale
+            except storage.Stale:
+                # a revision that the client named is not the current one any more, and the next attempt says so
+                continue
     raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
 
 
-def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.Object) -> bool:
-    """Whether the new object names the revision it replaces. Raises 409, 422 and 400."""
+def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    """The new object is of the old one, and of its revision if it names one. Raises 409, 422 and 400."""
     resource, metadata = op.resource, obj.setdefault("metadata", {})
     uid, kept = metadata.get("uid"), old["metadata"]["uid"]
     if uid and uid != kept:
@@ -55,7 +55,7 @@ def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.O
     version = str(metadata.get("resourceVersion") or "")
     if version in ("", "0"):
         if op.strategy.allow_unconditional_update:
-            return False
+            return
         problem = fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.group, resource.kind, op.name, [problem])
     if not version.isdecimal():
@@ -65,7 +65,6 @@ def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.O
         raise errors.invalid(resource.group, resource.kind, op.name, [problem])
     if version != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
-    return True
 
 
 def _write(
@@ -80,6 +79,7 @@ def _write(
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     if not raw:
         if op.subresource == "status":
             strategy.prepare_for_status_update(resource, obj, old)
