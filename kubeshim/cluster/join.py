@@ -8,6 +8,7 @@ written down. What ``down`` takes away here is only what is here: the Node stays
 """
 
 import dataclasses
+import ipaddress
 import os
 import pathlib
 import socket
@@ -97,6 +98,11 @@ class Join:
         address = self.options.address or own_address(self._found.server)
         if network_links.link_with_address(address) is None:
             raise JoinFailed(f"{address} is not an address of this machine")
+        if theirs.backend == "host-gw" and not on_link(address, self._found.server):
+            raise JoinFailed(
+                f"the cluster's machines route for each other (backend host-gw), but {address} is not on one link with "
+                f"{self._found.server}; start the cluster with backend auto or vxlan"
+            )
         joined = configuration.Joined(self._found.server, address, "")
         self.config = dataclasses.replace(theirs, name=self.where.directory.name, nodes=(), joined=joined)
         self.where.prepare()
@@ -319,6 +325,13 @@ def _exists(client: rest.Client, node: str) -> bool:
     except errors.NotFound:
         return False
     return True
+
+
+def on_link(address: str, server: str) -> bool:
+    """Whether the server's address is in the network that ours is given in."""
+    host = urllib.parse.urlsplit(server).hostname or ""
+    network = ipaddress.ip_interface(f"{address}/{network_links.prefix_of(address)}").network
+    return ipaddress.ip_address(socket.gethostbyname(host)) in network
 
 
 def own_address(server: str) -> str:

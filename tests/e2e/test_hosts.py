@@ -144,10 +144,20 @@ def two(request, tmp_path_factory, kubectl_path, archive):
             settings["controllerManager"]["clusterSigningDuration"] = "40s"
         (where / "cluster.json").write_text(json.dumps(settings))
         up = ["--config", str(where / "cluster.json"), "--kubeconfig", str(where / "config")]
-        near.kubeshim("up", "--name", NAME, "--advertise", "192.0.2.1", *up)
-        command = near.kubeshim("token", "create", "--name", NAME, "--print-join-command").stdout.split()
-        far.kubeshim(*command[1:], "--node-name", FAR)
         running = Reached(NAME, where / "config", kubectl_path, near=near, far=far, link=links[-1])
+        if routed:  # an afterthought, and a file brought over
+            near.kubeshim("up", "--name", NAME, *up)
+            assert near.kubeshim("token", "create", "--name", NAME, "--print-join-command", check=False).returncode == 1
+            near.kubeshim("up", "--name", NAME, "--advertise", "192.0.2.1", "--kubeconfig", str(where / "config"))
+            token = near.kubeshim("token", "create", "--name", NAME).stdout.strip()
+            show = ["-o", "go-template={{.data.kubeconfig}}"]
+            info = running.out("get", "configmap", "cluster-info", "-n", "kube-public", *show)
+            (where / "discovery").write_text(info)
+            far.kubeshim("agent", "--discovery-file", str(where / "discovery"), "--token", token, "--node-name", FAR)
+        else:
+            near.kubeshim("up", "--name", NAME, "--advertise", "192.0.2.1", *up)
+            command = near.kubeshim("token", "create", "--name", NAME, "--print-join-command").stdout.split()
+            far.kubeshim(*command[1:], "--node-name", FAR)
         running.kubectl("apply", "-f", "-", stdin=WORKLOAD)
         for what in ("daemonset/web", "daemonset/client", "deployment/roaming"):
             running.kubectl("rollout", "status", what, "--timeout=60s")
