@@ -83,6 +83,8 @@ class Join:
             self.config = configuration.load(self.where.configuration)
             if self.config.joined is None:
                 raise JoinFailed(f"this machine has started the cluster {self.config.name!r} itself")
+            if self._found is not None and self._found.authority != self.files.ca.read_bytes():
+                raise JoinFailed(f"this machine has parts of another cluster of that name. {self._start_anew}")
             self.node = self.config.nodes[0].name
             return self._summary()
         assert self._found is not None
@@ -138,13 +140,17 @@ class Join:
 
     def register(self) -> str:
         """Makes the Node and waits for its range."""
+        joined = self.config.joined
+        assert joined is not None
         client = rest.Client(kubeconfig.load(self.files.kubeconfig(f"kubelet-{self.node}")))
         try:
             cidr = self._range(client)
+        except OSError as error:
+            if self._found is not None or not joined.pod_cidr:
+                raise
+            return f"{self.node}, {joined.pod_cidr}, as before: {error}"  # the agent will wait for the API server
         finally:
             client.close()
-        joined = self.config.joined
-        assert joined is not None
         if joined.pod_cidr not in ("", cidr):
             raise JoinFailed(
                 f"node {self.node} has got another range of addresses, {cidr}: it had been removed from the cluster. "
