@@ -74,6 +74,7 @@ class Join:
         self.node = ""
         self.holder_pid = 0
         self.since = ""
+        self.new_identity = False
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -125,6 +126,7 @@ class Join:
             self._refuse_a_living_namesake(client)
             pki.write_file(one.path, renewal.request(client, one.wanted))
             client.close()
+            self.new_identity = True
         self._write_kubeconfig(one)
         return one.wanted.common_name
 
@@ -220,6 +222,8 @@ class Join:
         return f"{node.name}, {node.address}"
 
     def start_agent(self) -> str:
+        if self.new_identity:  # an agent that runs with an old one has no right left to find out
+            nodes.stop_agent(self.where, self.node)
         wanted = [components.agent(self.config.nodes[0], self.holder_pid, self.where)]
         running = processes.running(self.where)
         if processes.wanted(self.where) != wanted or not all(running.get(c["name"], False) for c in wanted):
