@@ -61,7 +61,7 @@ class Peers:
         self._thread.join()
 
     def _updated(self, old: Object, new: Object) -> None:
-        if not remote.same(old, new):
+        if routes([old], "") != routes([new], "") or not remote.same(old, new):
             self._changed.set()
 
     def _run(self) -> None:
@@ -73,7 +73,7 @@ class Peers:
             self._changed.clear()
             try:
                 nodes = self._nodes.list()
-                self._network.set_peers(routes(nodes, self._node_name))
+                self._network.set_peers(routes(remote.near(nodes, self._node_name), self._node_name))
                 if self._remote_ways is not None:
                     self._remote_ways(nodes)
             except OSError as error:
@@ -83,11 +83,15 @@ class Peers:
 
 
 def routes(nodes: list[Object], own_name: str) -> dict[str, str]:
-    """``{podCIDR: InternalIP}`` of all other nodes on the same machine (pure)."""
-    here = next((remote.site(node) for node in nodes if objects.name(node) == own_name), "")
-    return {
-        cidr: address
-        for node in nodes
-        if objects.name(node) != own_name and remote.site(node) == here and (address := remote.internal_address(node))
-        for cidr in remote.pod_ranges(node)
-    }
+    """``{podCIDR: InternalIP}`` of all nodes but one (pure)."""
+    found = {}
+    for node in nodes:
+        if objects.name(node) == own_name:
+            continue
+        addresses = objects.dig(node, "status", "addresses", default=())
+        address = next((a["address"] for a in addresses if a["type"] == "InternalIP" and ":" not in a["address"]), None)
+        spec = node.get("spec") or {}
+        for cidr in spec.get("podCIDRs") or [spec.get("podCIDR")]:
+            if cidr and address and ":" not in cidr:
+                found[cidr] = address
+    return found

@@ -39,6 +39,13 @@ def site(node: Object) -> str:
     return objects.annotations(node).get(joining.JOINED, "")
 
 
+def near(nodes: Iterable[Object], own_name: str) -> list[Object]:
+    """Those on the same machine, the own one included."""
+    every = list(nodes)
+    here = next((site(node) for node in every if objects.name(node) == own_name), "")
+    return [node for node in every if site(node) == here]
+
+
 def is_direct(own: joining.Endpoint, other: joining.Endpoint, backend: str) -> bool:
     """Whether machines route to each other, or wrap."""
     return backend != "vxlan" and own.direct and other.direct and own.on_link(other)

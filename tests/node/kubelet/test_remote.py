@@ -78,8 +78,8 @@ def test_routes_of_node_and_machine():
 
 
 def test_neighbours_on_the_same_machine_are_no_remote_ones():
-    assert network_peers.routes([A1, A2, B], "a1") == {"10.244.2.0/24": "172.30.0.3"}
-    assert network_peers.routes([A1, A2, B], "b") == {}
+    assert network_peers.routes(remote.near([A1, A2, B], "a1"), "a1") == {"10.244.2.0/24": "172.30.0.3"}
+    assert network_peers.routes(remote.near([A1, A2, B], "b"), "b") == {}
 
 
 @pytest.mark.parametrize(("changed", "matters"), [
