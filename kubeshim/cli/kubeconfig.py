@@ -16,8 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from kubeshim.cli import up
     from kubeshim.cluster import layout
 
+    if up.joined(options.name):
+        return output.fail("this machine only joined that cluster: its administrator is where it was started")
     path = layout.Layout.of(options.name).pki / "admin.conf"
     try:
         text = path.read_text()

@@ -19,9 +19,10 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         where = layout.Layout.of(name)
         config = configuration.load(where.configuration)
-        running = processes.running(where).get("api-server", False)
+        running = processes.running(where).get("supervisor" if config.joined else "api-server", False)
+        server = config.joined.server if config.joined else f"https://127.0.0.1:{config.port}"
         print(
-            f"{name:<24}{'running' if running else 'stopped':<10}{f'https://127.0.0.1:{config.port}':<28}"
+            f"{name:<24}{'running' if running else 'stopped':<10}{server:<28}"
             f"{config.ranges.pods!s:<20}{config.ranges.services}"
         )
     return 0

@@ -20,6 +20,7 @@ VERBS: dict[str, Verb] = {
     "list": Verb("list_clusters", "the clusters on this machine", "clusters"),
     "kubeconfig": Verb("kubeconfig", "print a cluster's kubeconfig", "clusters"),
     "node": Verb("node", "list, add, remove, stop, start, isolate, rejoin nodes", "clusters"),
+    "token": Verb("token", "create, list, delete the tokens other machines join with", "clusters"),
     "load": Verb("load", "bring an image into a cluster: load image NAME|FILE", "clusters"),
     "logs": Verb("logs", "print or follow a component's log", "clusters"),
     "dns": Verb("dns", "resolve the cluster's names on this machine", "clusters"),
@@ -27,7 +28,7 @@ VERBS: dict[str, Verb] = {
     "api-server": Verb("api_server", "run the API server", "components"),
     "controller-manager": Verb("controller_manager", "run the controller manager", "components"),
     "scheduler": Verb("scheduler", "run the scheduler", "components"),
-    "agent": Verb("agent", "run a node's agent: kubelet, kube-proxy, DNS", "components"),
+    "agent": Verb("agent", "run a node's agent, or join a cluster with this machine: agent --join URL", "components"),
     "ingress": Verb("ingress", "run the Ingress controller", "components"),
 }
 

@@ -4,8 +4,12 @@ Exit code 0 where everything runs, 1 where something does not, 3 where there is 
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from kubeshim.cli import output
+
+if TYPE_CHECKING:
+    from kubeshim.cluster import configuration, layout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from kubeshim.cluster import api, configuration, layout, processes
+    from kubeshim.machinery import errors
 
     where = layout.Layout.of(options.name)
     if not where.configuration.exists():
@@ -31,15 +36,35 @@ def run(options: argparse.Namespace) -> int:
             f"{name:<32}{'running' if alive else 'stopped':<10}{entry.get('pid', '-') if alive else '-':<10}"
             f"{entry.get('restarts', 0)}"
         )
-    print(f"\nAPI server  https://127.0.0.1:{config.port}")
+    server = config.joined.server if config.joined else f"https://127.0.0.1:{config.port}"
+    print(f"\nAPI server  {server}")
     try:
-        server = api.API(where.pki / "admin.conf", config.port, timeout=5.0)
-        for node in server.call("GET", "/api/v1/nodes")["items"]:
-            conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions") or ()}
-            ready = conditions.get("Ready") == "True"
+        for name, ready in _joined_node(config, where) if config.joined else _nodes(config, where):
             healthy &= ready
-            print(f"node        {node['metadata']['name']}  {'Ready' if ready else 'NotReady'}")
-    except (api.APIError, OSError) as error:
+            print(f"node        {name}  {'Ready' if ready else 'NotReady'}")
+    except (api.APIError, errors.APIStatusError, OSError) as error:
         healthy = False
         print(f"            {error}")
     return 0 if healthy else 1
+
+
+def _nodes(config: "configuration.Configuration", where: "layout.Layout") -> "list[tuple[str, bool]]":
+    from kubeshim.cluster import api, nodes
+
+    server = api.API(where.pki / "admin.conf", config.port, timeout=5.0)
+    found = server.call("GET", "/api/v1/nodes")["items"]
+    return [(node["metadata"]["name"], nodes.is_ready(node)) for node in found]
+
+
+def _joined_node(config: "configuration.Configuration", where: "layout.Layout") -> "list[tuple[str, bool]]":
+    """This machine may see its own node only."""
+    from kubeshim import pki
+    from kubeshim.client import kinds, kubeconfig, rest
+    from kubeshim.cluster import nodes
+
+    found = []
+    for node in config.nodes:
+        client = rest.Client(kubeconfig.load(pki.Files(where.pki).kubeconfig(f"kubelet-{node.name}")))
+        found.append((node.name, nodes.is_ready(client.get(kinds.NODES, node.name))))
+        client.close()
+    return found

@@ -4,6 +4,7 @@
   sudo kubeshim up --name other --nodes 2
   sudo kubeshim up --config cluster.json
   sudo kubeshim up --ingress --publish 8080:80
+  sudo kubeshim up --advertise 192.0.2.1          other machines may join: kubeshim token create --print-join-command
 
 The kubeconfig of the calling user gets a context of the cluster's name and uses it.
 """
@@ -25,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node-range", default="", metavar="CIDR", help="of nodes (default: 172.30.0.0/24)")
     parser.add_argument("--kubeconfig", type=pathlib.Path, metavar="FILE", help="where to put the context")
     parser.add_argument("--no-kubeconfig", action="store_true", help="leave the user's kubeconfig alone")
+    parser.add_argument(
+        "--advertise", default="", metavar="ADDRESS", help="of this machine, at which others reach the API server"
+    )
+    parser.add_argument(
+        "--listen", action="append", default=[], metavar="ADDRESS", help="one more for the API server; repeatable"
+    )
     parser.add_argument("--ingress", action="store_true", help="run the Ingress controller (needs HAProxy)")
     parser.add_argument(
         "--publish",
@@ -52,7 +59,11 @@ def run(options: argparse.Namespace) -> int:
         merge_kubeconfig=not options.no_kubeconfig,
         ingress=options.ingress or bool(options.publish),
         publish=tuple(options.publish),
+        advertise=options.advertise,
+        listen=tuple(options.listen),
     )
+    if joined(options.name):
+        return _bring_back(options.name)
     try:
         this = up.run(wanted, output.step)
     except (up.UpFailed, host.Unfit, configuration.ConfigurationError, ranges.RangeTaken, runtime.RuntimeFailure) as e:
@@ -66,4 +77,28 @@ def run(options: argparse.Namespace) -> int:
         print(f"kubectl uses it now (kubeconfig {path}, context {options.name}): kubectl get pods -A")
     else:
         print(f"kubectl --kubeconfig {this.where.pki / 'admin.conf'} get pods -A")
+    return 0
+
+
+def joined(name: str) -> bool:
+    """Whether the cluster is another machine's, of which this one has a node."""
+    from kubeshim.cluster import configuration, layout
+
+    try:
+        return configuration.load(layout.Layout.of(name).configuration).joined is not None
+    except (OSError, ValueError):  # none of that name, or not ours to read: the steps will tell
+        return False
+
+
+def _bring_back(name: str) -> int:
+    from kubeshim.cluster import host, join
+    from kubeshim.machinery import errors
+    from kubeshim.node.container_runtime import runtime
+
+    began = time.monotonic()
+    try:
+        this = join.bring_back(name, output.step)
+    except (join.JoinFailed, host.Unfit, runtime.RuntimeFailure, errors.APIStatusError, OSError) as error:
+        return output.fail(error)
+    print(f"\nThis machine is node {this.node!r} of cluster {name!r} after {time.monotonic() - began:.1f} s.")
     return 0

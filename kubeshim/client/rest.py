@@ -81,10 +81,20 @@ class Client:
         self._closed = threading.Event()
         self._token = _Token(config)
         self._prefix = urllib.parse.urlsplit(config.server).path.rstrip("/")
-        context = tls_context(config) if config.server.startswith("https") else None
-        self._pool = _pool(config, context, 32, within)
-        # A watch keeps its connection for minutes; it must never take one from the requests.
-        self._watch_pool = _pool(config, context, 128, within)
+        self._within = within
+        self._pool, self._watch_pool = self._pools()
+
+    def _pools(self) -> tuple[urllib3.HTTPConnectionPool, urllib3.HTTPConnectionPool]:
+        """Two: a watch keeps its connection for minutes; it must never take one from the requests."""
+        context = tls_context(self.config) if self.config.server.startswith("https") else None
+        return tuple(_pool(self.config, context, size, self._within) for size in (32, 128))  # type: ignore[return-value]
+
+    def renew_identity(self) -> None:
+        """Reads certificate and key files again, for connections from now on.
+
+        What is under way goes on with the old ones; their pool goes when the last of them has ended.
+        """
+        self._pool, self._watch_pool = self._pools()
 
     def close(self) -> None:
         """Drops idle connections and ends waiting retries."""
@@ -402,6 +412,7 @@ def _make_pool(
     if config.tls_server_name:
         common |= {"server_hostname": config.tls_server_name, "assert_hostname": config.tls_server_name}
     if config.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
         common |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
     return urllib3.HTTPSConnectionPool(parts.hostname, parts.port or 443, ssl_context=context, **common)
 

@@ -19,11 +19,14 @@ from kubeshim.addons.dns import server as dns
 from kubeshim.addons.metrics import cluster as metrics_view
 from kubeshim.addons.metrics import server as metrics
 from kubeshim.client import kubeconfig, recorder, rest
-from kubeshim.cluster import configuration, layout, options
-from kubeshim.node.container_runtime import docker, runtime
+from kubeshim.cluster import configuration, layout, machines, options
+from kubeshim.cluster import renewal as renewing
+from kubeshim.machinery import joining
+from kubeshim.node import namespaces
+from kubeshim.node.container_runtime import docker, holders, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
-from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
+from kubeshim.node.kubelet import kubelet, network, network_peers, overlay, server, server_auth
 from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
@@ -45,18 +48,48 @@ class Agent:
         self._config, self._where, self._sockets = config, where, sockets
         self._node = config.node(node)
         self._files = pki.Files(where.pki)
+        self._holder_pid = holder_pid
+        self._overlay, self._endpoint = self._make_overlay()
         chosen = config.ranges
         self._network = network.NodeNetwork(
             holder_pid,
             self._node.address,
             str(chosen.pods),
             str(chosen.services),
-            chosen.gateway,
+            config.gateway,
             node_network=str(chosen.nodes),
             caught=(str(chosen.load_balancers),),
+            mtu_limit=self._overlay.mtu if self._overlay else 0,
         )
+        self._clients: dict[str, list[rest.Client]] = {}
         self._stops: list[Callable[[], None]] = []
         self._metrics: list[Callable[[], str]] = []
+
+    def _make_overlay(self) -> tuple[overlay.Overlay | None, joining.Endpoint | None]:
+        """None where no other machine can reach this one: then there is none in the cluster."""
+        config, node, pid = self._config, self._node, self._holder_pid
+        if not config.machine_address:
+            return None, None
+        made = overlay.Overlay(
+            node.name,
+            node.address,
+            config.machine_address,
+            config.gateway,
+            lambda function: namespaces.run_in(namespaces.of_process(pid), function),
+            pid,
+            cluster_cidr=str(config.ranges.pods),
+            node_network=str(config.ranges.nodes),
+            backend=config.backend,
+            direct=machines.let_through(config, node),
+            services=str(config.ranges.services) if config.joined else "",
+        )
+        try:
+            return made, made.set_up()
+        except OSError as error:
+            if config.joined is not None:  # no node without its machine's address
+                raise
+            _log.warning("nodes of other machines cannot be reached: %s", error)
+            return None, None
 
     def start(self, without: set[str]) -> None:
         """DNS first: questions may be waiting in its socket."""
@@ -70,6 +103,8 @@ class Agent:
         else:
             enforcer.remove(self._network.run_in_node)
         self._start_kubelet()
+        if self._config.joined is not None:
+            self._start_renewals()
         if "metrics" in self._sockets and "metrics" not in without:
             self._start_metrics()
 
@@ -80,14 +115,32 @@ class Agent:
                 stop()
 
     def _client(self, identity: str) -> rest.Client:
-        """Connects from inside the node, as a machine would: a node that is cut off loses the API server too."""
-        loaded = kubeconfig.load(str(self._files.kubeconfig(identity)))
-        server = f"https://{self._config.ranges.gateway}:{self._config.port}"
-        return rest.Client(
-            dataclasses.replace(loaded, server=server),
+        """Connects from inside the node, as a machine would: a node that is cut off loses the API server too.
+
+        A joined node has two identities: its kubelet's, and one for all its other parts.
+        """
+        name = identity
+        if self._config.joined is not None and not identity.startswith("kubelet-"):
+            name = machines.AGENT
+        loaded = kubeconfig.load(str(self._files.kubeconfig(name)))
+        made = rest.Client(
+            dataclasses.replace(loaded, server=self._config.server),
             user_agent=f"kubeshim-{identity}",
             within=self._network.run_in_node,
         )
+        self._clients.setdefault(name, []).append(made)
+        return made
+
+    def _start_renewals(self) -> None:
+        """With the kubelet's rights: a node asks for all its certificates itself."""
+        asking = self._client(f"kubelet-{self._node.name}")
+        for one in machines.certificates(self._files, self._node.name, self._node.address):
+            told = [client.renew_identity for client in self._clients.get(one.identity, ())]
+            if one.identity == "":
+                told = [lambda path=one.path: self._tls.load_cert_chain(path)]  # type: ignore[misc]
+            renewal = renewing.Renewal(one.path, one.wanted, asking, told)
+            renewal.start()
+            self._stops.append(renewal.stop)
 
     def _start_dns(self) -> None:
         sockets = [*self._sockets.get("dns-udp", ()), *self._sockets.get("dns-tcp", ())]
@@ -101,7 +154,8 @@ class Agent:
 
     def _start_peers(self) -> None:
         """With kube-proxy's rights, which may watch Nodes; a kubelet may see its own only."""
-        following = network_peers.Peers(self._client("kube-proxy"), self._network, self._node.name)
+        ways = self._overlay.follow if self._overlay else None
+        following = network_peers.Peers(self._client("kube-proxy"), self._network, self._node.name, ways)
         following.start()
         self._stops.append(following.stop)
 
@@ -127,7 +181,7 @@ class Agent:
 
     def _start_kubelet(self) -> None:
         client = self._client(f"kubelet-{self._node.name}")
-        engine: runtime.Runtime = docker.Docker(node_container=self._node.name)
+        engine: runtime.Runtime = docker.Docker(holders.socket_path(), node_container=self._node.name)
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,
             node_ip=self._node.address,
@@ -166,6 +220,11 @@ class Agent:
 
     def _kubelet_options(self) -> dict[str, Any]:
         given = options.given(self._config, "kubelet")
+        if self._endpoint is not None:
+            given["node_annotations"] = {joining.ENDPOINT: self._endpoint.encoded()}
+        if self._config.joined is not None:  # who joins makes the Node; removed, it shall stay so
+            given["node_annotations"][joining.JOINED] = self._config.joined.address
+            given["register_node"] = False
         given.setdefault("static_pod_path", str(self._where.node(self._node.name) / "manifests"))
         if self._node.dedicated:
             given["register_with_taints"] = (*given.get("register_with_taints", ()), CONTROL_PLANE_TAINT)
@@ -173,8 +232,8 @@ class Agent:
 
     def _serving_context(self) -> ssl.SSLContext:
         """Client certificates are asked for, not demanded: a bearer token will do as well."""
-        certificate, key = self._files.kubelet_serving(self._node.name)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate, key = machines.serving_files(self._config, self._files, self._node.name)
+        context = self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key)
         context.load_verify_locations(self._files.ca)

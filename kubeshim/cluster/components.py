@@ -10,6 +10,7 @@ KUBELET_PORT = 10250
 INGRESS_PORTS = {"http": 80, "https": 443}
 DNS_PORT = 10053
 """Of the node. Port 53 stays free for workloads; the kube-dns Service points here."""
+ANY = "0.0.0.0"
 METRICS_PORT = 10243
 """Of the control plane's node; the metrics-server Service points here."""
 
@@ -19,16 +20,19 @@ def command(component: str, where: layout.Layout, *arguments: str) -> list[str]:
 
 
 def api_server(config: configuration.Configuration, where: layout.Layout) -> dict[str, Any]:
-    """Listens on loopback and on the nodes' network, which it advertises."""
+    """Listens on loopback and on the nodes' network; beyond this machine only where asked to."""
     return {
         "name": "api-server",
         "command": command("api-server", where),
-        "sockets": [
-            {"name": "api", "address": "127.0.0.1", "port": config.port},
-            {"name": "api", "address": config.ranges.gateway, "port": config.port},
-        ],
+        "sockets": [{"name": "api", "address": address, "port": config.port} for address in listened(config)],
         "stopSeconds": 10,
     }
+
+
+def listened(config: configuration.Configuration) -> list[str]:
+    """One that stands for all addresses makes the others superfluous, and their sockets impossible."""
+    asked = dict.fromkeys(filter(None, ("127.0.0.1", config.ranges.gateway, config.advertise, *config.listen)))
+    return [ANY] if ANY in asked else list(asked)
 
 
 def controller_manager(where: layout.Layout) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from typing import Any
 
 from kubeshim import schemas
 from kubeshim.cluster import ranges
+from kubeshim.machinery import joining
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress")
+_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress", "joined")
+BACKENDS = ("auto", "host-gw", "vxlan")
+"""How packets get to pods on other machines: routed by the machines where they stand on one link, or wrapped."""
 DEDICATED_FROM = 3
 """Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
 
@@ -41,6 +44,18 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Joined:
+    """On a machine that joined a cluster which another one has started: where that is, and what we are to it."""
+
+    server: str
+    """The API server's URL."""
+    address: str
+    """This machine's, at which the others reach it."""
+    pod_cidr: str
+    """The node's range, in which it stands itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Configuration:
     """An effective configuration."""
 
@@ -56,6 +71,13 @@ class Configuration:
     """Whether the Ingress controller runs."""
     published: tuple[str, ...] = ()
     """``ADDRESS:PORT:TARGET``: ports of the machine that lead to the Ingress controller's."""
+    advertise: str = ""
+    """This machine's address at which other machines reach the API server; empty where none shall."""
+    listen: tuple[str, ...] = ()
+    """Further addresses the API server listens on."""
+    backend: str = "auto"
+    """Of ``BACKENDS``."""
+    joined: Joined | None = None
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -71,6 +93,21 @@ class Configuration:
     def network(self) -> str:
         """Name of the Docker network the nodes stand on."""
         return f"kubeshim-{self.name}" if self.name != "kubeshim" else "kubeshim"
+
+    @property
+    def machine_address(self) -> str:
+        """At which other machines of the cluster reach this one; empty where there can be none."""
+        return self.joined.address if self.joined else self.advertise
+
+    @property
+    def gateway(self) -> str:
+        """This machine's own address on the link of its nodes."""
+        return joining.gateway_address(self.joined.pod_cidr) if self.joined else self.ranges.gateway
+
+    @property
+    def server(self) -> str:
+        """The API server's URL for agents."""
+        return self.joined.server if self.joined else f"https://{self.ranges.gateway}:{self.port}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -131,6 +168,9 @@ def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port
         domain=networking.get("dnsDomain", "cluster.local"),
         upstream_dns=networking.get("upstreamDNS", True),
         nodes=make_nodes(name, nodes, chosen),
+        advertise=networking.get("advertiseAddress", ""),
+        listen=tuple(networking.get("listenAddresses", ())),
+        backend=networking.get("backend", "auto"),
         sections={
             key: document[key]
             for key in ("apiServer", "controllerManager", "scheduler", "kubelet", "proxy", "dns")
@@ -139,9 +179,9 @@ def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port
     )
 
 
-def save(configuration: Configuration, path: pathlib.Path) -> None:
-    """Writes it whole or not at all."""
-    document = {
+def shared(configuration: Configuration) -> dict[str, Any]:
+    """The part that holds for every machine of the cluster."""
+    return {
         "name": configuration.name,
         "port": configuration.port,
         "networking": {
@@ -150,10 +190,23 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
             "nodeSubnet": str(configuration.ranges.nodes),
             "dnsDomain": configuration.domain,
             "upstreamDNS": configuration.upstream_dns,
+            "backend": configuration.backend,
         },
+        **configuration.sections,
+    }
+
+
+def save(configuration: Configuration, path: pathlib.Path) -> None:
+    """Writes it whole or not at all."""
+    document = {
+        **shared(configuration),
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
-        **configuration.sections,
+        **({"joined": dataclasses.asdict(configuration.joined)} if configuration.joined else {}),
+    }
+    document["networking"] |= {
+        "advertiseAddress": configuration.advertise,
+        "listenAddresses": list(configuration.listen),
     }
     temporary = path.with_suffix(".new")
     with open(temporary, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
@@ -166,7 +219,11 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
 
 def load(path: pathlib.Path) -> Configuration:
     """Reads what ``save`` wrote."""
-    document = json.loads(path.read_text())
+    return parse(json.loads(path.read_text()))
+
+
+def parse(document: Mapping[str, Any]) -> Configuration:
+    """Out of what ``save`` wrote or ``shared`` gave."""
     networking = document["networking"]
     network = ranges.Network
     return Configuration(
@@ -177,8 +234,12 @@ def load(path: pathlib.Path) -> Configuration:
         ),
         domain=networking["dnsDomain"],
         upstream_dns=networking["upstreamDNS"],
-        nodes=tuple(Node(**node) for node in document["nodes"]),
+        nodes=tuple(Node(**node) for node in document.get("nodes", ())),
         sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
         ingress="ingress" in document,
         published=tuple(document.get("ingress", {}).get("publish", ())),
+        advertise=networking.get("advertiseAddress", ""),
+        listen=tuple(networking.get("listenAddresses", ())),
+        backend=networking.get("backend", "auto"),
+        joined=Joined(**document["joined"]) if document.get("joined") else None,
     )

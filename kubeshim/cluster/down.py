@@ -35,6 +35,8 @@ class Down:
         yield "stop the components", self.stop_processes
         yield "remove containers and node network", self.remove_containers
         yield "unmount volumes", self.unmount
+        if self.config is not None and self.config.machine_address:
+            yield "remove ways to other machines", self.remove_ways
         yield "remove routes", self.remove_routes
         if resolution.drop_in_path(self.name).exists():
             yield "remove the route of names", self.remove_resolution
@@ -88,6 +90,12 @@ class Down:
         chosen = self.config.ranges
         network_host.unprotect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
         return f"{chosen.pods}, {chosen.services}"
+
+    def remove_ways(self) -> str:
+        from kubeshim.cluster import machines
+
+        assert self.config is not None
+        return machines.forget(self.config)
 
     def remove_resolution(self) -> str:
         resolution.remove(self.name)

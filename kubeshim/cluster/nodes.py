@@ -45,6 +45,8 @@ class Nodes:
         if not self.where.configuration.exists():
             raise NodeFailed(f"no cluster {name!r}; start one with kubeshim up --name {name}")
         self.config = configuration.load(self.where.configuration)
+        if self.config.joined is not None:
+            raise NodeFailed(f"this machine only joined {name!r}: the nodes are managed where it was started")
         self.engine = holders.connect()
         holders.agree(self.engine)
 
@@ -56,7 +58,8 @@ class Nodes:
         known: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(api.APIError, OSError):
             known = {node["metadata"]["name"]: node for node in self.admin.call("GET", "/api/v1/nodes")["items"]}
-        return [self._row(node, known.get(node.name, {})) for node in self.config.nodes]
+        own = [self._row(node, known.pop(node.name, {})) for node in self.config.nodes]
+        return own + [_elsewhere(known[name]) for name in sorted(known)]
 
     def _row(self, node: configuration.Node, found: dict[str, Any]) -> Row:
         said = [readiness(found) if found else "Unknown"]
@@ -107,7 +110,13 @@ class Nodes:
         return node
 
     def remove(self, name: str) -> None:
-        """With its pods; whoever wants them elsewhere first drains it."""
+        """With its pods; whoever wants them elsewhere first drains it.
+
+        Of a node on another machine only what the API knows of it: the rest is that machine's to take away.
+        """
+        if name not in {node.name for node in self.config.nodes} and self._is_elsewhere(name):
+            self._forget_in_api(name)
+            return
         node = self._node(name)
         if node.control_plane:
             raise NodeFailed(
@@ -137,7 +146,18 @@ class Nodes:
         try:
             return self.config.node(name)
         except LookupError as error:
+            if self._is_elsewhere(name):
+                raise NodeFailed(f"{name} stands on another machine; here it can only be removed") from error
             raise NodeFailed(str(error)) from error
+
+    def _is_elsewhere(self, name: str) -> bool:
+        try:
+            self.admin.call("GET", f"/api/v1/nodes/{name}")
+        except api.APIError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
 
     def _running(self, name: str) -> int:
         pid = holders.holder_pid(self.engine, self._node(name).name)
@@ -202,6 +222,14 @@ def _ready(node: dict[str, Any]) -> dict[str, Any]:
 
 def readiness(node: dict[str, Any]) -> str:
     return "Ready" if _ready(node)["status"] == "True" else "NotReady"
+
+
+def _elsewhere(node: dict[str, Any]) -> Row:
+    """One that joined from another machine."""
+    spec, addresses = node.get("spec") or {}, (node.get("status") or {}).get("addresses") or ()
+    said = [readiness(node), *(["unschedulable"] if spec.get("unschedulable") else [])]
+    address = next((str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP"), "")
+    return Row(node["metadata"]["name"], ",".join(said), "worker", address, str(spec.get("podCIDR") or ""))
 
 
 def is_ready(node: dict[str, Any], since: str = "") -> bool:

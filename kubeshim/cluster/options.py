@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim import pki
 from kubeshim.client import kubeconfig
-from kubeshim.cluster import configuration, layout
+from kubeshim.cluster import configuration, layout, machines
 from kubeshim.control_plane.api_server import config as api_server_config
 from kubeshim.control_plane.controller_manager import config as manager_config
 from kubeshim.control_plane.scheduler import config as scheduler_config
@@ -114,7 +114,7 @@ def api_server(config: configuration.Configuration, where: layout.Layout) -> api
         certificate_authority=str(files.ca),
         service_range=str(config.ranges.services),
         cluster_domain=config.domain,
-        advertise_address=config.ranges.gateway,
+        advertise_address=config.advertise or config.ranges.gateway,
         advertise_port=config.port,
         token_issuer=issuer,
         token_audiences=(issuer,),
@@ -137,6 +137,7 @@ def controller_manager(
             cluster_signing_key=files.ca_key.read_bytes(),
             load_balancer_range=str(config.ranges.load_balancers),
             set_host_routes=network_host.Routes([str(config.ranges.services), str(config.ranges.load_balancers)]).set,
+            follow_other_machines=machines.routes_of_first(config),
             **given(config, "controllerManager"),
         ),
         identity=config.name,

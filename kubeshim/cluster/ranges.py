@@ -74,7 +74,7 @@ def choose(used: Iterable[Network], *, pods: str = "", services: str = "", nodes
 def _pick(what: str, asked: str, candidates: Sequence[Network], taken: list[Network]) -> Network:
     options = [Network(asked)] if asked else candidates
     for option in options:
-        rival = next((network for network in taken if network.overlaps(option)), None)
+        rival = overlapped(option, taken)
         if rival is None:
             taken.append(option)
             return option
@@ -84,6 +84,11 @@ def _pick(what: str, asked: str, candidates: Sequence[Network], taken: list[Netw
             f"choose another with --{what.rstrip('s')}-range"
         )
     raise RangeTaken(f"no free range for {what}; give one with --{what.rstrip('s')}-range")
+
+
+def overlapped(network: Network, taken: Iterable[Network]) -> Network | None:
+    """The first of those it shares an address with."""
+    return next((other for other in taken if other.overlaps(network)), None)
 
 
 def routed(table: str) -> Iterator[Network]:

@@ -48,6 +48,10 @@ class Options:
     """Run the Ingress controller; a cluster that has it keeps it."""
     publish: tuple[str, ...] = ()
     """``[ADDRESS:]PORT:80|443``: ports of this machine for the Ingress controller."""
+    advertise: str = ""
+    """Address of this machine at which others reach the API server; a cluster that has one keeps it."""
+    listen: tuple[str, ...] = ()
+    """Further addresses for the API server."""
 
 
 class Up:
@@ -62,6 +66,7 @@ class Up:
         self.holders: dict[str, int] = {}
         self.admin: api.API
         self.already_running = False
+        self.reachable_anew = False
         self.beginning: set[str] = set()
         self.began = ""
 
@@ -81,14 +86,18 @@ class Up:
                     f"cluster {self.options.name!r} exists already; its configuration cannot change. "
                     f"Remove it first: kubeshim down --name {self.options.name}"
                 )
+            before = self.config
             if self.options.ingress:
                 self._add_ingress()
+            self._add_addresses()
+            self.reachable_anew = before.machine_address != self.config.machine_address
+            if self.config != before:
                 configuration.save(self.config, self.where.configuration)
             return self._summary()
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
         chosen = ranges.choose(
-            self._used(),
+            ranges_in_use(self.engine),
             pods=self.options.pod_range or networking.get("podSubnet", ""),
             services=self.options.service_range or networking.get("serviceSubnet", ""),
             nodes=self.options.node_range or networking.get("nodeSubnet", ""),
@@ -97,6 +106,7 @@ class Up:
         self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
         if self.options.ingress:
             self._add_ingress()
+        self._add_addresses()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
         return self._summary()
@@ -114,20 +124,20 @@ class Up:
         published = (*self.config.published, *new)
         self.config = dataclasses.replace(self.config, ingress=True, published=published)
 
+    def _add_addresses(self) -> None:
+        """Those asked for, which must be this machine's."""
+        from kubeshim.node.kubelet import network_links
+
+        advertise = self.options.advertise or self.config.advertise
+        listen = tuple(dict.fromkeys((*self.config.listen, *self.options.listen)))
+        for address in filter(None, (advertise, *listen)):
+            if address != components.ANY and network_links.link_with_address(address) is None:
+                raise UpFailed(f"{address} is not an address of this machine")
+        self.config = dataclasses.replace(self.config, advertise=advertise, listen=listen)
+
     def _summary(self) -> str:
         chosen = self.config.ranges
         return f"pods {chosen.pods}, services {chosen.services}, nodes {chosen.nodes}"
-
-    def _used(self) -> list[ranges.Network]:
-        used = host.routed_networks()
-        for network in holders.networks(self.engine):
-            for entry in (network.get("IPAM") or {}).get("Config") or ():
-                if ":" not in entry.get("Subnet", ":"):
-                    used.append(ranges.Network(entry["Subnet"], strict=False))
-        for other in layout.existing():
-            theirs = configuration.load(layout.Layout.of(other).configuration).ranges
-            used += [theirs.pods, theirs.services, theirs.nodes]
-        return used
 
     def make_identities_and_network(self) -> str:
         """Keys and the Docker network do not need each other; the engine works while we compute."""
@@ -138,11 +148,11 @@ class Up:
         return f"in {self.where.pki}"
 
     def _make_network(self) -> None:
-        chosen = self.config.ranges
-        # a link's name has 15 bytes at most
-        bridge = "ks-" + self.config.network.removeprefix("kubeshim-")[:8] + f"-{chosen.nodes[0].packed[2]}"
+        from kubeshim.cluster import machines
+
+        chosen, bridge = self.config.ranges, machines.bridge(self.config)
         holders.ensure_network(
-            self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge[:15]
+            self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge
         )
 
     def _make_identities(self) -> None:
@@ -155,7 +165,8 @@ class Up:
             service_range=str(chosen.services),
             cluster_domain=self.config.domain,
             nodes=[pki.Node(node.name, (node.address,)) for node in self.config.nodes],
-            ips=[chosen.gateway],
+            ips=[address for address in components.listened(self.config) if address != components.ANY]
+            + [chosen.gateway, *filter(None, [self.config.advertise])],
             cluster_name=self.config.name,
         )
 
@@ -201,6 +212,11 @@ class Up:
             for component in wanted
             if component not in present or not running.get(component["name"], False)
         }
+        if self.reachable_anew:  # agents tell others where they are, which they read when they begin
+            for node in self.config.nodes:
+                nodes.stop_agent(self.where, node.name)
+            nodes.stop_component(self.where, "controller-manager")
+            present, self.beginning = processes.wanted(self.where), {component["name"] for component in wanted}
         self.began = clock.rfc3339(clock.SYSTEM.now())
         if wanted != present or not running["supervisor"]:
             processes.want(self.where, wanted)
@@ -243,6 +259,12 @@ class Up:
         address = self.config.nodes[0].address
         return ", ".join([f"http://{address}", *(f"{e.rpartition(':')[0]}" for e in self.config.published)])
 
+    def let_others_join(self) -> str:
+        from kubeshim.cluster import discovery
+
+        discovery.publish(self.admin, self.config, self.where.pki / "ca.crt")
+        return f"kubeshim token create --name {self.config.name} --print-join-command"
+
     def write_kubeconfig(self) -> str:
         if not self.options.merge_kubeconfig:
             return str(self.where.pki / "admin.conf")
@@ -278,22 +300,37 @@ class Up:
             f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
-    def steps(self) -> list[tuple[str, Callable[[], str]]]:
-        return [
-            ("check the machine", self.check_machine),
-            ("choose addresses", self.choose),
-            ("keys, certificates, node network", self.make_identities_and_network),
-            ("start the API server", self.start_api_server),
-            ("route the cluster's ranges nowhere else", self.protect_ranges),
-            ("start the nodes", self.start_nodes),
-            ("start the components", self.start_components),
-            ("wait for the API", self.wait_api),
-            ("install cluster DNS", self.install_dns),
-            ("install resource metrics", self.install_metrics),
-            *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
-            ("write the kubeconfig", self.write_kubeconfig),
-            ("wait for the nodes", self.wait_nodes),
-        ]
+    def steps(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        """What comes late may depend on what was chosen early."""
+        yield "check the machine", self.check_machine
+        yield "choose addresses", self.choose
+        yield "keys, certificates, node network", self.make_identities_and_network
+        yield "start the API server", self.start_api_server
+        yield "route the cluster's ranges nowhere else", self.protect_ranges
+        yield "start the nodes", self.start_nodes
+        yield "start the components", self.start_components
+        yield "wait for the API", self.wait_api
+        yield "install cluster DNS", self.install_dns
+        yield "install resource metrics", self.install_metrics
+        if self.options.ingress:
+            yield "install the Ingress controller", self.install_ingress
+        if self.config.advertise:
+            yield "let other machines join", self.let_others_join
+        yield "write the kubeconfig", self.write_kubeconfig
+        yield "wait for the nodes", self.wait_nodes
+
+
+def ranges_in_use(engine: engine_http.Engine) -> list[ranges.Network]:
+    """What this machine routes, what the engine's networks have, and what other clusters have."""
+    used = host.routed_networks()
+    for network in holders.networks(engine):
+        for entry in (network.get("IPAM") or {}).get("Config") or ():
+            if ":" not in entry.get("Subnet", ":"):
+                used.append(ranges.Network(entry["Subnet"], strict=False))
+    for other in layout.existing():
+        theirs = configuration.load(layout.Layout.of(other).configuration).ranges
+        used += [theirs.pods, theirs.services, theirs.nodes]
+    return used
 
 
 @contextmanager

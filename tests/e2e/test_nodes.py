@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -210,6 +211,38 @@ def test_a_node_dies_and_comes_back(three, fetch, end, come_back):
     used_again(three, victim)
     served(three, fetch)
     eventually(lambda: dns_ready(three) == names(three))
+
+
+def test_the_node_that_carries_the_hosts_traffic_dies_under_load(three, fetch):
+    """Whichever it is: no request is refused later than two seconds after the node is NotReady."""
+    victim, url = carrier(three), f"http://{three.get('service', 'web')['spec']['clusterIP']}/"
+    failed, ending = [], threading.Event()
+
+    def load():
+        while not ending.wait(0.02):
+            try:
+                fetch(url, timeout=1)
+            except OSError:
+                failed.append(time.monotonic())
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    try:
+        node("isolate", victim)
+        eventually(lambda: not ready(three, victim))
+        gone = time.monotonic()
+        eventually(lambda: carrier(three) != victim, 2.0)
+        eventually(lambda: all_elsewhere(three, victim), 60)
+        assert [moment for moment in failed if moment > gone + 2.0 + 1.0] == [], "a request may have begun before"
+        node("rejoin", victim)
+        eventually(lambda: ready(three, victim), 60)
+        before = len(failed)
+        served(three, fetch)
+        assert len(failed) == before
+    finally:
+        ending.set()
+        loading.join()
+        node("rejoin", victim)
 
 
 def test_up_brings_back_a_node_whose_holder_died(three, fetch):

@@ -3,9 +3,10 @@
 import dataclasses
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kubeshim.client import kubeconfig
+from kubeshim.machinery.objects import Object
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Options:
     """Where load balancers' addresses come from; without it they get none here."""
     set_host_routes: Callable[[Mapping[str, str]], None] | None = None
     """Makes the host's routes to Services exactly ``{range: node address}``; None where that is not ours to do."""
+
+    follow_other_machines: Callable[[Sequence[Object], str], None] | None = None
+    """Told all nodes, and the address of the one here that carries the machine's own traffic, whenever either changes:
+    keeps the machine's routes to nodes of other machines. None where there are none."""
 
 
 def default_identity() -> str:

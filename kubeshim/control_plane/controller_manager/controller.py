@@ -52,6 +52,7 @@ class Controller:
         self.recorder = context.recorders(self.component or f"{self.name}-controller")
         self.queue: workqueue.RateLimitingQueue[str] = workqueue.RateLimitingQueue()
         self._informers: list[informers.Informer] = []
+        self._own: list[informers.Informer] = []
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.register()
@@ -71,6 +72,13 @@ class Controller:
             self._informers.append(found)
         return found
 
+    def own_informer(self, gvr: GroupVersionResource, *, namespace: str, field_selector: str) -> informers.Informer:
+        """An informer nobody shares, of a part of what there is; it lives as long as the controller."""
+        found = informers.Informer(self.client, gvr, namespace=namespace, field_selector=field_selector)
+        self._informers.append(found)
+        self._own.append(found)
+        return found
+
     def enqueue(self, obj: Object) -> None:
         self.queue.add(objects.key(obj))
 
@@ -81,10 +89,14 @@ class Controller:
         return found
 
     def start(self) -> None:
+        for one in self._own:
+            one.start()
         self._spawn()
 
     def stop(self) -> None:
         self.queue.shut_down()
+        for one in self._own:
+            one.stop()
 
     def _spawn(self) -> None:
         with self._lock:

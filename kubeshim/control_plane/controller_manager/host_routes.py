@@ -8,21 +8,27 @@ then it may as well be us who cannot see.
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import joining, objects
 from kubeshim.machinery.objects import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
 def ready_nodes(nodes: Iterable[Object]) -> dict[str, str]:
-    """``{name: InternalIP}`` of those that are Ready, in the order of their names."""
+    """``{name: InternalIP}`` of those on this machine that are Ready, in the order of their names."""
     found = {}
     for node in sorted(nodes, key=objects.name):
         address = internal_address(node)
-        if address and is_ready(node) and not objects.is_deleting(node):
+        if address and is_ready(node) and not objects.is_deleting(node) and not joining.is_joined(node):
             found[objects.name(node)] = address
     return found
+
+
+def seen_elsewhere(node: Object) -> tuple[Any, ...]:
+    """What of a node concerns the ways from and to other machines."""
+    return joining.is_joined(node), joining.endpoint(node), (node.get("spec") or {}).get("podCIDRs"), is_ready(node)
 
 
 def is_ready(node: Object) -> bool:

@@ -15,6 +15,7 @@ from kubeshim.control_plane import health
 from kubeshim.control_plane.controller_manager import config as configuration
 from kubeshim.control_plane.controller_manager import controller
 from kubeshim.control_plane.controller_manager.controllers import (
+    bootstrap_signer,
     certificates,
     clusterrole_aggregation,
     cronjob,
@@ -44,6 +45,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     serviceaccount,
     statefulset,
     taint_eviction,
+    token_cleaner,
     ttl_after_finished,
     vac_protection,
 )
@@ -79,6 +81,8 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     clusterrole_aggregation.ClusterRoleAggregationController,
     resource_quota.ResourceQuotaController,
     certificates.CertificatesController,
+    bootstrap_signer.BootstrapSignerController,
+    token_cleaner.TokenCleanerController,
     service_lb.ServiceLBController,
     endpoints.EndpointsController,
     endpointslice.EndpointSliceController,

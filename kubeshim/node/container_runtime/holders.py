@@ -13,10 +13,14 @@ from kubeshim.node.container_runtime import dialect, docker, engine_http, pause,
 SOCKET = "/var/run/docker.sock"
 
 
-def connect() -> engine_http.Engine:
-    """The engine of this machine: the socket of ``DOCKER_HOST`` where that is one."""
+def socket_path() -> str:
+    """Of this machine's engine: the socket of ``DOCKER_HOST`` where that is one."""
     host = os.environ.get("DOCKER_HOST", "")
-    return engine_http.Engine(host.removeprefix("unix://") if host.startswith("unix://") else SOCKET)
+    return host.removeprefix("unix://") if host.startswith("unix://") else SOCKET
+
+
+def connect() -> engine_http.Engine:
+    return engine_http.Engine(socket_path())
 
 
 def answers(engine: engine_http.Engine) -> bool:

@@ -26,6 +26,9 @@ class KubeletConfig:
     cluster_dns: Sequence[str] = ()
     port: int = 10250
     node_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    node_annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    register_node: bool = True
+    """Whether it makes its Node where there is none; else it waits until somebody does."""
     register_with_taints: Sequence[Mapping[str, str]] = ()
     provider_id: str = ""
     max_pods: int = 110

@@ -241,7 +241,7 @@ class Kubelet:
                 return
             try:
                 self._network.set_up(cidr)
-                self._parts.addresses = network_addresses.AddressPool(cidr)
+                self._parts.addresses = network_addresses.AddressPool(cidr, self._settings.node_ip)
                 for sandbox in self._engine.sandboxes(self._parts.own_labels()):
                     sandboxes.adopt(self._parts, sandbox)
             except (OSError, runtime.RuntimeFailure) as problem:
@@ -269,10 +269,12 @@ class Kubelet:
         if pod_spec.is_mirror(pod):
             self._static.on_mirror(pod)
             return
-        self._parts.statuses.observe(pod)
+        differs = self._parts.statuses.observe(pod)
         work = self._workers.work(objects.uid(pod))
         if work is not None and _only_status(work.pod, pod) and not work.ends:
             work.pod = pod
+            if differs:
+                self._workers.poke(objects.uid(pod))
             return
         self._workers.update(pod)
 

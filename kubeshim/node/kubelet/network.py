@@ -67,8 +67,13 @@ class NodeNetwork:
         *,
         node_network: str = "",
         caught: Sequence[str] = (),
+        mtu_limit: int = 0,
     ) -> None:
-        """``caught``: further ranges whose packets kube-proxy rewrites, and which lead nowhere otherwise."""
+        """``caught``: further ranges whose packets kube-proxy rewrites, and which lead nowhere otherwise.
+
+        ``mtu_limit`` is what pods' links may have at most, where packets are wrapped on their way; 0 for no limit.
+        """
+        self.mtu_limit = mtu_limit
         self.caught = tuple(caught)
         self.node_ip = node_ip
         self.cluster_cidr = cluster_cidr
@@ -153,7 +158,8 @@ class NodeNetwork:
         link = network_links.link_with_address(self.node_ip)
         if link is None:
             raise OSError(f"the node's address {self.node_ip} is on no link of its namespace")
-        _, interface, self._mtu = link
+        _, interface, mtu = link
+        self._mtu = min(mtu, self.mtu_limit) if self.mtu_limit else mtu
         for name, value in {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}.items():
             _write_sysctl(name, value)
         network_links.loopback_up()

@@ -8,6 +8,8 @@ restart by ``adopt``-ing what the running sandboxes have.
 import ipaddress
 import threading
 
+from kubeshim.machinery import joining
+
 
 class Exhausted(Exception):
     """Every address of the range is in use."""
@@ -16,10 +18,13 @@ class Exhausted(Exception):
 class AddressPool:
     """Addresses of one range, by pod UID. All methods may be called from any thread."""
 
-    def __init__(self, cidr: str) -> None:
+    def __init__(self, cidr: str, node_address: str = "") -> None:
+        """``node_address`` lies in the range where the node has joined from another machine."""
         self._network = ipaddress.IPv4Network(cidr)
         # .0 names the network and .1 is what other network plugins use for the node's own end: leave both.
         self._first = int(self._network.network_address) + 2
+        if node_address and ipaddress.IPv4Address(node_address) in self._network:
+            self._first = int(ipaddress.IPv4Network(joining.link_network(cidr)).broadcast_address) + 1
         self._last = int(self._network.broadcast_address) - 1
         self._next = self._first
         self._by_uid: dict[str, str] = {}

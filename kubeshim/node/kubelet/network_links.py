@@ -1,4 +1,5 @@
-"""Links, addresses and routes by netlink: the only file that knows pyroute2, besides ``kube_proxy/conntrack``.
+"""Links, addresses and routes by netlink: the only file that knows pyroute2, besides ``remote_links``
+and ``kube_proxy/conntrack``.
 
 Each function opens its own netlink socket in the namespace of the calling thread (under a millisecond) and is
 idempotent: what stands already as wanted is left, what stands otherwise is replaced. pyroute2 is imported when
@@ -48,6 +49,15 @@ def link_with_address(address: str) -> tuple[int, str, int] | None:
                 link = socket.get_links(entry["index"])[0]
                 return int(entry["index"]), str(link.get_attr("IFLA_IFNAME")), int(link.get_attr("IFLA_MTU"))
     return None
+
+
+def prefix_of(address: str) -> int:
+    """Length of the prefix an address of this namespace was given with; 32 for one that is not there."""
+    with netlink() as socket:
+        for entry in socket.get_addr(family=2):
+            if entry.get_attr("IFA_LOCAL") == address:
+                return int(entry["prefixlen"])
+    return 32
 
 
 def create_pair(name: str, mtu: int, peer: str, peer_pid: int) -> None:
@@ -117,19 +127,19 @@ def unreachable(destination: str, metric: int) -> None:
 
 def remove_unreachable(destination: str, metric: int) -> None:
     with netlink() as socket:
-        _quietly(socket.route, "del", dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
+        quietly(socket.route, "del", dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
 
 
 def remove_route(destination: str, gateway: str) -> None:
     with netlink() as socket:
-        _quietly(socket.route, "del", dst=destination, gateway=gateway)
+        quietly(socket.route, "del", dst=destination, gateway=gateway)
 
 
 def remove_link(name: str) -> None:
     with netlink() as socket:
         index = index_of(socket, name)
         if index is not None:
-            _quietly(socket.link, "del", index=index)
+            quietly(socket.link, "del", index=index)
 
 
 def peer_of(address: str) -> int | None:
@@ -200,7 +210,7 @@ def routes() -> list[tuple[ipaddress.IPv4Network, str, str]]:
     return found
 
 
-def _quietly(function: Any, *arguments: Any, **options: Any) -> None:
+def quietly(function: Any, *arguments: Any, **options: Any) -> None:
     """Removing what is not there is no error."""
     try:
         function(*arguments, **options)

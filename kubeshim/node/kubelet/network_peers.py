@@ -1,15 +1,18 @@
 """Routes to the other nodes of the cluster: each node's pod range through that node's address.
 
-Watches Nodes and has ``NodeNetwork.set_peers`` follow, as a routed network plugin's agent does.
+Watches Nodes and has ``NodeNetwork.set_peers`` follow, as a routed network plugin's agent does. That is for nodes of
+the same machine; for those of others see ``remote``.
 """
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
+from kubeshim.node.kubelet import remote
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +28,16 @@ class Routes(Protocol):
 class Peers:
     """From ``start`` to ``stop`` the node knows the way to every other node's pods."""
 
-    def __init__(self, client: rest.Client, network: Routes, node_name: str) -> None:
+    def __init__(
+        self,
+        client: rest.Client,
+        network: Routes,
+        node_name: str,
+        remote_ways: Callable[[list[Object]], None] | None = None,
+    ) -> None:
+        """``remote_ways``, where nodes may be on other machines, is told of all nodes when one has changed."""
         self._network = network
+        self._remote_ways = remote_ways
         self._node_name = node_name
         self._nodes = informer.Informer(client, kinds.NODES)
         self._changed = threading.Event()
@@ -50,7 +61,7 @@ class Peers:
         self._thread.join()
 
     def _updated(self, old: Object, new: Object) -> None:
-        if routes([old], "") != routes([new], ""):
+        if routes([old], "") != routes([new], "") or not remote.same(old, new):
             self._changed.set()
 
     def _run(self) -> None:
@@ -61,7 +72,10 @@ class Peers:
         while self._changed.wait() and not self._stopping:
             self._changed.clear()
             try:
-                self._network.set_peers(routes(self._nodes.list(), self._node_name))
+                nodes = self._nodes.list()
+                self._network.set_peers(routes(remote.near(nodes, self._node_name), self._node_name))
+                if self._remote_ways is not None:
+                    self._remote_ways(nodes)
             except OSError as error:
                 # The node may not be set up yet, or an address not be on its network.
                 log.warning("routes to other nodes: %s", error)

@@ -53,6 +53,10 @@ def labels(settings: config.KubeletConfig, facts: machine.Machine) -> dict[str, 
     }
 
 
+def annotations(settings: config.KubeletConfig) -> dict[str, str]:
+    return {"volumes.kubernetes.io/controller-managed-attach-detach": "true", **settings.node_annotations}
+
+
 def new_node(settings: config.KubeletConfig, facts: machine.Machine, status: Object, pod_cidr: str = "") -> Object:
     """What is created where the API has no such node."""
     spec: Object = {}
@@ -68,7 +72,7 @@ def new_node(settings: config.KubeletConfig, facts: machine.Machine, status: Obj
         "metadata": {
             "name": settings.node_name,
             "labels": labels(settings, facts),
-            "annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+            "annotations": annotations(settings),
         },
         "spec": spec,
         "status": status,
@@ -219,3 +223,8 @@ def missing_labels(node: Object, settings: config.KubeletConfig, facts: machine.
     """Own labels that the API's node lacks or has otherwise."""
     wanted = labels(settings, facts)
     return {name: value for name, value in wanted.items() if objects.labels(node).get(name) != value}
+
+
+def missing_annotations(node: Object, settings: config.KubeletConfig) -> dict[str, str]:
+    wanted = annotations(settings)
+    return {name: value for name, value in wanted.items() if objects.annotations(node).get(name) != value}

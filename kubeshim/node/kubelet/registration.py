@@ -59,21 +59,32 @@ class Registration:
     def register(self) -> Object:
         """Creates the Node, or puts right what is wrong with the one that is there. Raises API errors."""
         status = node_status.status(self._settings, self._facts(), {})
-        try:
-            wanted = node_status.new_node(self._settings, self._machine, status, self._pod_cidr)
-            node = self._api.create(kinds.NODES, wanted)
-            self._written_at = time.monotonic()
-        except errors.AlreadyExists:
-            node = self._api.get(kinds.NODES, self._settings.node_name)
-            # Its network first: a node that was Ready must not be seen otherwise because its kubelet began anew.
-            self._on_node(node)
-            lacking = node_status.missing_labels(node, self._settings, self._machine)
-            if lacking:
-                node = self._api.patch(kinds.NODES, self._settings.node_name, {"metadata": {"labels": lacking}})
-            node = self._write_status(node) or node
+        node = (self._created(status) if self._settings.register_node else None) or self._taken_over()
         self._node = node
         self._on_node(node)
         return node
+
+    def _created(self, status: Object) -> Object | None:
+        """None where it is there already."""
+        wanted = node_status.new_node(self._settings, self._machine, status, self._pod_cidr)
+        try:
+            node = self._api.create(kinds.NODES, wanted)
+        except errors.AlreadyExists:
+            return None
+        self._written_at = time.monotonic()
+        return node
+
+    def _taken_over(self) -> Object:
+        node = self._api.get(kinds.NODES, self._settings.node_name)
+        # Its network first: a node that was Ready must not be seen otherwise because its kubelet began anew.
+        self._on_node(node)
+        lacking = {
+            "labels": node_status.missing_labels(node, self._settings, self._machine),
+            "annotations": node_status.missing_annotations(node, self._settings),
+        }
+        if any(lacking.values()):
+            node = self._api.patch(kinds.NODES, self._settings.node_name, {"metadata": lacking})
+        return self._write_status(node) or node
 
     def start(self) -> None:
         for name, run in (("kubelet-node", self._run_status), ("kubelet-lease", self._run_lease)):

@@ -113,16 +113,20 @@ class StatusManager:
             self._wanted[uid] = {**pod, "status": status}
             self._changed.notify()
 
-    def observe(self, pod: Object, uid: str = "") -> None:
+    def observe(self, pod: Object, uid: str = "") -> bool:
         """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way.
 
+        Whether that differs from what was last set: a node that was away finds its pods called unready.
         ``uid`` is ours, where the API has another one (mirror pods).
         """
         uid, version = uid or objects.uid(pod), _version(pod)
         with self._changed:
-            if uid not in self._wanted and version >= self._versions.get(uid, 0):
-                self._written[uid] = pod.get("status") or {}
-                self._versions[uid] = version
+            if uid in self._wanted or version < self._versions.get(uid, 0):
+                return False
+            self._written[uid] = pod.get("status") or {}
+            self._versions[uid] = version
+            latest = self._latest.get(uid)
+            return latest is not None and bool(difference(self._written[uid], latest))
 
     def latest(self, uid: str) -> Object | None:
         """The last status set, whether or not it has been written."""

@@ -6,6 +6,7 @@ import pytest
 
 from kubeshim.control_plane.controller_manager import host_routes
 from kubeshim.control_plane.controller_manager.controllers import dns_endpoints, service_lb
+from kubeshim.machinery import joining
 
 RANGES = ("10.96.0.0/16", "172.30.0.192/26")
 
@@ -47,6 +48,13 @@ LOST = node("n1", "172.30.0.2", "Unknown")
 def test_who_carries_the_service_range(nodes, before, expected):
     found = host_routes.wanted(host_routes.ready_nodes(nodes), [], {}, RANGES, before)
     assert found == (dict.fromkeys(RANGES, expected) if expected else {})
+
+
+def test_nodes_of_other_machines_carry_nothing_here():
+    far = node("a-far-one", "10.244.7.2")
+    far["metadata"]["annotations"] = {joining.JOINED: "192.0.2.7"}
+    assert host_routes.ready_nodes([far, ONE]) == {"n1": "172.30.0.2"}
+    assert host_routes.seen_elsewhere(far) != host_routes.seen_elsewhere(node("a-far-one", "10.244.7.2"))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,23 @@ def test_a_pod_runs_becomes_ready_and_is_deleted_with_everything_it_had(kit):
     assert ("a", "Killing", "Stopping container web", "spec.containers{web}") in kit.events.told
 
 
+def test_what_others_say_of_a_running_pod_is_put_right_at_once(kit):
+    """As node lifecycle does to the pods of a node that does not answer for a while."""
+    kit.start()
+    pod(kit, "a")
+    kit.wait("a", kit_module.ready)
+
+    def call_unready(found):
+        conditions = [
+            {**entry, "status": "False"} if entry["type"] == "Ready" else entry
+            for entry in found["status"]["conditions"]
+        ]
+        return {**found, "status": {**found["status"], "conditions": conditions}}
+
+    kit.update("a", call_unready)
+    kit.wait("a", kit_module.ready)
+
+
 def test_a_container_that_ends_is_restarted_with_back_off_and_keeps_its_last_state(kit):
     kit.start()
     pod(kit, "a", {"args": ["exits"]})

@@ -78,7 +78,9 @@ def _namespaced() -> Iterator[objects.Object]:
     for namespace, roles in _read("namespace-roles").items():
         for name, entry in roles.items():
             yield _role("Role", name, entry["rules"], namespace=namespace)
-            yield _binding(entry.get("named", name), name, entry["subjects"], namespace=namespace)
+            bindings = {entry.get("named", name): entry["subjects"], **entry.get("also", {})}
+            for binding, subjects in bindings.items():
+                yield _binding(binding, name, subjects, namespace=namespace)
 
 
 def _own() -> Iterator[objects.Object]:

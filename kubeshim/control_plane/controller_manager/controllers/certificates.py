@@ -1,8 +1,8 @@
 """CertificateSigningRequests: approving kubelets' client certificates, signing what was approved, cleaning up.
 
-Approved by itself is only a kubelet client certificate asked for by a node for itself, or by a bootstrap
-token's user that the server says may. Signed are the signers of ``kubernetes.io``; the certificate holds exactly
-what its signer allows. Requests are deleted an hour after they were decided, or a day after nobody did.
+What is approved by itself stands in ``certificate_approval``. Signed are the signers of ``kubernetes.io``; the
+certificate holds exactly what its signer allows. Requests are deleted an hour after they were decided, or a day after
+nobody did.
 """
 
 import base64
@@ -11,6 +11,7 @@ import logging
 
 from kubeshim import clock
 from kubeshim.client import kinds
+from kubeshim.control_plane.controller_manager import certificate_approval as approval
 from kubeshim.control_plane.controller_manager import conditions, controller
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
@@ -18,17 +19,15 @@ from kubeshim.machinery.resources import GroupVersionResource
 
 _log = logging.getLogger(__name__)
 
-CLIENT_KUBELET = "kubernetes.io/kube-apiserver-client-kubelet"
 SIGNERS = frozenset(
     {
-        "kubernetes.io/kube-apiserver-client",
-        CLIENT_KUBELET,
-        "kubernetes.io/kubelet-serving",
+        approval.CLIENT,
+        approval.CLIENT_KUBELET,
+        approval.SERVING,
         "kubernetes.io/legacy-unknown",
     }
 )
 REVIEWS = GroupVersionResource("authorization.k8s.io", "v1", "subjectaccessreviews")
-KUBELET_USAGES = ({"key encipherment", "digital signature", "client auth"}, {"digital signature", "client auth"})
 HOUR = 3600.0
 LIFETIMES = {"Approved": HOUR, "Denied": HOUR, "Failed": HOUR, "": 24 * HOUR}
 
@@ -63,16 +62,23 @@ class CertificatesController(controller.Controller):
             _log.debug("request %s is gone already", objects.name(request))
 
     def _approve(self, request: Object) -> None:
-        if request["spec"].get("signerName") != CLIENT_KUBELET or not is_kubelet_client(request):
+        """The first that is recognized and allowed, as upstream tries them."""
+        try:
+            this = approval.wish(request)
+        except ValueError:
             return
-        own = request["spec"].get("username") == _common_name(request)
-        subresource = "selfnodeclient" if own else "nodeclient"
-        if not self._may(request, subresource):
-            return
-        text = "Auto approving kubelet client certificate after SubjectAccessReview."
-        if own:
-            text = "Auto approving self kubelet client certificate after SubjectAccessReview."
-        self._condition(request, "Approved", "AutoApproved", text, "approval")
+        node = self._node(this.node) if this.node and this.signer == approval.SERVING else None
+        for one in approval.RECOGNIZERS:
+            if one.recognize(this, node) and self._may(request, one.subresource):
+                self._condition(request, "Approved", "AutoApproved", one.message, "approval")
+                return
+
+    def _node(self, name: str) -> Object | None:
+        """From the server itself: a node asks as soon as it knows its range, before a cache does."""
+        try:
+            return self.client.get(kinds.NODES, name)
+        except errors.NotFound:
+            return None
 
     def _may(self, request: Object, subresource: str) -> bool:
         spec = request["spec"]
@@ -150,56 +156,20 @@ def _csr(request: Object):  # type: ignore[no-untyped-def]  # cryptography is im
     return x509.load_pem_x509_csr(base64.b64decode(request["spec"]["request"]))
 
 
-def _names(request: Object) -> tuple[str, list[str], list[str]]:
-    """Common name, organizations, subject alternative names (as ``KIND:value``)."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    csr = _csr(request)
-    common = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    organizations = [str(one.value) for one in csr.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-    try:
-        extension = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        alternatives = [f"{type(one).__name__}:{one.value}" for one in extension]
-    except x509.ExtensionNotFound:
-        alternatives = []
-    return (common[0] if common else ""), organizations, alternatives
-
-
-def _common_name(request: Object) -> str:
-    return _names(request)[0]
-
-
-def is_kubelet_client(request: Object) -> bool:
-    """Whether it asks for just what a kubelet's client certificate is."""
-    try:
-        common, organizations, alternatives = _names(request)
-    except ValueError:
-        return False
-    usages = set(request["spec"].get("usages") or ())
-    return (
-        organizations == ["system:nodes"]
-        and common.startswith("system:node:")
-        and not alternatives
-        and usages in KUBELET_USAGES
-    )
-
-
 def check_signer(request: Object) -> None:
     """Raises ``ValueError`` where the signer does not sign such a thing."""
-    signer, usages = request["spec"]["signerName"], set(request["spec"].get("usages") or ())
-    common, organizations, alternatives = _names(request)
-    if signer == CLIENT_KUBELET and not is_kubelet_client(request):
+    this = approval.wish(request)
+    if this.signer == approval.CLIENT_KUBELET and not approval.is_kubelet_client(this):
         raise ValueError("subject organization is not system:nodes")
-    if signer == "kubernetes.io/kube-apiserver-client" and "client auth" not in usages:
-        raise ValueError(f"usages did not match {sorted(usages)}")
-    if signer == "kubernetes.io/kubelet-serving":
-        if organizations != ["system:nodes"] or not common.startswith("system:node:"):
+    if this.signer == approval.CLIENT and "client auth" not in this.usages:
+        raise ValueError(f"usages did not match {sorted(this.usages)}")
+    if this.signer == approval.SERVING:
+        if this.organizations != ("system:nodes",) or not this.common_name.startswith("system:node:"):
             raise ValueError("subject organization is not system:nodes")
-        if not alternatives or any(not one.startswith(("DNSName:", "IPAddress:")) for one in alternatives):
+        if not this.names or this.others:
             raise ValueError("DNS or IP subjectAltName is required")
-        if "server auth" not in usages:
-            raise ValueError(f"usages did not match {sorted(usages)}")
+        if "server auth" not in this.usages:
+            raise ValueError(f"usages did not match {sorted(this.usages)}")
 
 
 def sign(request: Object, ca_cert: bytes, ca_key: bytes, now: datetime.datetime, seconds: float) -> bytes:

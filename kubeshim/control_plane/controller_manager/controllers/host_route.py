@@ -36,7 +36,7 @@ class HostRouteController(controller.Controller):
         self.queue.add(_KEY)
 
     def _node_updated(self, old: Object, new: Object) -> None:
-        if host_routes.ready_nodes([old]) != host_routes.ready_nodes([new]):
+        if _told(old) != _told(new):
             self.queue.add(_KEY)
 
     def _service_seen(self, service: Object) -> None:
@@ -70,7 +70,13 @@ class HostRouteController(controller.Controller):
         if routes:
             options.set_host_routes(routes)
             self._carrier = routes.get(options.service_cidr, "")
+        if options.follow_other_machines is not None and self._carrier:
+            options.follow_other_machines(self._nodes.list(), self._carrier)
         return _LOOK_AGAIN
+
+
+def _told(node: Object) -> tuple[object, ...]:
+    return host_routes.ready_nodes([node]), host_routes.seen_elsewhere(node)
 
 
 def _service_of(piece: Object) -> str:

@@ -11,7 +11,7 @@ from kubeshim.control_plane.api_server.authorization import (
     rbac,
     rules,
 )
-from kubeshim.machinery import errors, resources
+from kubeshim.machinery import bootstrap_tokens, errors, joining, resources
 
 
 class Objects:
@@ -94,6 +94,42 @@ def path(who, verb, url):
     ],
 )
 def test_bootstrap_policy(question, allowed):
+    assert chain().authorize(question).allowed is allowed
+
+
+NEW = user("system:bootstrap:abcdef", "system:bootstrappers", bootstrap_tokens.NODE_GROUP)
+OTHER = user("system:bootstrap:abcdef", "system:bootstrappers")
+AGENT = user(joining.AGENT_USER + "n1", joining.AGENT_GROUP)
+A_NODE = user("system:node:n1", "system:nodes")
+CERTIFICATES = "certificates.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("question", "allowed"),
+    [
+        (ask(NEW, "create", "certificatesigningrequests", group=CERTIFICATES), True),
+        (ask(NEW, "create", "certificatesigningrequests/nodeclient", group=CERTIFICATES), True),
+        (ask(NEW, "create", "certificatesigningrequests/nodeagentclient", group=CERTIFICATES), False),
+        (ask(NEW, "get", "nodes", name="n1"), True),
+        (ask(NEW, "get", "configmaps", "kube-system", "kubeshim-config"), True),
+        (ask(NEW, "get", "configmaps", "kube-system", "other"), False),
+        (ask(NEW, "get", "secrets", "kube-system", "bootstrap-token-abcdef"), False),
+        (ask(OTHER, "create", "certificatesigningrequests", group=CERTIFICATES), False),
+        (ask(request.ANONYMOUS, "get", "configmaps", "kube-public", "cluster-info"), True),
+        (ask(request.ANONYMOUS, "list", "configmaps", "kube-public"), False),
+        (ask(A_NODE, "create", "certificatesigningrequests/selfnodeclient", group=CERTIFICATES), True),
+        (ask(A_NODE, "create", "certificatesigningrequests/nodeclient", group=CERTIFICATES), False),
+        (ask(A_NODE, "create", "certificatesigningrequests/nodeagentclient", group=CERTIFICATES), True),
+        (ask(AGENT, "watch", "endpointslices", group="discovery.k8s.io"), True),
+        (ask(AGENT, "watch", "networkpolicies", group="networking.k8s.io"), True),
+        (ask(AGENT, "list", "secrets"), False),
+        (ask(AGENT, "create", "certificatesigningrequests", group=CERTIFICATES), False),
+        (ask(user("system:kube-controller-manager"), "update", "configmaps", "kube-public", "cluster-info"), True),
+        (ask(user("system:kube-controller-manager"), "approve", "signers", name="kubernetes.io/kubelet-serving",
+             group=CERTIFICATES), True),
+    ],
+)  # fmt: skip
+def test_who_may_do_what_to_join(question, allowed):
     assert chain().authorize(question).allowed is allowed
 
 

@@ -1,0 +1,145 @@
+"""How nodes get in: tokens sign and end, certificate requests are recognized."""
+
+import base64
+import datetime
+import ipaddress
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kubeshim import clock
+from kubeshim.client import informer, kinds, recorder
+from kubeshim.control_plane.controller_manager import certificate_approval as approval
+from kubeshim.control_plane.controller_manager import config, controller
+from kubeshim.control_plane.controller_manager.controllers import bootstrap_signer, token_cleaner
+from kubeshim.machinery import bootstrap_tokens, joining
+from tests import fake_api
+
+CLIENT_USAGES, SERVER_USAGES = ["digital signature", "client auth"], ["digital signature", "server auth"]
+
+
+def request(signer, requester, common, organization, usages, dns=(), ips=(), uris=()):
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    subject.append(x509.NameAttribute(NameOID.COMMON_NAME, common))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
+    names = [x509.DNSName(name) for name in dns] + [x509.UniformResourceIdentifier(uri) for uri in uris]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ips]
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    pem = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    encoded = base64.b64encode(pem.public_bytes(serialization.Encoding.PEM)).decode()
+    return {"spec": {"request": encoded, "signerName": signer, "username": requester, "usages": list(usages)}}
+
+
+JOINED = {
+    "metadata": {"name": "n1", "annotations": {joining.JOINED: "192.0.2.7"}},
+    "spec": {"podCIDR": "10.244.7.0/24"},
+}
+LOCAL = {"metadata": {"name": "n1"}, "spec": {"podCIDR": "10.244.7.0/24"}}
+N1, BOOT = "system:node:n1", "system:bootstrap:abcdef"
+KUBELET, CLIENT, SERVING = approval.CLIENT_KUBELET, approval.CLIENT, approval.SERVING
+
+
+@pytest.mark.parametrize(
+    ("asked", "node", "expected"),
+    [
+        (request(KUBELET, N1, N1, "system:nodes", CLIENT_USAGES), None, ["selfnodeclient", "nodeclient"]),
+        (request(KUBELET, BOOT, N1, "system:nodes", CLIENT_USAGES), None, ["nodeclient"]),
+        (request(KUBELET, BOOT, N1, "system:masters", CLIENT_USAGES), None, []),
+        (request(KUBELET, BOOT, "admin", "system:nodes", CLIENT_USAGES), None, []),
+        (request(KUBELET, BOOT, N1, "system:nodes", SERVER_USAGES), None, []),
+        (request(KUBELET, BOOT, N1, "system:nodes", CLIENT_USAGES, dns=["n1"]), None, []),
+        (request(CLIENT, BOOT, N1, "system:nodes", CLIENT_USAGES), None, []),
+        (request(CLIENT, N1, "kubeshim:node-agent:n1", joining.AGENT_GROUP, CLIENT_USAGES), None, ["nodeagentclient"]),
+        (request(CLIENT, N1, "kubeshim:node-agent:n2", joining.AGENT_GROUP, CLIENT_USAGES), None, []),
+        (request(CLIENT, BOOT, "kubeshim:node-agent:n1", joining.AGENT_GROUP, CLIENT_USAGES), None, []),
+        (request(CLIENT, N1, "kubeshim:node-agent:n1", "system:masters", CLIENT_USAGES), None, []),
+        (
+            request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.7.2"]),
+            JOINED,
+            ["selfnodeserver"],
+        ),
+        (request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.7.2"]), LOCAL, []),
+        (request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.7.2"]), None, []),
+        (request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.8.2"]), JOINED, []),
+        (request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n2"], ["10.244.7.2"]), JOINED, []),
+        (request(SERVING, N1, N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.7.2"], ["a:b"]), JOINED, []),
+        (request(SERVING, "eve", N1, "system:nodes", SERVER_USAGES, ["n1"], ["10.244.7.2"]), JOINED, []),
+        (request(SERVING, N1, N1, "system:nodes", CLIENT_USAGES, ["n1"], ["10.244.7.2"]), JOINED, []),
+    ],
+)
+def test_requests_that_are_recognized(asked, node, expected):
+    this = approval.wish(asked)
+    assert [one.subresource for one in approval.RECOGNIZERS if one.recognize(this, node)] == expected
+
+
+def test_what_is_no_request():
+    with pytest.raises(ValueError):
+        approval.wish({"spec": {"request": base64.b64encode(b"x").decode()}})
+
+
+@pytest.fixture
+def world():
+    api = fake_api.FakeApi()
+    client = api.client()
+    started = []
+
+    def run(kind, time_source=clock.SYSTEM):
+        recorders = lambda component: recorder.Recorder(client, component)  # noqa: E731
+        factory = informer.Factory(client)
+        made = kind(controller.Context(client, factory, config.Options(), recorders, time_source))
+        made.start()
+        started.append(made)
+
+    yield client, run
+    for one in started:
+        one.stop()
+    client.close()
+    api.stop()
+
+
+def token(identifier, **fields):
+    fields = {"usages": bootstrap_tokens.USAGES, **fields}
+    return bootstrap_tokens.secret_of(bootstrap_tokens.Token(identifier, "0123456789abcdef", **fields))
+
+
+def later(seconds):
+    return clock.rfc3339(clock.SYSTEM.now() + datetime.timedelta(seconds=seconds))
+
+
+def test_cluster_info_is_signed_by_the_tokens_there_are(world):
+    client, run = world
+    client.create(kinds.SECRETS, token("aaaaaa"))
+    client.create(kinds.SECRETS, token("bbbbbb", usages=("authentication",)))
+    client.create(kinds.SECRETS, token("cccccc", expiration=later(-1)))
+    metadata = {"name": "cluster-info", "namespace": "kube-public"}
+    client.create(
+        kinds.CONFIG_MAPS,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"kubeconfig": "doc"}},
+    )
+    run(bootstrap_signer.BootstrapSignerController)
+
+    def signatures():
+        data = client.get(kinds.CONFIG_MAPS, "cluster-info", "kube-public")["data"]
+        return {key.removeprefix("jws-kubeconfig-") for key in data if key.startswith("jws-")}
+
+    fake_api.eventually(lambda: signatures() == {"aaaaaa"})
+    client.create(kinds.SECRETS, token("dddddd", expiration=later(600)))
+    fake_api.eventually(lambda: signatures() == {"aaaaaa", "dddddd"})
+    client.delete(kinds.SECRETS, "bootstrap-token-aaaaaa", "kube-system")
+    fake_api.eventually(lambda: signatures() == {"dddddd"})
+
+
+def test_tokens_end(world):
+    client, run = world
+    for identifier, expiration in (("aaaaaa", later(-5)), ("bbbbbb", later(3600)), ("cccccc", ""), ("dddddd", "x")):
+        client.create(kinds.SECRETS, token(identifier, expiration=expiration))
+    run(token_cleaner.TokenCleanerController)
+
+    def left():
+        return {secret["metadata"]["name"][-6:] for secret in client.list(kinds.SECRETS, "kube-system")["items"]}
+
+    fake_api.eventually(lambda: left() == {"bbbbbb", "cccccc"})
