@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from kubeshim import supervisor
     from kubeshim.cli import output
-    from kubeshim.cluster import agent, configuration, layout
+    from kubeshim.cluster import agent, configuration, layout, revival
 
     component.log_to_stderr()
     without = {part for part in options.without.split(",") if part}
@@ -34,11 +34,18 @@ def run(options: argparse.Namespace) -> int:
         return output.fail(f"--without: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     where = layout.Layout(options.data_dir)
     config = configuration.load(where.configuration)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    stop, woken = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        woken.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     node = agent.Agent(config, where, options.node, options.holder_pid, supervisor.inherited_sockets())
-    node.start(without)
-    stop.wait()
-    node.stop()
+    if revival.watch(options.holder_pid, woken.set):
+        node.start(without, woken)
+        woken.wait()
+        node.stop()
+    revival.Revival(where, options.node, node.outside()).run(stop)
     return 0

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import api, host, layout, nodes, ranges, up
+    from kubeshim.cluster import api, host, layout, lock, nodes, ranges, up
     from kubeshim.node.container_runtime import runtime
 
     if options.what in _SAID and not options.node:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             return _list(nodes.Nodes(options.name))
         if options.what == "add" and options.node:
             up.check_name(options.node)
-        with up.locked(layout.Layout.of(options.name)):
+        with lock.locked(layout.Layout.of(options.name)):
             these = nodes.Nodes(options.name)
             if options.what == "add":
                 print(f"{these.add(options.node).name} is Ready")

@@ -10,6 +10,7 @@ import logging
 import pathlib
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from kubeshim.addons.metrics import cluster as metrics_view
 from kubeshim.addons.metrics import server as metrics
 from kubeshim.client import kubeconfig, recorder, rest
 from kubeshim.cluster import configuration, layout, options
-from kubeshim.node.container_runtime import docker, runtime
+from kubeshim.node.container_runtime import docker, engine_http, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
@@ -28,6 +29,7 @@ from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
 
+_ENGINE_RETRY = 0.5
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 
 
@@ -58,8 +60,8 @@ class Agent:
         self._stops: list[Callable[[], None]] = []
         self._metrics: list[Callable[[], str]] = []
 
-    def start(self, without: set[str]) -> None:
-        """DNS first: questions may be waiting in its socket."""
+    def start(self, without: set[str], woken: threading.Event) -> None:
+        """DNS first: questions may be waiting in its socket. ``woken`` ends the wait for an engine that is away."""
         if "dns" not in without:
             self._start_dns()
         self._start_peers()
@@ -69,7 +71,7 @@ class Agent:
             self._start_network_policy()
         else:
             enforcer.remove(self._network.run_in_node)
-        self._start_kubelet()
+        self._start_kubelet(woken)
         if "metrics" in self._sockets and "metrics" not in without:
             self._start_metrics()
 
@@ -79,14 +81,18 @@ class Agent:
             with contextlib.suppress(OSError):
                 stop()
 
-    def _client(self, identity: str) -> rest.Client:
+    def outside(self) -> rest.Client:
+        """With the kubelet's rights, for what is to be said when the node's own network is gone."""
+        return self._client(f"kubelet-{self._node.name}", inside=False)
+
+    def _client(self, identity: str, *, inside: bool = True) -> rest.Client:
         """Connects from inside the node, as a machine would: a node that is cut off loses the API server too."""
         loaded = kubeconfig.load(str(self._files.kubeconfig(identity)))
         server = f"https://{self._config.ranges.gateway}:{self._config.port}"
         return rest.Client(
             dataclasses.replace(loaded, server=server),
             user_agent=f"kubeshim-{identity}",
-            within=self._network.run_in_node,
+            within=self._network.run_in_node if inside else None,
         )
 
     def _start_dns(self) -> None:
@@ -125,9 +131,21 @@ class Agent:
         self._metrics.append(serving.metrics)
         self._stops.append(serving.stop)
 
-    def _start_kubelet(self) -> None:
+    def _engine(self, woken: threading.Event) -> runtime.Runtime | None:
+        """None where the agent was to end before the engine answered."""
+        while not woken.is_set():
+            try:
+                return docker.Docker(self._config.engine, node_container=self._node.name)
+            except (runtime.Unavailable, engine_http.EngineError) as problem:
+                _log.warning("container runtime: %s", problem)
+                woken.wait(_ENGINE_RETRY)
+        return None
+
+    def _start_kubelet(self, woken: threading.Event) -> None:
+        engine = self._engine(woken)
+        if engine is None:
+            return
         client = self._client(f"kubelet-{self._node.name}")
-        engine: runtime.Runtime = docker.Docker(node_container=self._node.name)
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,
             node_ip=self._node.address,

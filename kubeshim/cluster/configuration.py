@@ -16,12 +16,13 @@ from typing import Any
 
 from kubeshim import schemas
 from kubeshim.cluster import ranges
+from kubeshim.node.container_runtime import engine_http
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress")
+_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress")
 DEDICATED_FROM = 3
 """Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
 
@@ -56,6 +57,8 @@ class Configuration:
     """Whether the Ingress controller runs."""
     published: tuple[str, ...] = ()
     """``ADDRESS:PORT:TARGET``: ports of the machine that lead to the Ingress controller's."""
+    engine: str = engine_http.SOCKET
+    """The socket of the Docker engine that carries the nodes; ``DOCKER_HOST`` chose it at the first ``up``."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -144,6 +147,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
     document = {
         "name": configuration.name,
         "port": configuration.port,
+        "engine": configuration.engine,
         "networking": {
             "podSubnet": str(configuration.ranges.pods),
             "serviceSubnet": str(configuration.ranges.services),
@@ -179,6 +183,7 @@ def load(path: pathlib.Path) -> Configuration:
         upstream_dns=networking["upstreamDNS"],
         nodes=tuple(Node(**node) for node in document["nodes"]),
         sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
+        engine=document.get("engine", engine_http.SOCKET),
         ingress="ingress" in document,
         published=tuple(document.get("ingress", {}).get("publish", ())),
     )

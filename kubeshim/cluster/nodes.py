@@ -45,7 +45,7 @@ class Nodes:
         if not self.where.configuration.exists():
             raise NodeFailed(f"no cluster {name!r}; start one with kubeshim up --name {name}")
         self.config = configuration.load(self.where.configuration)
-        self.engine = holders.connect()
+        self.engine = engine_http.Engine(self.config.engine)
         holders.agree(self.engine)
 
     @property
@@ -223,7 +223,12 @@ def power_off(engine: engine_http.Engine, config: configuration.Configuration, w
     stop_agent(where, name)
     if config.ingress and name == config.nodes[0].name:
         stop_component(where, "ingress")
-    found = _containers(engine, config.name, name)
+    kill_containers(engine, config.name, name)
+
+
+def kill_containers(engine: engine_http.Engine, cluster: str, name: str) -> None:
+    """What runs of the node, the holder last."""
+    found = _containers(engine, cluster, name)
     found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
     for entry in found:
         if entry["State"] in ("running", "paused"):

@@ -3,20 +3,11 @@
 A holder is a pause container on the cluster's own Docker network: its network namespace *is* the node.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from kubeshim.node.container_runtime import dialect, docker, engine_http, pause, runtime
-
-SOCKET = "/var/run/docker.sock"
-
-
-def connect() -> engine_http.Engine:
-    """The engine of this machine: the socket of ``DOCKER_HOST`` where that is one."""
-    host = os.environ.get("DOCKER_HOST", "")
-    return engine_http.Engine(host.removeprefix("unix://") if host.startswith("unix://") else SOCKET)
 
 
 def answers(engine: engine_http.Engine) -> bool:

@@ -180,8 +180,12 @@ def _ready(health: Health) -> Object:
         )
     if problems:
         message = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
-        return {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message}
+        return not_ready(message)
     return {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
+
+
+def not_ready(message: str) -> Object:
+    return {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message}
 
 
 def _timed(entry: Object, old: Object | None, now: str) -> Object:
