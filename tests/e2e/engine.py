@@ -6,6 +6,7 @@ directory, of short paths because a socket's has 108 bytes at most.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -15,12 +16,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
+from kubeshim import supervisor
 from kubeshim.node import namespaces
 from tests.e2e.conftest import Cluster, eventually
 
-LABEL = "io.kubeshim.cluster"
+_SIOCGSKNS = 0x894C
 
 
 class Machine:
@@ -167,8 +168,13 @@ class Machine:
         return [pid for pid in processes() if f"{self.root}/" in command_line(pid) and pid != os.getpid()]
 
     def descriptors(self):
-        """How many descriptors the clusters' processes hold, by what they are."""
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.processes())
+        """How many descriptors the clusters' processes hold, by component."""
+        found = {}
+        for pid in self.processes():
+            with contextlib.suppress(FileNotFoundError):
+                component = command_line(pid).split()[3]
+                found[component] = found.get(component, 0) + len(os.listdir(f"/proc/{pid}/fd"))
+        return found
 
 
 class There(Cluster):
@@ -190,7 +196,8 @@ class There(Cluster):
         state = self.state()
         if component == "supervisor":
             return state["supervisor"]["pid"]
-        return next(entry["pid"] for name, entry in state["components"].items() if name.startswith(component))
+        running = state["components"].items()
+        return next((entry["pid"] for name, entry in running if name.startswith(component)), 0)
 
     def down(self):
         return self.machine.kubeshim("down", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
@@ -227,14 +234,26 @@ def kill_all(pids):
         os.close(descriptor)
 
 
-def namespaces_of_network():
-    """How many network namespaces this machine's kernel keeps alive by processes or open descriptors, by inode."""
-    found = set()
+def sockets_of_the_dead(machine):
+    """Descriptors of the clusters' processes that keep a network namespace which no process stands in any more."""
+    alive = set()
     for pid in processes():
         with contextlib.suppress(OSError):
-            found.add(os.readlink(f"/proc/{pid}/ns/net"))
+            alive.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
+    found = []
+    for pid in machine.processes():
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:") and belongs(pid, number) not in alive:
+                    found.append(f"{command_line(pid)}: {number}")
     return found
 
 
-def within_seconds(began, seconds):
-    return time.monotonic() - began < seconds
+def belongs(pid, descriptor):
+    """The network namespace that another process's socket is of, as an inode."""
+    with contextlib.closing(supervisor.take_socket(pid, int(descriptor))) as taken:
+        namespace = fcntl.ioctl(taken.fileno(), _SIOCGSKNS)
+    try:
+        return os.fstat(namespace).st_ino
+    finally:
+        os.close(namespace)

@@ -16,6 +16,8 @@ from tests.e2e.conftest import eventually
 
 NAME = "broken"
 ROUNDS = 10
+SPARE = 15
+"""Descriptors that come and go: idle connections kept for the next request."""
 BUSYBOX = "kubeshim.example/busybox:1"
 SERVER = "trap 'exit 0' TERM; mkdir /www; echo hello >/www/index.html; httpd -p 8080 -h /www; sleep 100000 & wait"
 WAITER = "trap 'exit 0' TERM; sleep 100000 & wait"
@@ -109,7 +111,7 @@ def works(cluster):
     eventually(lambda: cluster.kubectl(*from_a_pod, check=False).stdout == "hello\n")
 
 
-def restarts(cluster):
+def runs(cluster):
     """By pod: how often it was restarted, and the ids of what runs."""
     return {
         item["metadata"]["name"]: [
@@ -134,26 +136,82 @@ def left_behind(machine):
     return found + sorted(map(str, machine.root.rglob("*")))
 
 
-def footprint(machine):
-    """Descriptors of the cluster's processes, and network namespaces that exist in the kernel."""
-    return machine.descriptors(), kernel_namespaces()
-
-
-def kernel_namespaces():
-    """Objects in the kernel's own account of network namespaces, dead ones that something holds among them."""
-    for line in pathlib.Path("/proc/slabinfo").read_text().splitlines():
-        if line.startswith("net_namespace"):
-            return int(line.split()[1])
-    return 0
-
-
 def test_stopped_and_started(start, machine):
+    """As Docker is by default: with the engine all that it runs ends, the nodes' own network namespaces too."""
     cluster = start()
-    print(footprint(machine))
-    for number in range(1, ROUNDS + 1):
+    before = machine.descriptors()
+    for count in range(1, ROUNDS + 1):
         machine.stop_engine()
         cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
         machine.start_engine()
         works(cluster)
-        found = restarts(cluster)
-        print(number, footprint(machine), {name: [count for count, _ in found[name]] for name in found})
+        found = runs(cluster)
+        assert [number for number, _ in found.pop("never")] == [0]
+        assert {number for containers in found.values() for number, _ in containers} == {count}
+        assert engine.sockets_of_the_dead(machine) == []
+    ended = cluster.get("pod", "never")["status"]
+    assert ended["phase"] == "Succeeded"
+    assert ended["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+    # the server finds out about connections of dead nodes by itself, in less than a minute
+    eventually(lambda: sum(machine.descriptors().values()) < sum(before.values()) + SPARE, 90)
+
+
+def test_stopped_and_started_with_live_restore(start, machine):
+    """Then containers outlive the engine: nothing is restarted, and the network works all along."""
+    cluster = start(live_restore=True)
+    before = runs(cluster)
+    for end in (machine.stop_engine, machine.kill_engine):
+        end()
+        cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
+        # Services lose a node's pods when it is not ready; the pods themselves answer
+        address = cluster.get("pods", "--selector=app=web")["items"][0]["status"]["podIP"]
+        assert machine.run("timeout", "2", "wget", "-qO-", f"http://{address}:8080/").stdout == "hello\n"
+        machine.start_engine(live_restore=True)
+        works(cluster)
+        assert runs(cluster) == before
+    # a new agent finds no engine: names and Services go on, pods are taken over once it is back
+    machine.stop_engine()
+    victim = cluster.component_pid("agent")
+    engine.kill_all([victim])
+    eventually(lambda: cluster.component_pid("agent") not in (0, victim))
+    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=60s")
+    machine.start_engine(live_restore=True)
+    works(cluster)
+    assert runs(cluster) == before
+
+
+def test_killed(start, machine):
+    """Containers run on until the next engine ends them, which does not know them; the agent is killed, too."""
+    cluster = start()
+    machine.kill_engine()
+    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
+    victim = cluster.component_pid("agent")
+    engine.kill_all([victim])
+    machine.start_engine()
+    works(cluster)
+    found = runs(cluster)
+    assert [number for number, _ in found.pop("never")] == [0]
+    assert {number for containers in found.values() for number, _ in containers} == {1}
+    assert cluster.get("pod", "never")["status"]["phase"] == "Succeeded"
+    assert engine.sockets_of_the_dead(machine) == []
+
+
+def test_a_node_whose_container_is_killed(start, machine):
+    """The engine lives, the node's network is gone: the node begins anew, its pods with it."""
+    cluster = start()
+    machine.docker("kill", f"{NAME}-node")
+    eventually(lambda: {number for number, _ in runs(cluster)["client"]} == {1})
+    works(cluster)
+    assert engine.sockets_of_the_dead(machine) == []
+
+
+def test_the_machine_loses_its_power(start, machine, kubectl_path):
+    cluster = start()
+    cluster.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+    machine.lose_power()
+    machine.boot()
+    assert machine.cluster(NAME, kubectl_path).name == NAME
+    works(cluster)
+    assert cluster.get("configmap", "kept")["data"] == {"a": "b"}
+    assert {number for number, _ in runs(cluster)["client"]} == {1}
+    assert cluster.get("pod", "never")["status"]["phase"] == "Failed"
