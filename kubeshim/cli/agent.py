@@ -3,6 +3,7 @@
   kubeshim agent --data-dir DIR --node NAME --holder-pid PID
   kubeshim agent ... --without kube-proxy,dns        leave parts out, to run others instead
 
+SIGPWR says that the machine is about to go down: pods are ended by priority, as shutdownGracePeriod and its kin say.
 The node is the network namespace of the holder process; the listening sockets in it are inherited (LISTEN_FDS).
 """
 
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     node = agent.Agent(config, where, options.node, options.holder_pid, supervisor.inherited_sockets())
+    signal.signal(signal.SIGPWR, lambda *_: node.shut_down())
     if revival.watch(options.holder_pid, woken.set):
         node.start(without, woken)
         woken.wait()

@@ -58,6 +58,7 @@ class Agent:
             caught=(str(chosen.load_balancers),),
         )
         self._stops: list[Callable[[], None]] = []
+        self._kubelet: kubelet.Kubelet | None = None
         self._metrics: list[Callable[[], str]] = []
 
     def start(self, without: set[str], woken: threading.Event) -> None:
@@ -80,6 +81,11 @@ class Agent:
         for stop in reversed(self._stops):
             with contextlib.suppress(OSError):
                 stop()
+
+    def shut_down(self) -> None:
+        """The node's power is about to fail: its pods are ended in good order. Returns at once."""
+        if self._kubelet is not None:
+            self._kubelet.shut_down()
 
     def outside(self) -> rest.Client:
         """With the kubelet's rights, for what is to be said when the node's own network is gone."""
@@ -157,7 +163,8 @@ class Agent:
             **self._kubelet_options(),
         )
         events = recorder.Recorder(client, "kubelet", self._node.name)
-        this = kubelet.Kubelet(settings, client, engine, self._network, events)
+        this = self._kubelet = kubelet.Kubelet(settings, client, engine, self._network, events)
+        self._metrics.append(this.metrics)
         serving = server.KubeletServer(
             pods=this,
             runtime=engine,

@@ -108,6 +108,7 @@ class Up:
         )
         port = self.options.port or host.free_port()
         made = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
+        _check_shutdown(made)
         self.config = dataclasses.replace(made, engine=host.engine_socket())
         if self.options.ingress:
             self._add_ingress()
@@ -332,6 +333,19 @@ def run(options: Options, report: Report) -> Up:
                 raise UpFailed(f"{title}: {error}") from error
             report(title, said, time.monotonic() - began)
     return this
+
+
+def _check_shutdown(config: configuration.Configuration) -> None:
+    """The only options that can contradict each other: now, not in an agent's log."""
+    if not any(name.startswith("shutdown") for name in config.section("kubelet")):
+        return
+    from kubeshim.cluster import options
+    from kubeshim.node.kubelet import shutdown_manager
+
+    try:
+        shutdown_manager.groups(options.kubelet(config, node_name="", node_ip="", data_dir=""))
+    except ValueError as error:
+        raise configuration.ConfigurationError(f"kubelet: {error}") from error
 
 
 def keep_logs(where: layout.Layout) -> str:

@@ -69,6 +69,7 @@ def cluster(tmp_path, kubectl_path, images):
             running.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
         yield running
     finally:
+        subprocess.run(f"cp /var/lib/kubeshim/e2e-kills/logs/agent* /tmp/rel_agent.log", shell=True)
         kubeshim("down", "--name", NAME, "--kubeconfig", str(running.kubeconfig))
 
 
@@ -92,12 +93,14 @@ class Witness(threading.Thread):
                 self.look(obj)
 
     def look(self, obj):
+        print("HIST", time.time(), obj["metadata"]["name"], obj["metadata"].get("deletionTimestamp"), obj["status"].get("phase"), [(c["type"], c["status"], c["lastTransitionTime"][-6:]) for c in obj["status"].get("conditions",())], [(c["state"], c["lastState"], c["restartCount"], c.get("containerID","")[:20]) for c in obj["status"].get("containerStatuses",())], flush=True)
         for status in obj.get("status", {}).get("containerStatuses", ()):
             identity = status.get("containerID")
             known = self.first.setdefault(obj["metadata"]["uid"], identity) or identity
             self.first[obj["metadata"]["uid"]] = known
             if status["restartCount"] or identity not in (None, known):
                 self.wrong.append((obj["metadata"]["name"], known, status))
+                print(time.time(), obj["metadata"]["name"], obj["metadata"].get("deletionTimestamp"), known, json.dumps(obj["status"]), flush=True)
 
 
 def kill_agent(cluster):
@@ -129,7 +132,9 @@ def test_fifty_kills(cluster):
         if number % 5 == 2:
             cluster.kubectl("set", "env", "deployment/rolled", f"ROUND={number}")
         time.sleep(chance.uniform(0, 1.5))  # the moment is the test
+        print(time.time(), "kill", number, flush=True)
         kill_agent(cluster)
+        print(time.time(), "killed", number, flush=True)
     print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
     for name in ("steady", "rolled"):
         cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
