@@ -176,6 +176,7 @@ class Agent:
             configuration=dataclasses.asdict(settings),
             healthy=this.healthy,
             metrics=lambda: "".join(text() for text in self._metrics),
+            probe_metrics=this.probe_metrics,
         )
         serving.start()
         this.start()

@@ -177,6 +177,10 @@ class Kubelet:
         """In the text format of Prometheus."""
         return self._shutdown.metrics()
 
+    def probe_metrics(self) -> str:
+        """In the text format of Prometheus."""
+        return self._parts.probes.metrics.text()
+
     def _begin(self) -> None:
         """Registration first: without a Node there is no range of addresses, and nobody may read pods."""
         self._services.start()
