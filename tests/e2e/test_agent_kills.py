@@ -24,7 +24,7 @@ from tests.e2e.conftest import directory, eventually, kubeshim, start
 
 NAME = "e2e-kills"
 NODE = f"{NAME}-node"
-KILLS = 50
+KILLS = int(__import__("os").environ.get("K", "50"))
 BUSYBOX = "kubeshim.example/busybox:1"
 SCRIPT = "trap 'exit 0' TERM; sleep 100000 & wait"
 
@@ -69,7 +69,6 @@ def cluster(tmp_path, kubectl_path, images):
             running.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
         yield running
     finally:
-        subprocess.run(f"cp /var/lib/kubeshim/e2e-kills/logs/agent* /tmp/rel_agent.log", shell=True)
         kubeshim("down", "--name", NAME, "--kubeconfig", str(running.kubeconfig))
 
 
@@ -93,14 +92,12 @@ class Witness(threading.Thread):
                 self.look(obj)
 
     def look(self, obj):
-        print("HIST", time.time(), obj["metadata"]["name"], obj["metadata"].get("deletionTimestamp"), obj["status"].get("phase"), [(c["type"], c["status"], c["lastTransitionTime"][-6:]) for c in obj["status"].get("conditions",())], [(c["state"], c["lastState"], c["restartCount"], c.get("containerID","")[:20]) for c in obj["status"].get("containerStatuses",())], flush=True)
         for status in obj.get("status", {}).get("containerStatuses", ()):
             identity = status.get("containerID")
             known = self.first.setdefault(obj["metadata"]["uid"], identity) or identity
             self.first[obj["metadata"]["uid"]] = known
             if status["restartCount"] or identity not in (None, known):
                 self.wrong.append((obj["metadata"]["name"], known, status))
-                print(time.time(), obj["metadata"]["name"], obj["metadata"].get("deletionTimestamp"), known, json.dumps(obj["status"]), flush=True)
 
 
 def kill_agent(cluster):
@@ -132,9 +129,7 @@ def test_fifty_kills(cluster):
         if number % 5 == 2:
             cluster.kubectl("set", "env", "deployment/rolled", f"ROUND={number}")
         time.sleep(chance.uniform(0, 1.5))  # the moment is the test
-        print(time.time(), "kill", number, flush=True)
         kill_agent(cluster)
-        print(time.time(), "killed", number, flush=True)
     print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
     for name in ("steady", "rolled"):
         cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
@@ -143,7 +138,9 @@ def test_fifty_kills(cluster):
     eventually(lambda: len(cluster.get("pods")["items"]) == 3 + 3 + 4)
     assert witness.wrong == []
     assert identities(cluster, "app=steady") == steady
-    eventually(lambda: differences(cluster) == [])
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: differences(cluster) == [])
+    assert differences(cluster) == []
     print(f"settled after {time.monotonic() - began:.0f} s")
 
 
@@ -163,17 +160,17 @@ def differences(cluster):
         if "running" in entry["state"] and entry["ready"]
     }
     found = {"container": set(), "sandbox": set()}
-    format = '{{.ID}} {{.Label "io.kubeshim.kind"}} {{.State}}'
+    format = '{{.ID}} {{or (.Label "io.kubeshim.kind") "holder"}} {{.State}}'
     own = ["--filter", f"label=io.kubeshim.cluster={NAME}", "--no-trunc", "--format", format]
     listed = subprocess.run(["docker", "ps", "-a", *own], check=True, capture_output=True, text=True).stdout
     for line in listed.splitlines():
-        identity, kind, state = (line.split(" ") + [""])[:3]
+        identity, kind, state = line.split(" ")
         if kind in found:
             found[kind].add((identity, state))
     holder = subprocess.run(
         ["docker", "inspect", "--format", "{{.State.Pid}}", NODE], check=True, capture_output=True, text=True
     ).stdout
-    links = namespaces.run_in(namespaces.of_process(int(holder)), lambda: pathlib.Path("/proc/thread-self/net/dev"))
+    links = pathlib.Path("/proc/thread-self/net/dev")
     names = namespaces.run_in(namespaces.of_process(int(holder)), links.read_text)
     wrong = []
     if found["container"] != {(identity, "running") for identity in wanted}:

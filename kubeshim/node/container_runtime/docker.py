@@ -129,6 +129,17 @@ class Docker:
             self._parents[identity] = (body["HostConfig"]["CgroupParent"], spec.runtime_handler)
         return sandbox
 
+    def cgroups_in(self, parent: str) -> list[str]:
+        speech = self.dialect
+        return cgroups.children(
+            cgroups.parent_for_engine(parent, speech.cgroup_driver), speech.cgroup_driver, speech.cgroup_version
+        )
+
+    def remove_cgroup(self, parent: str) -> None:
+        speech = self.dialect
+        where = cgroups.parent_for_engine(parent, speech.cgroup_driver)
+        cgroups.remove(where, speech.cgroup_driver, speech.cgroup_version)
+
     def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
         speech = self.dialect
         where = cgroups.parent_for_engine(parent, speech.cgroup_driver)

@@ -340,6 +340,7 @@ class Kubelet:
                 for pod in garbage.orphaned_pods(self._parts, self._known_uids):
                     self._workers.adopt_orphan(pod)
                 garbage.remove_directories(self._parts, self._known_uids)
+                garbage.remove_cgroups(self._parts, self._known_uids)
                 self._parts.trees.sweep(os.path.join(self._settings.data_dir, "pods"))
             except (runtime.RuntimeFailure, OSError) as failure:
                 _log.info("sweep: %s", failure)
