@@ -33,7 +33,9 @@ def holder(tmp_path):
     """A process of the holder's name that ends with its input."""
     program = tmp_path / "pause"
     program.symlink_to("/bin/cat")
-    with subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        process.stdin.write(b"are you there\n")
+        assert process.stdout.readline()  # the program runs, under its own name
         yield process
         process.kill()
 

@@ -24,7 +24,7 @@ from tests.e2e.conftest import directory, eventually, kubeshim, start
 
 NAME = "e2e-kills"
 NODE = f"{NAME}-node"
-KILLS = int(__import__("os").environ.get("K", "50"))
+KILLS = 50
 BUSYBOX = "kubeshim.example/busybox:1"
 SCRIPT = "trap 'exit 0' TERM; sleep 100000 & wait"
 
