@@ -32,14 +32,6 @@ from kubeshim.wire import transport as transports
 
 _log = logging.getLogger(__name__)
 
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
-"""A peer whose machine is gone says no goodbye; a watch of its would stay open for ever. Found out in 45 seconds."""
-
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 BodyTooLarge = http_connection.BodyTooLarge
@@ -114,7 +106,7 @@ class Server:
     def _accept_loop(self, listener: transports.Socket, bound: Any) -> None:
         port = bound[1] if isinstance(bound, tuple) else 0
         if isinstance(bound, tuple):
-            for option in _KEEPALIVE:  # connections inherit it
+            for option in transports.KEEPALIVE:  # connections inherit it
                 listener.setsockopt(*option)
         while not self.stopping:
             try:

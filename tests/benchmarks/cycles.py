@@ -1,7 +1,6 @@
-"""Five hundred pods come and go: what they leave behind, of all that can be counted. (``KUBECTL`` or one on PATH.)"""
+"""Five hundred pods come and go: what they leave behind, of all that can be counted."""
 
 import os
-import shutil
 import time
 
 from tests.benchmarks.cluster import build_images, row
@@ -18,7 +17,7 @@ def main():
     try:
         machine.boot()
         machine.load(leaks.IMAGE)
-        cluster = machine.cluster("cycled", os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl")
+        cluster = machine.cluster("cycled", kubectl_path="kubectl")
         measure(cluster)
         cluster.down()
     finally:

@@ -54,7 +54,8 @@ class Watching(threading.Thread):
         with self.changed:
             missing = f"not all of {len(names)} pods ran within two minutes"
             assert self.changed.wait_for(lambda: set(names) <= set(self.seen), 120), missing
-        self.events.close()
+        self.events.stop()
+        self.join(10)
         return self.seen
 
 

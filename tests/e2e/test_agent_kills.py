@@ -85,11 +85,18 @@ class Witness(threading.Thread):
         self.client = rest.Client(loaded)
         self.wrong = []
         self.first = {}
+        self.events = self.client.watch(kinds.PODS, "default")
 
     def run(self):
         with contextlib.suppress(OSError):
-            for _, obj in self.client.watch(kinds.PODS, "default"):
+            for _, obj in self.events:
                 self.look(obj)
+
+    def finish(self):
+        self.events.stop()
+        self.join(10)
+        self.client.close()
+        return self.wrong
 
     def look(self, obj):
         for status in obj.get("status", {}).get("containerStatuses", ()):
@@ -136,7 +143,7 @@ def test_fifty_kills(cluster):
     last = [f"pod/churn-{number}-{which}" for number in (KILLS - 2, KILLS - 1) for which in "ab"]
     cluster.kubectl("wait", "--for=condition=Ready", *last, "--timeout=60s")
     eventually(lambda: len(cluster.get("pods")["items"]) == 3 + 3 + 4)
-    assert witness.wrong == []
+    assert witness.finish() == []
     assert identities(cluster, "app=steady") == steady
     with contextlib.suppress(AssertionError):
         eventually(lambda: differences(cluster) == [])
