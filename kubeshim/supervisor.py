@@ -272,6 +272,8 @@ class Supervisor:
             if component is not None:
                 if component.spec != spec:
                     self._renew(component, spec)
+                elif component.due is not None:  # whoever says what shall run does not mean later
+                    component.due = time.monotonic()
                 continue
             component = self.components[name] = Component(spec)
             if component.adopt(previous.get(name, {})):

@@ -12,6 +12,7 @@ Or run a node's agent itself, as the supervisor does: kubelet, kube-proxy, netwo
   kubeshim agent --data-dir DIR --node NAME --holder-pid PID
   kubeshim agent ... --without kube-proxy,dns        leave parts out, to run others instead
 
+SIGPWR says that the machine is about to go down: pods are ended by priority, as shutdownGracePeriod and its kin say.
 The node is the network namespace of the holder process; the listening sockets in it are inherited (LISTEN_FDS).
 """
 
@@ -90,7 +91,7 @@ def _join(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from kubeshim import supervisor
     from kubeshim.cli import output
-    from kubeshim.cluster import agent, configuration, layout
+    from kubeshim.cluster import agent, configuration, layout, revival
 
     component.log_to_stderr()
     without = {part for part in options.without.split(",") if part}
@@ -98,11 +99,19 @@ def _run(options: argparse.Namespace) -> int:
         return output.fail(f"--without: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     where = layout.Layout(options.data_dir)
     config = configuration.load(where.configuration)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    stop, woken = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        woken.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     node = agent.Agent(config, where, options.node, options.holder_pid, supervisor.inherited_sockets())
-    node.start(without)
-    stop.wait()
-    node.stop()
+    signal.signal(signal.SIGPWR, lambda *_: node.shut_down())
+    if revival.watch(options.holder_pid, woken.set):
+        node.start(without, woken)
+        woken.wait()
+        node.stop()
+    revival.Revival(where, options.node, node.outside()).run(stop)
     return 0

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import down, host, layout, up, user_kubeconfig
+    from kubeshim.cluster import down, host, layout, lock, up, user_kubeconfig
 
     try:
         host.check()
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     except (host.Unfit, up.UpFailed) as error:
         return output.fail(error)
     existed = options.name in layout.existing()
-    with up.locked(layout.Layout.of(options.name)):
+    with lock.locked(layout.Layout.of(options.name)):
         warnings = down.remove(options.name, output.step, [user_kubeconfig.location(options.kubeconfig)[0]])
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)

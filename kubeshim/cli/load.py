@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import layout
+    from kubeshim.cluster import configuration, layout
     from kubeshim.node.container_runtime import engine_http, holders, runtime
 
     if options.name not in layout.existing():
         return output.fail(f"no cluster {options.name!r}; start one with kubeshim up --name {options.name}")
-    engine = holders.connect()
+    engine = engine_http.Engine(configuration.load(layout.Layout.of(options.name).configuration).engine)
     for image in options.images:
         try:
             if pathlib.Path(image).is_file():

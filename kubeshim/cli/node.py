@@ -4,6 +4,7 @@ kubeshim node list                  which there are and how they are
 kubeshim node add [NODE]            one more
 kubeshim node remove NODE           for good, with its pods (kubectl drain NODE first, to have them elsewhere)
 kubeshim node stop NODE             as if its power had gone
+kubeshim node stop NODE --graceful  after its pods have ended, by priority (needs the kubelet's shutdownGracePeriod)
 kubeshim node start NODE            again, with the same name, address and range
 kubeshim node isolate NODE          as if its cable had been pulled: it runs on, unseen
 kubeshim node rejoin NODE           the cable is back
@@ -30,25 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["list", "add", *_SAID])
     parser.add_argument("node", nargs="?", default="", metavar="NODE")
     parser.add_argument("--name", default="kubeshim", help="name of the cluster (default: %(default)s)")
+    parser.add_argument("--graceful", action="store_true", help="stop: end the pods first")
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import api, host, layout, nodes, ranges, up
+    from kubeshim.cluster import api, host, layout, lock, nodes, ranges, up
     from kubeshim.node.container_runtime import runtime
 
     if options.what in _SAID and not options.node:
         return output.fail(f"kubeshim node {options.what} needs the name of a node; see kubeshim node list")
+    if options.graceful and options.what != "stop":
+        return output.fail("--graceful goes with kubeshim node stop")
     try:
         host.check()
         if options.what == "list":
             return _list(nodes.Nodes(options.name))
         if options.what == "add" and options.node:
             up.check_name(options.node)
-        with up.locked(layout.Layout.of(options.name)):
+        with lock.locked(layout.Layout.of(options.name)):
             these = nodes.Nodes(options.name)
             if options.what == "add":
                 print(f"{these.add(options.node).name} is Ready")
                 return 0
+            if options.graceful:
+                these.end_pods(options.node)
             getattr(these, options.what)(options.node)
     except (
         nodes.NodeFailed, up.UpFailed, host.Unfit, ranges.RangeTaken, runtime.RuntimeFailure, api.APIError, OSError

@@ -10,6 +10,7 @@ import logging
 import pathlib
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from kubeshim.cluster import configuration, layout, machines, options
 from kubeshim.cluster import renewal as renewing
 from kubeshim.machinery import joining
 from kubeshim.node import namespaces
-from kubeshim.node.container_runtime import docker, holders, runtime
+from kubeshim.node.container_runtime import docker, engine_http, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import kubelet, network, network_peers, overlay, server, server_auth
@@ -31,6 +32,7 @@ from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
 
+_ENGINE_RETRY = 0.5
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 
 
@@ -63,6 +65,7 @@ class Agent:
         )
         self._clients: dict[str, list[rest.Client]] = {}
         self._stops: list[Callable[[], None]] = []
+        self._kubelet: kubelet.Kubelet | None = None
         self._metrics: list[Callable[[], str]] = []
 
     def _make_overlay(self) -> tuple[overlay.Overlay | None, joining.Endpoint | None]:
@@ -91,8 +94,8 @@ class Agent:
             _log.warning("nodes of other machines cannot be reached: %s", error)
             return None, None
 
-    def start(self, without: set[str]) -> None:
-        """DNS first: questions may be waiting in its socket."""
+    def start(self, without: set[str], woken: threading.Event) -> None:
+        """DNS first: questions may be waiting in its socket. ``woken`` ends the wait for an engine that is away."""
         if "dns" not in without:
             self._start_dns()
         self._start_peers()
@@ -102,7 +105,7 @@ class Agent:
             self._start_network_policy()
         else:
             enforcer.remove(self._network.run_in_node)
-        self._start_kubelet()
+        self._start_kubelet(woken)
         if self._config.joined is not None:
             self._start_renewals()
         if "metrics" in self._sockets and "metrics" not in without:
@@ -114,7 +117,16 @@ class Agent:
             with contextlib.suppress(OSError):
                 stop()
 
-    def _client(self, identity: str) -> rest.Client:
+    def shut_down(self) -> None:
+        """The node's power is about to fail: its pods are ended in good order. Returns at once."""
+        if self._kubelet is not None:
+            self._kubelet.shut_down()
+
+    def outside(self) -> rest.Client:
+        """With the kubelet's rights, for what is to be said when the node's own network is gone."""
+        return self._client(f"kubelet-{self._node.name}", inside=False)
+
+    def _client(self, identity: str, *, inside: bool = True) -> rest.Client:
         """Connects from inside the node, as a machine would: a node that is cut off loses the API server too.
 
         A joined node has two identities: its kubelet's, and one for all its other parts.
@@ -126,7 +138,7 @@ class Agent:
         made = rest.Client(
             dataclasses.replace(loaded, server=self._config.server),
             user_agent=f"kubeshim-{identity}",
-            within=self._network.run_in_node,
+            within=self._network.run_in_node if inside else None,
         )
         self._clients.setdefault(name, []).append(made)
         return made
@@ -179,9 +191,21 @@ class Agent:
         self._metrics.append(serving.metrics)
         self._stops.append(serving.stop)
 
-    def _start_kubelet(self) -> None:
+    def _engine(self, woken: threading.Event) -> runtime.Runtime | None:
+        """None where the agent was to end before the engine answered."""
+        while not woken.is_set():
+            try:
+                return docker.Docker(self._config.engine, node_container=self._node.name)
+            except (runtime.Unavailable, engine_http.EngineError) as problem:
+                _log.warning("container runtime: %s", problem)
+                woken.wait(_ENGINE_RETRY)
+        return None
+
+    def _start_kubelet(self, woken: threading.Event) -> None:
+        engine = self._engine(woken)
+        if engine is None:
+            return
         client = self._client(f"kubelet-{self._node.name}")
-        engine: runtime.Runtime = docker.Docker(holders.socket_path(), node_container=self._node.name)
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,
             node_ip=self._node.address,
@@ -193,7 +217,8 @@ class Agent:
             **self._kubelet_options(),
         )
         events = recorder.Recorder(client, "kubelet", self._node.name)
-        this = kubelet.Kubelet(settings, client, engine, self._network, events)
+        this = self._kubelet = kubelet.Kubelet(settings, client, engine, self._network, events)
+        self._metrics.append(this.metrics)
         serving = server.KubeletServer(
             pods=this,
             runtime=engine,
@@ -205,6 +230,7 @@ class Agent:
             configuration=dataclasses.asdict(settings),
             healthy=this.healthy,
             metrics=lambda: "".join(text() for text in self._metrics),
+            probe_metrics=this.probe_metrics,
         )
         serving.start()
         this.start()

@@ -17,12 +17,13 @@ from typing import Any
 from kubeshim import schemas
 from kubeshim.cluster import ranges
 from kubeshim.machinery import joining
+from kubeshim.node.container_runtime import engine_http
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress", "joined")
+_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress", "joined")
 BACKENDS = ("auto", "host-gw", "vxlan")
 """How packets get to pods on other machines: routed by the machines where they stand on one link, or wrapped."""
 DEDICATED_FROM = 3
@@ -78,6 +79,8 @@ class Configuration:
     backend: str = "auto"
     """Of ``BACKENDS``."""
     joined: Joined | None = None
+    engine: str = engine_http.SOCKET
+    """The socket of the Docker engine that carries the nodes; ``DOCKER_HOST`` chose it at the first ``up``."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -200,6 +203,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
     """Writes it whole or not at all."""
     document = {
         **shared(configuration),
+        "engine": configuration.engine,
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
         **({"joined": dataclasses.asdict(configuration.joined)} if configuration.joined else {}),
@@ -236,6 +240,7 @@ def parse(document: Mapping[str, Any]) -> Configuration:
         upstream_dns=networking["upstreamDNS"],
         nodes=tuple(Node(**node) for node in document.get("nodes", ())),
         sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
+        engine=document.get("engine", engine_http.SOCKET),
         ingress="ingress" in document,
         published=tuple(document.get("ingress", {}).get("publish", ())),
         advertise=networking.get("advertiseAddress", ""),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from kubeshim.addons.ingress import process
 from kubeshim.cluster import configuration, host, layout, processes, resolution
-from kubeshim.node.container_runtime import holders, runtime
+from kubeshim.node.container_runtime import engine_http, holders, runtime
 
 Report = Callable[[str, str, float], None]
 
@@ -57,7 +57,7 @@ class Down:
         return "stopped"
 
     def remove_containers(self) -> str:
-        engine = holders.connect()
+        engine = engine_http.Engine(self.config.engine if self.config else host.engine_socket())
         if not holders.answers(engine):
             self.warnings.append(
                 "the Docker engine does not run: its containers of this cluster, if any, are still there"

@@ -60,14 +60,27 @@ def _record() -> pathlib.Path:
     return layout.ROOT / ".dockerd.json"
 
 
-def ensure_engine(patience: float = 30.0, *, record: bool = True) -> engine_http.Engine:
-    """A connection to a Docker engine that answers; starts one where none runs.
+def engine_socket() -> str:
+    """Where the engine for a new cluster listens: what ``DOCKER_HOST`` names, as for Docker's own programs."""
+    named = os.environ.get("DOCKER_HOST", "")
+    if not named:
+        return engine_http.SOCKET
+    if not named.startswith("unix:///"):
+        raise Unfit(f"DOCKER_HOST={named}: nodes need an engine on this machine; name its socket as unix:///PATH")
+    return named.removeprefix("unix://")
+
+
+def ensure_engine(path: str = "", patience: float = 30.0, *, record: bool = True) -> engine_http.Engine:
+    """A connection to the engine at that socket, once it answers; the machine's own is started where it does not run.
 
     With ``record`` the last cluster's ``down`` stops that engine again.
     """
-    found = holders.connect()
+    path = path or engine_socket()
+    found = engine_http.Engine(path)
     if holders.answers(found):
         return found
+    if path != engine_http.SOCKET:
+        raise Unfit(f"no Docker engine answers at {path}: start it; kubeshim itself starts the machine's own only")
     if shutil.which("dockerd") is None:
         raise Unfit("the Docker engine is not installed: apt-get install docker.io (or run make up, which does it)")
     if pathlib.Path("/run/systemd/system").is_dir():

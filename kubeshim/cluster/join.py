@@ -25,6 +25,7 @@ from kubeshim.cluster import (
     down,
     host,
     layout,
+    lock,
     machines,
     nodes,
     processes,
@@ -107,7 +108,9 @@ class Join:
                 f"{self._found.server}; start the cluster with backend auto or vxlan"
             )
         joined = configuration.Joined(self._found.server, address, "")
-        self.config = dataclasses.replace(theirs, name=self.where.directory.name, nodes=(), joined=joined)
+        self.config = dataclasses.replace(
+            theirs, name=self.where.directory.name, nodes=(), joined=joined, engine=host.engine_socket()
+        )
         self.where.prepare()
         pki.write_file(self.files.ca, self._found.authority)
         return self._summary()
@@ -287,7 +290,7 @@ def run(options: Options, report: up.Report) -> Join:
 def bring_back(name: str, report: up.Report) -> Join:
     """The same without token, where this machine has joined already."""
     host.check()
-    engine = host.ensure_engine()
+    engine = host.ensure_engine(configuration.load(layout.Layout.of(name).configuration).engine)
     holders.agree(engine)
     return _run(Join(Options(name=name), engine, None, name), report)
 
@@ -295,7 +298,7 @@ def bring_back(name: str, report: up.Report) -> Join:
 def _run(this: Join, report: up.Report) -> Join:
     name = this.where.directory.name
     up.check_name(name)
-    with up.locked(this.where):
+    with lock.locked(this.where):
         for title, step in this.steps():
             began = time.monotonic()
             try:

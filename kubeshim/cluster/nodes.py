@@ -7,18 +7,23 @@ What the API knows of a node that is off or cut off is what upstream's would kno
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kubeshim import clock
+from kubeshim import clock, supervisor
 from kubeshim.cluster import api, components, configuration, down, layout, processes
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
 
 ROLE_LABEL = "node-role.kubernetes.io/control-plane"
 READY_SECONDS = 60.0
+SHUTDOWN_SPARE = 20.0
+"""Seconds beyond the groups' own until a graceful shutdown counts as stuck."""
 
 
 class NodeFailed(Exception):
@@ -47,7 +52,7 @@ class Nodes:
         self.config = configuration.load(self.where.configuration)
         if self.config.joined is not None:
             raise NodeFailed(f"this machine only joined {name!r}: the nodes are managed where it was started")
-        self.engine = holders.connect()
+        self.engine = engine_http.Engine(self.config.engine)
         holders.agree(self.engine)
 
     @property
@@ -77,6 +82,27 @@ class Nodes:
     def stop(self, name: str) -> None:
         """As if its power had gone."""
         power_off(self.engine, self.config, self.where, self._node(name).name)
+
+    def end_pods(self, name: str) -> None:
+        """Tells the agent that the power is about to go, and waits until it has ended the pods."""
+        from kubeshim.cluster import options
+        from kubeshim.node.kubelet import shutdown_manager
+
+        node = self._node(name)
+        entry = processes.state(self.where)["components"].get(f"agent-{node.name}")
+        if not supervisor.is_running(entry):
+            raise NodeFailed(f"the agent of {name} does not run, so nobody can end its pods")
+        directory = str(self.where.node(node.name))
+        groups = shutdown_manager.groups(options.kubelet(self.config, node_name=name, node_ip="", data_dir=directory))
+        if not groups:
+            raise NodeFailed("--graceful needs the kubelet's shutdownGracePeriod, or shutdownGracePeriodByPodPriority")
+        since = clock.rfc3339(clock.SYSTEM.now())
+        os.kill(entry["pid"], signal.SIGPWR)
+        deadline = time.monotonic() + sum(group.seconds for group in groups) + SHUTDOWN_SPARE
+        while not _is_over(shutdown_manager.state(directory), since):
+            if time.monotonic() > deadline:
+                raise NodeFailed(f"{name} does not say that its pods have ended; see its agent's log")
+            time.sleep(0.1)
 
     def start(self, name: str) -> None:
         """Returns when it is Ready. One that runs is left as it is."""
@@ -213,6 +239,10 @@ class Nodes:
             path.unlink(missing_ok=True)
 
 
+def _is_over(state: Mapping[str, str], since: str) -> bool:
+    return state.get("startTime", "") >= since and "endTime" in state
+
+
 def _ready(node: dict[str, Any]) -> dict[str, Any]:
     """The condition, or one that says Unknown."""
     conditions = (node.get("status") or {}).get("conditions") or ()
@@ -251,7 +281,12 @@ def power_off(engine: engine_http.Engine, config: configuration.Configuration, w
     stop_agent(where, name)
     if config.ingress and name == config.nodes[0].name:
         stop_component(where, "ingress")
-    found = _containers(engine, config.name, name)
+    kill_containers(engine, config.name, name)
+
+
+def kill_containers(engine: engine_http.Engine, cluster: str, name: str) -> None:
+    """What runs of the node, the holder last."""
+    found = _containers(engine, cluster, name)
     found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
     for entry in found:
         if entry["State"] in ("running", "paused"):

@@ -13,6 +13,7 @@ from kubeshim.cluster import configuration, layout, machines
 from kubeshim.control_plane.api_server import config as api_server_config
 from kubeshim.control_plane.controller_manager import config as manager_config
 from kubeshim.control_plane.scheduler import config as scheduler_config
+from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import network_host
 
 Reader = Callable[[Any], Any]
@@ -73,6 +74,9 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "imageGCLowThresholdPercent": ("image_gc_low_threshold", _as_is),
         "imageMinimumGCAge": ("image_minimum_gc_age", _duration),
         "imageMaximumGCAge": ("image_maximum_gc_age", _duration),
+        "shutdownGracePeriod": ("shutdown_grace_period", _duration),
+        "shutdownGracePeriodCriticalPods": ("shutdown_grace_period_critical_pods", _duration),
+        "shutdownGracePeriodByPodPriority": ("shutdown_grace_period_by_pod_priority", _tuple),
         "staticPodPath": ("static_pod_path", _as_is),
         "fileCheckFrequency": ("file_check_frequency", _duration),
     },
@@ -91,6 +95,11 @@ def given(config: configuration.Configuration, section: str) -> dict[str, Any]:
 
 def read(section: Mapping[str, Any], table: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
     return {table[name][0]: table[name][1](value) for name, value in section.items()}
+
+
+def kubelet(config: configuration.Configuration, **fixed: Any) -> kubelet_config.KubeletConfig:
+    """The section's options; where they also say what is ``fixed``, they win."""
+    return kubelet_config.KubeletConfig(**{**fixed, **given(config, "kubelet")})
 
 
 def api_server(config: configuration.Configuration, where: layout.Layout) -> api_server_config.Config:

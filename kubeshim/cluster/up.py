@@ -9,15 +9,25 @@ as early as it can (its sockets need only the node network), because everything 
 
 import concurrent.futures
 import dataclasses
-import fcntl
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from kubeshim import clock
-from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
+from kubeshim.cluster import (
+    api,
+    components,
+    configuration,
+    dns_service,
+    down,
+    host,
+    layout,
+    lock,
+    nodes,
+    processes,
+    ranges,
+)
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
 
@@ -74,7 +84,10 @@ class Up:
 
     def check_machine(self) -> str:
         host.check()
-        self.engine = host.ensure_engine()
+        socket = host.engine_socket() if self.fresh else configuration.load(self.where.configuration).engine
+        if not self.fresh and "DOCKER_HOST" in os.environ and host.engine_socket() != socket:
+            raise UpFailed(f"cluster {self.options.name!r} stands on the engine at {socket}; unset DOCKER_HOST")
+        self.engine = host.ensure_engine(socket)
         found = holders.agree(self.engine)
         return f"Docker {found.engine_version}, cgroup v{found.cgroup_version}"
 
@@ -103,7 +116,9 @@ class Up:
             nodes=self.options.node_range or networking.get("nodeSubnet", ""),
         )
         port = self.options.port or host.free_port()
-        self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
+        made = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
+        _check_shutdown(made)
+        self.config = dataclasses.replace(made, engine=host.engine_socket())
         if self.options.ingress:
             self._add_ingress()
         self._add_addresses()
@@ -333,16 +348,6 @@ def ranges_in_use(engine: engine_http.Engine) -> list[ranges.Network]:
     return used
 
 
-@contextmanager
-def locked(where: layout.Layout) -> Iterator[None]:
-    """One ``up`` or ``down`` of a cluster at a time."""
-    layout.ROOT.mkdir(parents=True, exist_ok=True)
-    path = layout.ROOT / f".{where.directory.name}.lock"
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 Report = Callable[[str, str, float], None]
 """Called after each step with its name, what it says, and its seconds."""
 
@@ -352,7 +357,7 @@ def run(options: Options, report: Report) -> Up:
     check_name(options.name)
     this = Up(options)
     host.check()
-    with locked(this.where):
+    with lock.locked(this.where):
         for title, step in this.steps():
             began = time.monotonic()
             try:
@@ -365,6 +370,19 @@ def run(options: Options, report: Report) -> Up:
                 raise UpFailed(f"{title}: {error}") from error
             report(title, said, time.monotonic() - began)
     return this
+
+
+def _check_shutdown(config: configuration.Configuration) -> None:
+    """The only options that can contradict each other: now, not in an agent's log."""
+    if not any(name.startswith("shutdown") for name in config.section("kubelet")):
+        return
+    from kubeshim.cluster import options
+    from kubeshim.node.kubelet import shutdown_manager
+
+    try:
+        shutdown_manager.groups(options.kubelet(config, node_name="", node_ip="", data_dir=""))
+    except ValueError as error:
+        raise configuration.ConfigurationError(f"kubelet: {error}") from error
 
 
 def keep_logs(where: layout.Layout) -> str:

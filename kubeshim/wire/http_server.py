@@ -105,6 +105,9 @@ class Server:
 
     def _accept_loop(self, listener: transports.Socket, bound: Any) -> None:
         port = bound[1] if isinstance(bound, tuple) else 0
+        if isinstance(bound, tuple):
+            for option in transports.KEEPALIVE:  # connections inherit it
+                listener.setsockopt(*option)
         while not self.stopping:
             try:
                 accepted = self.transport.accept(listener, lambda: self.stopping)

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from kubeshim.cluster import configuration, ranges
+from kubeshim.cluster import configuration, host, ranges
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,7 @@ def test_an_effective_configuration_survives_being_written(tmp_path):
     made = configuration.complete(
         "dev", {"networking": {"dnsDomain": "dev.test"}, "kubelet": {}}, ranges.choose([]), 6443, 3
     )
+    made = dataclasses.replace(made, engine="/run/other/docker.sock")
     configuration.save(made, tmp_path / "cluster.json")
     assert configuration.load(tmp_path / "cluster.json") == made
     assert [node.name for node in made.nodes] == ["dev-node-1", "dev-node-2", "dev-node-3"]
@@ -39,3 +42,24 @@ def test_an_unknown_field_is_named(tmp_path):
     path.write_text('{"networking": {"podSubnets": "10.0.0.0/8"}}')
     with pytest.raises(configuration.ConfigurationError, match=r"networking: .*podSubnets"):
         configuration.read_user_file(path)
+
+
+@pytest.mark.parametrize(
+    ("named", "path"),
+    [("", "/var/run/docker.sock"), ("unix:///run/other/docker.sock", "/run/other/docker.sock")],
+)
+def test_the_engine_is_the_one_docker_host_names(monkeypatch, named, path):
+    monkeypatch.setenv("DOCKER_HOST", named)
+    assert host.engine_socket() == path
+
+
+@pytest.mark.parametrize("named", ["tcp://10.0.0.1:2375", "ssh://there", "unix://relative.sock"])
+def test_an_engine_elsewhere_is_refused(monkeypatch, named):
+    monkeypatch.setenv("DOCKER_HOST", named)
+    with pytest.raises(host.Unfit, match="nodes need an engine on this machine"):
+        host.engine_socket()
+
+
+def test_another_engine_than_the_machines_own_is_not_started(tmp_path):
+    with pytest.raises(host.Unfit, match="no Docker engine answers at"):
+        host.ensure_engine(str(tmp_path / "docker.sock"))

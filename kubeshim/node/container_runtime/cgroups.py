@@ -160,6 +160,19 @@ def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, a
                 break  # somebody is still in it: the next removal comes by again
 
 
+def children(engine_parent: str, driver: str, version: int, root: str = ROOT) -> list[str]:
+    """Names directly below a parent, in whatever hierarchy; none with systemd, which collects empty slices itself."""
+    if driver == "systemd":
+        return []
+    where = directory(engine_parent, driver)
+    hierarchies = [root] if version == 2 else [f"{root}/{name}" for name in _names(root)]
+    found: set[str] = set()
+    for hierarchy in hierarchies:
+        parent = f"{hierarchy}/{where}"
+        found.update(name for name in _names(parent) if os.path.isdir(f"{parent}/{name}"))
+    return sorted(found)
+
+
 def _names(root: str) -> list[str]:
     try:
         return os.listdir(root)

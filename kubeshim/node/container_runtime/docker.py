@@ -31,7 +31,6 @@ from kubeshim.node.container_runtime import (
     sandbox_network,
 )
 
-SOCKET = "/var/run/docker.sock"
 _OUTPUT_LIMIT = 10 * 1024
 """Bytes of output ``exec_sync`` keeps, as probes do."""
 
@@ -42,7 +41,7 @@ class Docker:
     ``node_container`` is the container whose network namespace is the node's; without one it is the machine's.
     """
 
-    def __init__(self, socket_path: str = SOCKET, *, node_container: str = "") -> None:
+    def __init__(self, socket_path: str = engine_http.SOCKET, *, node_container: str = "") -> None:
         self._engine = engine_http.Engine(socket_path)
         self._node_container = node_container
         self._info = self._engine.call("GET", "/info", timeout=30.0)
@@ -129,6 +128,17 @@ class Docker:
         with self._lock:
             self._parents[identity] = (body["HostConfig"]["CgroupParent"], spec.runtime_handler)
         return sandbox
+
+    def cgroups_in(self, parent: str) -> list[str]:
+        speech = self.dialect
+        return cgroups.children(
+            cgroups.parent_for_engine(parent, speech.cgroup_driver), speech.cgroup_driver, speech.cgroup_version
+        )
+
+    def remove_cgroup(self, parent: str) -> None:
+        speech = self.dialect
+        where = cgroups.parent_for_engine(parent, speech.cgroup_driver)
+        cgroups.remove(where, speech.cgroup_driver, speech.cgroup_version)
 
     def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
         speech = self.dialect

@@ -16,6 +16,8 @@ from urllib import parse
 
 from kubeshim.node.container_runtime import runtime
 
+SOCKET = "/var/run/docker.sock"
+"""Where the machine's own engine listens."""
 _IDLE_KEPT = 8
 _READ_SIZE = 65536
 _HEAD_LIMIT = 65536

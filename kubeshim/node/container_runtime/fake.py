@@ -108,6 +108,13 @@ class Fake:
         if sandbox is not None:
             self._emit("removed", sandbox_id, sandbox.labels)
 
+    def cgroups_in(self, parent: str) -> list[str]:
+        below = [name.removeprefix(f"{parent}/") for name in self.cgroups if name.startswith(f"{parent}/")]
+        return sorted({name.partition("/")[0] for name in below})
+
+    def remove_cgroup(self, parent: str) -> None:
+        self.cgroups.pop(parent, None)
+
     def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
         self.cgroups[parent] = resources
 

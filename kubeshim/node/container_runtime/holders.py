@@ -3,24 +3,11 @@
 A holder is a pause container on the cluster's own Docker network: its network namespace *is* the node.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from kubeshim.node.container_runtime import dialect, docker, engine_http, pause, runtime
-
-SOCKET = "/var/run/docker.sock"
-
-
-def socket_path() -> str:
-    """Of this machine's engine: the socket of ``DOCKER_HOST`` where that is one."""
-    host = os.environ.get("DOCKER_HOST", "")
-    return host.removeprefix("unix://") if host.startswith("unix://") else SOCKET
-
-
-def connect() -> engine_http.Engine:
-    return engine_http.Engine(socket_path())
 
 
 def answers(engine: engine_http.Engine) -> bool:

@@ -261,6 +261,12 @@ class Runtime(Protocol):
 
     def remove_sandbox(self, sandbox_id: str) -> None: ...
 
+    def cgroups_in(self, parent: str) -> list[str]:
+        """Names of what is directly below a cgroup parent; none where something else looks after them (systemd)."""
+
+    def remove_cgroup(self, parent: str) -> None:
+        """Takes an empty cgroup parent away; one that is used, or is not there, stays as it is."""
+
     def limit_cgroup(self, parent: str, resources: Resources) -> None:
         """Limits everything below a ``cgroup_parent``, or an ancestor of one. Makes it where it is not there."""
 

@@ -74,6 +74,12 @@ class KubeletConfig:
     image_maximum_gc_age: float = 0.0
     """Seconds an image may be unused; 0 means for ever."""
     image_gc_period: float = 300.0
+    shutdown_grace_period: float = 0.0
+    """Seconds that pods get when the machine goes down; 0 ends them with it."""
+    shutdown_grace_period_critical_pods: float = 0.0
+    """The last part of it, for critical pods alone."""
+    shutdown_grace_period_by_pod_priority: Sequence[Mapping[str, int]] = ()
+    """``priority`` and ``shutdownGracePeriodSeconds`` of each class, instead of the two above."""
     static_pod_path: str = ""
     """A folder of manifests that this node runs by itself; empty for none."""
     file_check_frequency: float = 20.0

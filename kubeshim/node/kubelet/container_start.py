@@ -68,6 +68,12 @@ def start(shared: parts.Parts, place: Place, container: Object) -> str:
         _tell(shared, place, container, "Warning", "Failed", f"Error: {problem.reason}")
         raise Refused(problem.reason, problem.message, problem.retry_after or _RETRY) from problem
     restarts = _restarts(place, container, latest)
+    unstarted = _unstarted(place, container, latest)
+    if unstarted:
+        with shared.starts:
+            _start(shared, place, container, unstarted)
+        _post_start(shared, place, container, unstarted)
+        return unstarted
     try:
         spec = _spec(shared, place, container, image, restarts)
     except (environment.ConfigProblem, errors.APIStatusError, OSError, ValueError) as problem:
@@ -117,7 +123,18 @@ def finder(shared: parts.Parts, pod: Object) -> Callable[[str], list[dict[str, s
     return find
 
 
+def _unstarted(place: Place, container: Object, latest: runtime.Container | None) -> str:
+    """What an earlier process made, as this one would, before it died: it may be starting at this moment."""
+    if latest is None or latest.state is not runtime.State.CREATED or latest.sandbox_id != place.sandbox.id:
+        return ""
+    same = latest.labels.get(labels.HASH) == pod_spec.fingerprint(container)
+    return latest.id if same and labels.round_of(latest.labels) == place.round else ""
+
+
 def _restarts(place: Place, container: Object, latest: runtime.Container | None) -> int:
+    """Of the next instance. One that was never started does not count; it makes way."""
+    if latest is not None and latest.state is runtime.State.CREATED:
+        return labels.restarts(latest.labels)
     if latest is not None:
         return labels.restarts(latest.labels) + 1
     fields = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")

@@ -15,6 +15,7 @@ from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import pod_spec, quality
 
+REASON = "Evicted"
 MEMORY, PIDS = "memory.available", "pid.available"
 NODE_DISK, NODE_INODES = "nodefs.available", "nodefs.inodesFree"
 IMAGE_DISK, IMAGE_INODES = "imagefs.available", "imagefs.inodesFree"

@@ -1,4 +1,4 @@
-"""What is left of pods that nobody remembers: containers, sandboxes and directories with our labels and no pod."""
+"""What is left of pods that nobody remembers: containers, sandboxes, directories and cgroups without a pod."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import labels, mounts, parts
+from kubeshim.node.kubelet import labels, mounts, parts, quality
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +39,18 @@ def _made_up(found: Mapping[str, str]) -> Object:
         },
         "spec": {"containers": []},
     }
+
+
+def remove_cgroups(shared: parts.Parts, known: Known) -> None:
+    """Cgroups of pods that are no more: an earlier process may have died just before it took them away."""
+    parents = [quality.class_parent(shared.cgroup_root, kind) for kind in quality.CLASSES]
+    found = [
+        (parent, name) for parent in parents for name in shared.engine.cgroups_in(parent) if name.startswith("pod")
+    ]
+    uids = known()
+    for parent, name in found:
+        if name.removeprefix("pod") not in uids:
+            shared.engine.remove_cgroup(f"{parent}/{name}")
 
 
 def remove_directories(shared: parts.Parts, known: Known) -> None:

@@ -24,6 +24,7 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import (
     back_off,
     config,
+    eviction,
     eviction_manager,
     files,
     garbage,
@@ -44,6 +45,8 @@ from kubeshim.node.kubelet import (
     registration,
     sandboxes,
     seams,
+    shutdown,
+    shutdown_manager,
     static_runner,
     status_manager,
     threads,
@@ -95,7 +98,12 @@ class Kubelet:
         self._evictions = eviction_manager.EvictionManager(
             self._parts, lambda: self._active_pods(""), self._evict, self._registration.wake
         )
-        self._syncer = pod_sync.Syncer(self._parts, self._active_pods, lambda: self._evictions.conditions)
+        self._shutdown = shutdown_manager.ShutdownManager(
+            self._parts, lambda: self._active_pods(""), self._end, self._has_ended, self._registration.wake
+        )
+        self._syncer = pod_sync.Syncer(
+            self._parts, self._active_pods, lambda: self._evictions.conditions, lambda: self._shutdown.active
+        )
         self._workers = pod_worker.Workers(self._parts.pool, self._parts.timers, self._syncer.step)
         self._static.attach(self._parts, self._workers)
 
@@ -160,6 +168,18 @@ class Kubelet:
         self._parts.statuses.stop()
         self._parts.timers.close()
         self._parts.pool.close()
+
+    def shut_down(self) -> None:
+        """The machine is about to go down: ends the pods by priority, in the time the options give. Returns at once."""
+        self._shutdown.begin()
+
+    def metrics(self) -> str:
+        """In the text format of Prometheus."""
+        return self._shutdown.metrics()
+
+    def probe_metrics(self) -> str:
+        """In the text format of Prometheus."""
+        return self._parts.probes.metrics.text()
 
     def _begin(self) -> None:
         """Registration first: without a Node there is no range of addresses, and nobody may read pods."""
@@ -297,11 +317,22 @@ class Kubelet:
             self._workers.poke(uid)
 
     def _evict(self, uid: str, message: str, grace: float) -> None:
+        self._order_end(uid, pod_worker.Ending(eviction.REASON, message, grace))
+
+    def _end(self, uid: str, grace: float) -> None:
+        self._order_end(uid, pod_worker.Ending(shutdown.REASON, shutdown.MESSAGE, grace))
+
+    def _order_end(self, uid: str, ending: pod_worker.Ending) -> None:
         work = self._workers.work(uid)
-        if work is not None and work.eviction is None:
-            work.eviction = message, grace
+        if work is not None and work.ending is None:
+            work.ending = ending
             work.cancelled.set()
             self._workers.poke(uid)
+
+    def _has_ended(self, uid: str) -> bool:
+        """Whether nothing of it runs, and the API knows."""
+        work = self._workers.work(uid)
+        return work is None or (work.phase is pod_worker.Phase.TERMINATED and self._parts.statuses.settled(uid))
 
     def _sweep(self) -> None:
         """Ends what belongs to no pod: at once after the first list of pods, then every few minutes."""
@@ -311,6 +342,7 @@ class Kubelet:
                 for pod in garbage.orphaned_pods(self._parts, self._known_uids):
                     self._workers.adopt_orphan(pod)
                 garbage.remove_directories(self._parts, self._known_uids)
+                garbage.remove_cgroups(self._parts, self._known_uids)
                 self._parts.trees.sweep(os.path.join(self._settings.data_dir, "pods"))
             except (runtime.RuntimeFailure, OSError) as failure:
                 _log.info("sweep: %s", failure)
@@ -323,7 +355,7 @@ class Kubelet:
 
     def _health(self) -> node_status.Health:
         waiting = "" if self._parts.addresses is not None else "the node has no podCIDR yet"
-        return node_status.Health(self._runtime_problem, waiting, self._evictions.conditions)
+        return node_status.Health(self._runtime_problem, waiting, self._shutdown.active, self._evictions.conditions)
 
     def _services_for(self, namespace: str) -> list[Object]:
         found = self._services.by_index("namespace", namespace)

@@ -168,7 +168,7 @@ def loopback_up() -> None:
 
 
 def configure_pod(interface: str, address: str) -> None:
-    """Inside a pod: loopback up, the address, and everything else through ``GATEWAY``."""
+    """Inside a pod: loopback up, everything through ``GATEWAY``, and last the address, which tells that all is done."""
     with netlink() as socket:
         socket.link("set", index=1, state="up")
         index = index_of(socket, interface)
@@ -177,11 +177,11 @@ def configure_pod(interface: str, address: str) -> None:
         for entry in socket.get_addr(family=2, index=index):
             if entry.get_attr("IFA_LOCAL") != address:
                 socket.addr("del", index=index, address=entry.get_attr("IFA_LOCAL"), prefixlen=entry["prefixlen"])
-        socket.addr("replace", index=index, address=address, prefixlen=32)
         socket.link("set", index=index, state="up")
         socket.neigh("replace", dst=GATEWAY, lladdr=HOST_END_MAC, ifindex=index, state=_NUD_PERMANENT)
         socket.route("replace", dst=f"{GATEWAY}/32", oif=index, scope=_SCOPE_LINK)
         socket.route("replace", dst="default", gateway=GATEWAY, oif=index)
+        socket.addr("replace", index=index, address=address, prefixlen=32)
 
 
 def addresses(interface: str) -> list[str]:

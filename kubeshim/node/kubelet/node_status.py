@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import config, machine, mounts
+from kubeshim.node.kubelet import config, machine, mounts, shutdown
 
 VERSION = "v1.37.0"
 """The kubelet version told to the API: that of the Kubernetes this behaves like."""
@@ -25,6 +25,7 @@ class Health:
 
     runtime_problem: str = ""
     network_problem: str = ""
+    shutting_down: bool = False
     pressures: frozenset[str] = frozenset()
     """Conditions the node has, of ``MemoryPressure``, ``DiskPressure`` and ``PIDPressure``."""
 
@@ -182,10 +183,16 @@ def _ready(health: Health) -> Object:
             "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
             f"message:{health.network_problem}"
         )
+    if health.shutting_down:
+        problems.append(shutdown.PROBLEM)
     if problems:
         message = problems[0] if len(problems) == 1 else "[" + ", ".join(problems) + "]"
-        return {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message}
+        return not_ready(message)
     return {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
+
+
+def not_ready(message: str) -> Object:
+    return {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message}
 
 
 def _timed(entry: Object, old: Object | None, now: str) -> Object:

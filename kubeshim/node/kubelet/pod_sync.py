@@ -32,6 +32,7 @@ from kubeshim.node.kubelet import (
     pod_worker,
     resize,
     sandboxes,
+    shutdown,
     termination,
     termination_message,
 )
@@ -53,8 +54,10 @@ class Syncer:
         shared: parts.Parts,
         others: Callable[[str], list[Object]],
         conditions: Callable[[], Collection[str]] = frozenset,
+        shutting_down: Callable[[], bool] = lambda: False,
     ) -> None:
         """``conditions`` are the pressures the node is under."""
+        self._shutting_down = shutting_down
         self._parts = shared
         self._others = others
         """Pods that are or will be running here, without the one of that UID."""
@@ -180,8 +183,11 @@ class Syncer:
             return True
         shared = self._parts
         node = shared.node() or {}
-        refusal = eviction.refusal(work.pod, self._conditions()) or admission.refuse(
-            work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls
+        refusal = shutdown.REFUSAL if self._shutting_down() else None
+        refusal = (
+            refusal
+            or eviction.refusal(work.pod, self._conditions())
+            or admission.refuse(work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls)
         )
         if refusal is None:
             work.admitted = True
@@ -193,15 +199,16 @@ class Syncer:
     def _must_go(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """Whether the node ends the pod: told so by the eviction manager, or beyond its own limits."""
         shared = self._parts
-        if work.eviction is None and found.running() and local_storage.is_limited(work.pod):
+        if work.ending is None and found.running() and local_storage.is_limited(work.pod):
             used = local_storage.measure(shared.engine, work.pod, shared.pod_directory(work.uid), found.every())
             message = local_storage.exceeded(work.pod, used)
             if message:
-                work.eviction = message, eviction.HARD_GRACE
-        if work.eviction is None:
+                work.ending = pod_worker.Ending(eviction.REASON, message, eviction.HARD_GRACE)
+        if work.ending is None:
             return False
-        work.failure = "Evicted", work.eviction[0]
-        shared.recorder.event(work.pod, "Warning", "Evicted", work.eviction[0])
+        work.failure = work.ending.reason, work.ending.message
+        if work.ending.reason == eviction.REASON:
+            shared.recorder.event(work.pod, "Warning", eviction.REASON, work.ending.message)
         return True
 
     def _deadline(self, work: pod_worker.Work) -> float | None:
@@ -259,6 +266,10 @@ class Syncer:
                 return min(far, wait)
             found = self.observe(work.uid)
             todo = self._decide(work, found)
+        else:
+            wait = self._finish_sandbox(work, found)
+            if wait:
+                return min(far, wait)
         kills, work.resize_problem = resize.apply(shared, work.pod, found, work.resized)
         for kill in kills:
             self._kill(work, kill, found)
@@ -351,17 +362,37 @@ class Syncer:
     def _make_sandbox(self, work: pod_worker.Work, found: observation.Observation) -> float:
         """0 on success, else seconds until the next attempt."""
         attempt = 0 if found.sandbox is None else labels.restarts(found.sandbox.labels) + 1
+
+        def make() -> None:
+            work.connected = sandboxes.create(self._parts, work.pod, attempt).id
+
+        wait = self._tried(work, make)
+        if not wait:
+            for old in [found.sandbox, *found.old_sandboxes]:
+                if old is not None:
+                    self._parts.engine.remove_sandbox(old.id)
+        return wait
+
+    def _tried(self, work: pod_worker.Work, make: Callable[[], None]) -> float:
         try:
-            sandboxes.create(self._parts, work.pod, attempt)
+            make()
         except sandboxes.SandboxProblem as problem:
             self._parts.recorder.event(work.pod, "Warning", "FailedCreatePodSandBox", str(problem))
             work.sandbox_failures += 1
             return float(min(_SANDBOX_RETRY_FIRST * 2.0 ** (work.sandbox_failures - 1), _SANDBOX_RETRY_LAST))
         work.sandbox_failures = 0
-        for old in [found.sandbox, *found.old_sandboxes]:
-            if old is not None:
-                self._parts.engine.remove_sandbox(old.id)
         return 0.0
+
+    def _finish_sandbox(self, work: pod_worker.Work, found: observation.Observation) -> float:
+        """An earlier process may have died between a sandbox's start and its network: nothing is in it yet then."""
+        sandbox = found.sandbox
+        if sandbox is None or not found.sandbox_ready or work.connected == sandbox.id:
+            return 0.0
+        wait = 0.0
+        if all(container.sandbox_id != sandbox.id for container in found.every()):
+            wait = self._tried(work, lambda: sandboxes.connect(self._parts, work.pod, sandbox))
+        work.connected = sandbox.id
+        return wait
 
     def _forget_dead(self, found: observation.Observation) -> None:
         """Of each container's dead instances only the newest is kept, for its log."""
@@ -428,17 +459,17 @@ class Syncer:
 
 
 def _disruption(work: pod_worker.Work) -> list[Object]:
-    if work.eviction is None:
+    if work.ending is None:
         return []
-    message = work.eviction[0]
+    message = work.ending.message
     return [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}]
 
 
 def _grace(work: pod_worker.Work) -> float:
     if work.removed and not objects.is_deleting(work.pod) and not pod_spec.is_static(work.pod):
         return _ORPHAN_GRACE
-    if work.eviction is not None:
-        return min(work.eviction[1], float(pod_spec.grace_period(work.pod)))
+    if work.ending is not None:
+        return min(work.ending.grace, float(pod_spec.grace_period(work.pod)))
     return float(pod_spec.grace_period(work.pod))
 
 

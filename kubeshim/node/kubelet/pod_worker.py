@@ -32,6 +32,15 @@ class Phase(enum.Enum):
     GONE = "gone"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the node ends a pod, in the words of its status, and how many seconds it gets at most."""
+
+    reason: str
+    message: str
+    grace: float
+
+
 @dataclasses.dataclass(slots=True)
 class Work:
     """A pod and what its worker remembers of it between rounds. Fields below ``pod`` are the worker's alone."""
@@ -46,13 +55,15 @@ class Work:
     admitted: bool = False
     failure: tuple[str, str] | None = None
     """Reason and message where the node itself ended the pod."""
-    eviction: tuple[str, float] | None = None
-    """Message and seconds of grace, where the node runs short and this pod must go. Set by others, never unset."""
+    ending: Ending | None = None
+    """Where this pod must go: the node runs short, or its machine goes down. Set by others, never unset."""
     waiting: dict[str, observation.Waiting] = dataclasses.field(default_factory=dict)
     messages: dict[str, str] = dataclasses.field(default_factory=dict)
     """Termination messages read so far, by container id."""
     volume_failures: int = 0
     sandbox_failures: int = 0
+    connected: str = ""
+    """The sandbox that is known to have its network."""
     resized: dict[str, str] = dataclasses.field(default_factory=dict)
     """Resources in force where they were changed in place, by container id, as ``resize`` writes them."""
     resize_problem: str = ""

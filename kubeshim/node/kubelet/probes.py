@@ -10,12 +10,13 @@ import dataclasses
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from kubeshim import clock
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import handlers, observation, pod_spec, seams, threads
+from kubeshim.node.kubelet import handlers, observation, pod_spec, probe_metrics, seams, threads
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Probes:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._watched: dict[str, _Watched] = {}
+        self.metrics = probe_metrics.ProbeMetrics()
 
     def watch(self, target: handlers.Target, started_at: float, before: observation.Health | None = None) -> None:
         """Begins probing a running container; nothing to do where it is probed already.
@@ -132,6 +134,8 @@ class Probes:
                 self._cancel(watched, (STARTUP, LIVENESS))
             else:
                 self.stop(watched.target.container_id)
+        if not keep_readiness:
+            self.metrics.forget(uid)
 
     def _cancel(self, watched: _Watched, kinds: tuple[str, ...]) -> None:
         watched.stopped = watched.stopped or READINESS in kinds
@@ -193,16 +197,22 @@ class Probes:
         """None where the probe could not be carried out: that counts neither way."""
         target = watched.target
         timeout = float(probe.spec.get("timeoutSeconds") or 1)
+        result, begun = probe_metrics.SUCCESSFUL, time.monotonic()
         try:
             self._actions.run(probe.spec, target, timeout)
         except handlers.Failure as failure:
             errored = isinstance(failure, handlers.Errored)
+            result = probe_metrics.UNKNOWN if errored else probe_metrics.FAILED
             if not watched.stopped:
                 path = pod_spec.field_path(target.pod, target.container["name"])
                 how = "errored and resulted in unknown state" if errored else "failed"
                 message = f"{probe.kind.capitalize()} probe {how}: {failure}"
                 self._recorder.event(target.pod, "Warning", "Unhealthy", message, field_path=path)
             return None if errored else False
+        finally:
+            if not watched.stopped:
+                took = time.monotonic() - begun
+                self.metrics.note(probe.kind, target.pod, target.container["name"], result, took)
         return True
 
 

@@ -11,6 +11,7 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import pod_spec
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
+CLASSES = (GUARANTEED, BURSTABLE, BEST_EFFORT)
 _CLASS_RESOURCES = ("cpu", "memory")
 _PERIOD = 100_000
 _MINIMUM_QUOTA = 1000

@@ -24,6 +24,13 @@ _RETRY = 0.5
 _RETRY_LATEST = 7.0
 
 
+def say_down(api: seams.Api, node: str, problem: str, now: str) -> None:
+    """Makes a node NotReady whose kubelet has nothing left to work with. Raises API errors."""
+    ready = node_status.not_ready(f"container runtime is down: {problem}")
+    condition = {**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}
+    api.patch(kinds.NODES, node, {"status": {"conditions": [condition]}}, kind="strategic", subresource="status")
+
+
 class Registration:
     """One node's. ``health`` is asked before each status; ``on_node`` gets the Node as the API answered it."""
 

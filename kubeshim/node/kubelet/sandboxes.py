@@ -50,14 +50,7 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
         raise
     except (runtime.RuntimeFailure, OSError, network_addresses.Exhausted) as problem:
         raise SandboxProblem(f"Failed to create pod sandbox: {problem}") from problem
-    if not host:
-        try:
-            connect(shared, pod, sandbox, address)
-        except OSError as problem:
-            shared.engine.remove_sandbox(sandbox.id)
-            raise SandboxProblem(
-                f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox.id}": {problem}'
-            ) from problem
+    connect(shared, pod, sandbox)
     return sandbox
 
 
@@ -81,9 +74,21 @@ def _take(shared: parts.Parts, pod: Object) -> str:
     return address
 
 
-def connect(shared: parts.Parts, pod: Object, sandbox: runtime.Sandbox, address: str) -> None:
-    """Idempotent: gives the sandbox its link, address and published ports."""
-    shared.network.attach(sandbox.pid, address, objects.uid(pod), host_ports(pod, address))
+def connect(shared: parts.Parts, pod: Object, sandbox: runtime.Sandbox) -> None:
+    """Idempotent: gives the sandbox its link, address and published ports, or else removes it.
+
+    Raises ``SandboxProblem``.
+    """
+    if pod_spec.host_network(pod):
+        return
+    try:
+        address = _take(shared, pod)
+        shared.network.attach(sandbox.pid, address, objects.uid(pod), host_ports(pod, address))
+    except (OSError, network_addresses.Exhausted) as problem:
+        shared.engine.remove_sandbox(sandbox.id)
+        raise SandboxProblem(
+            f'Failed to create pod sandbox: failed to setup network for sandbox "{sandbox.id}": {problem}'
+        ) from problem
 
 
 def host_ports(pod: Object, address: str) -> list[seams.HostPort]:

@@ -68,9 +68,11 @@ class KubeletServer:
         configuration: Mapping[str, Any] | None = None,
         healthy: Callable[[], bool] = lambda: True,
         metrics: Callable[[], str] = lambda: "",
+        probe_metrics: Callable[[], str] = lambda: "",
         log_directory: str = "/var/log",
     ) -> None:
-        self._views = _Views(pods, runtime, node_name, configuration or {}, healthy, metrics, log_directory)
+        told = metrics, probe_metrics
+        self._views = _Views(pods, runtime, node_name, configuration or {}, healthy, told, log_directory)
         self._authenticate = authenticate
         self._authorize = authorize
         self.application = self._application()
@@ -128,14 +130,14 @@ class _Views:
         node_name: str,
         configuration: Mapping[str, Any],
         healthy: Callable[[], bool],
-        metrics: Callable[[], str],
+        metrics: tuple[Callable[[], str], Callable[[], str]],
         log_directory: str,
     ) -> None:
         self._pods = pods
         self._runtime = runtime
         self._configuration = configuration
         self._healthy = healthy
-        self._metrics = metrics
+        self._metrics, self._probe_metrics = metrics
         self._log_directory = pathlib.Path(log_directory)
         self._stats = server_stats.Collector(
             node_name, pods.pods, pods.container_id, runtime.stats, pods.sandbox_pid, self._image_directory
@@ -285,7 +287,7 @@ class _Views:
         return root if os.path.isdir(root) else "/"
 
     def probe_metrics(self) -> flask.Response:
-        return flask.Response("", content_type=_PROMETHEUS)
+        return flask.Response(self._probe_metrics(), content_type=_PROMETHEUS)
 
     def summary(self) -> flask.Response:
         return _json(self._stats.summary())

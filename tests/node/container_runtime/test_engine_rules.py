@@ -195,3 +195,13 @@ def test_limits_of_a_cgroup(tmp_path, version, resources, values):
 def test_a_slice_that_systemd_has_not_made_is_left_to_it(tmp_path):
     cgroups.limit("k-pod1.slice", "systemd", 2, LIMITS, str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_children_of_a_parent_in_any_hierarchy(tmp_path):
+    for hierarchy, name in (("cpu", "pod1"), ("memory", "pod1"), ("pids", "pod2")):
+        (tmp_path / hierarchy / "k" / "burstable" / name).mkdir(parents=True)
+    (tmp_path / "cpu" / "k" / "burstable" / "cpu.shares").write_text("2")
+    assert cgroups.children("/k/burstable", "cgroupfs", 1, str(tmp_path)) == ["pod1", "pod2"]
+    assert cgroups.children("/k/none", "cgroupfs", 1, str(tmp_path)) == []
+    assert cgroups.children("/k", "cgroupfs", 2, str(tmp_path / "cpu")) == ["burstable"]
+    assert cgroups.children("k-burstable.slice", "systemd", 2, str(tmp_path)) == []

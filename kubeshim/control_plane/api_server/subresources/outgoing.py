@@ -31,7 +31,8 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None = None, name: str =
     sock = gevent_socket.create_connection((host, port), timeout=CONNECT_TIMEOUT)
     try:
         sock.setsockopt(gevent_socket.IPPROTO_TCP, gevent_socket.TCP_NODELAY, 1)
-        sock.setsockopt(gevent_socket.SOL_SOCKET, gevent_socket.SO_KEEPALIVE, 1)
+        for option in transport.KEEPALIVE:
+            sock.setsockopt(*option)
         if tls is not None:
             sock = tls.wrap_socket(sock, server_hostname=name or host)
         sock.settimeout(None)

@@ -1,0 +1,88 @@
+"""A kubelet begins where another was killed: after each step that leaves something half made."""
+
+import kubelet_kit as kit_module
+import pytest
+
+from kubeshim.node.container_runtime import runtime
+from kubeshim.node.kubelet import labels
+
+
+@pytest.fixture
+def kit(tmp_path):
+    made = kit_module.make(tmp_path)
+    yield made
+    made.stop()
+    made.api.stop()
+    made.engine.close()
+
+
+class Killed(BaseException):
+    """Ends the worker's round as if the process had ended."""
+
+
+def kill_at(kit, owner, method, *, before=False):
+    """The kubelet dies right after (or before) that call's effect; the engine keeps what it was told."""
+    original = getattr(owner, method)
+
+    def call(*arguments, **options):
+        result = None if before else original(*arguments, **options)
+        for made, _ in kit.running:
+            made.stop()
+        raise Killed(result)
+
+    setattr(owner, method, call)
+    return lambda: setattr(owner, method, original)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_sandbox_without_network_gets_it(kit):
+    restore = kill_at(kit, kit.network, "attach", before=True)
+    kit.start()
+    kit.create(kit_module.pod("a", kit.settings.node_name))
+    wait_for(kit, lambda: kit.engine.sandboxes({labels.POD_NAME: "a"}))
+    kit.stop()
+    restore()
+    (sandbox,) = kit.engine.sandboxes({labels.POD_NAME: "a"})
+    assert kit.network.attached == {}
+    kit.start()
+    found = kit.wait("a", kit_module.ready)
+    assert kit.network.attached == {sandbox.pid: found["status"]["podIP"]}
+    assert [each.id for each in kit.engine.sandboxes({labels.POD_NAME: "a"})] == [sandbox.id]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_container_that_was_made_is_started_and_counts_no_restart(kit):
+    restore = kill_at(kit, kit.engine, "create_container")
+    kit.start()
+    kit.create(kit_module.pod("a", kit.settings.node_name))
+    wait_for(kit, lambda: kit.engine.containers({labels.POD_NAME: "a"}))
+    kit.stop()
+    restore()
+    (made,) = kit.engine.containers({labels.POD_NAME: "a"})
+    assert made.state is runtime.State.CREATED
+    kit.start()
+    (status,) = kit.wait("a", kit_module.ready)["status"]["containerStatuses"]
+    assert (status["containerID"].rpartition("/")[2], status["restartCount"]) == (made.id, 0)
+    assert len(kit.engine.containers({labels.POD_NAME: "a"})) == 1
+
+
+def test_cgroups_of_pods_that_are_no_more_go(kit):
+    root = f"kubeshim/{kit.settings.node_name}"
+    gone = [f"{root}/pod1", f"{root}/burstable/pod2", f"{root}/besteffort/pod3"]
+    for parent in gone:
+        kit.engine.limit_cgroup(parent, runtime.Resources())
+    kit.create(kit_module.pod("a", kit.settings.node_name))
+    kit.start()
+    kit.wait("a", kit_module.ready)
+    wait_for(kit, lambda: not set(gone) & set(kit.engine.cgroups))
+    assert f"{root}/besteffort/pod{kit.pod('a')['metadata']['uid']}" in kit.engine.cgroups
+
+
+def wait_for(kit, condition):
+    """For what changes in the engine, whose events nobody may be following any more."""
+    for _ in range(1000):
+        if condition():
+            return
+        with kit.api.lock:
+            kit.api.lock.wait(0.01)
+    raise AssertionError(condition)
