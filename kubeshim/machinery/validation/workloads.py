@@ -10,7 +10,7 @@ from typing import Any
 
 from kubeshim.machinery import objects, selectors
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, core, fields, metadata, pods
+from kubeshim.machinery.validation import claims, content, fields, metadata, pods
 
 _MISMATCH = "`selector` does not match template `labels`"
 _PERCENT = re.compile("[0-9]+%").fullmatch
@@ -184,18 +184,18 @@ def stateful_set(obj: objects.Object) -> list[FieldError]:
     if name := spec.get("serviceName"):
         wrong += fields.all_invalid("spec.serviceName", name, content.dns_subdomain(name))
     for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
-        wrong += core.claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
+        wrong += claims.spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
     return wrong + selected_template(_with_claims(spec), "statefulset", "StatefulSet")
 
 
 def _with_claims(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """The spec as its pods will see it: claim templates stand in for volumes that mounts name."""
-    claims: Sequence[Mapping[str, Any]] = spec.get("volumeClaimTemplates") or ()
+    asked: Sequence[Mapping[str, Any]] = spec.get("volumeClaimTemplates") or ()
     found = spec.get("template")
-    if not claims or found is None:
+    if not asked or found is None:
         return spec
     pod_spec = dict(found.get("spec") or {})
-    names = {objects.name(claim) for claim in claims}
+    names = {objects.name(claim) for claim in asked}
     volumes = [volume for volume in pod_spec.get("volumes") or () if volume.get("name") not in names]
     volumes += [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in sorted(names)]
     return {**spec, "template": {**found, "spec": {**pod_spec, "volumes": volumes}}}
