@@ -142,20 +142,6 @@ def fully_qualified_domain(text: str) -> list[str]:
     return [] if "." in text else ["should be a domain with at least two segments separated by dots"]
 
 
-def domain_prefixed_path(text: str) -> list[str]:
-    """``example.com/some-path``: a subdomain, a slash, a path."""
-    host, slash, path = text.partition("/")
-    if not text:
-        return [EMPTY]
-    if not slash or not host or not path:
-        return ['must be a domain-prefixed path (such as "acme.io/foo")']
-    if wrong := dns_subdomain(host):
-        return wrong
-    if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", path):
-        return [regex_error("Invalid path", r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")]
-    return []
-
-
 def qualified_name(text: str) -> list[str]:
     """``[subdomain/]name``: label and annotation keys, resource names, finalizers."""
     prefix, slash, name = text.rpartition("/")
@@ -260,6 +246,7 @@ _BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _dotted = re.compile(r"\d+(\.\d+){3}", re.ASCII).fullmatch
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def sloppy_ip(text: str) -> tuple[Address, bool] | None:
@@ -294,6 +281,15 @@ def canonical_ip(text: str) -> list[str]:
         return wrong
     canonical = str(ipaddress.ip_address(text))
     return [] if canonical == text else [f'must be in canonical form ("{canonical}")']
+
+
+def sloppy_network(text: str) -> Network | None:
+    """A network as the API used to take it: host bits and zeros in front and all."""
+    address, slash, length = text.partition("/")
+    found = sloppy_ip(address) if slash and length.isascii() and length.isdigit() else None
+    if found is None or int(length[-9:]) > found[0].max_prefixlen:
+        return None
+    return ipaddress.ip_network(f"{found[0]}/{int(length)}", strict=False)
 
 
 def cidr(text: str, kept: Collection[str] = ()) -> list[str]:

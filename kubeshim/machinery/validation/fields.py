@@ -59,7 +59,8 @@ def _json(value: Any, option: int) -> str:
 
 
 def invalid(field: str, value: Any, detail: str) -> FieldError:
-    return FieldError(field, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
+    text = f"Invalid value: {shown(value)}"
+    return FieldError(field, "FieldValueInvalid", f"{text}: {detail}" if detail else text)
 
 
 def all_invalid(field: str, value: Any, details: Iterable[str]) -> list[FieldError]:

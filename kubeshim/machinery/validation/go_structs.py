@@ -81,3 +81,13 @@ SCOPE_SELECTOR = Shape(
     nested={"matchExpressions": Shape(("scopeName", "operator", "values"), {"scopeName": "", "operator": ""})},
 )
 EVICTION_RESPONDER = Shape(("name", "priority"), {"name": ""})
+_ROLLING = Shape(("maxUnavailable", "maxSurge"), {"maxUnavailable": 0, "maxSurge": 0})
+DEPLOYMENT_STRATEGY = Shape(("type", "rollingUpdate"), {"type": ""}, {"rollingUpdate": _ROLLING})
+STATEFUL_ROLLING = Shape(("partition", "maxUnavailable"), {"partition": 0})
+STATEFUL_STRATEGY = Shape(("type", "rollingUpdate"), {"type": ""}, {"rollingUpdate": STATEFUL_ROLLING})
+PARENT_REFERENCE = Shape(
+    ("group", "resource", "namespace", "name"), dict.fromkeys(("group", "resource", "namespace", "name"), "")
+)
+_SUCCESS_RULE = Shape(("succeededIndexes", "succeededCount"))
+SUCCESS_POLICY = Shape(("rules",), nested={"rules": _SUCCESS_RULE})
+UNCOUNTED_PODS = Shape(("succeeded", "failed"))

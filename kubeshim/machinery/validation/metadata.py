@@ -11,7 +11,8 @@ ANNOTATIONS_LIMIT = 256 * 1024
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 _NAMES: dict[str, content.Check] = {
-    "services": content.dns_1035_label,
+    "services": content.dns_label,
+    "statefulsets.apps": content.dns_label,
     "namespaces": content.dns_label,
     "roles.rbac.authorization.k8s.io": content.path_segment,
     "clusterroles.rbac.authorization.k8s.io": content.path_segment,

@@ -46,6 +46,19 @@ def template(found: _Found | None, path: str) -> list[str]:
     return _of(found, path + ".", is_pod=False) if found else []
 
 
+def workload(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """What workloads warn of: a name that pods will bear, and a template, if it is new."""
+    found = [] if old is not None else warnings.name_of_pods(objects.name(obj))
+    if old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation"):
+        found += template(objects.dig(obj, "spec", "template"), "spec.template")
+    return found
+
+
+def pod_template(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """Of a PodTemplate."""
+    return template(obj.get("template"), "template")
+
+
 def _of(obj: _Found, path: str, *, is_pod: bool) -> list[str]:
     spec = obj.get("spec") or {}
     annotations = (obj.get("metadata") or {}).get("annotations") or {}

@@ -53,15 +53,32 @@ def claim_spec(spec: Mapping[str, Any], path: str) -> list[str]:
 
 
 def address(text: str, path: str) -> list[str]:
-    """An IPv6 address that is not written the one way."""
-    found = content.sloppy_ip(text)
-    if found is None or not isinstance(found[0], ipaddress.IPv6Address) or str(found[0]) == text:
+    """An address that is not written the one way."""
+    parsed = content.sloppy_ip(text)
+    if parsed is None:
         return []
-    return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{found[0]}")']
+    found, has_zeros = parsed
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    if has_zeros or mapped is not None:
+        what = f'non-standard IP address "{text}" will be considered invalid in a future Kubernetes release'
+        return [f'{path}: {what}: use "{mapped or found}"']
+    if isinstance(found, ipaddress.IPv4Address) or str(found) == text:
+        return []
+    return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{found}")']
 
 
 def network(text: str, path: str) -> list[str]:
-    if content.cidr(text) or ":" not in text or str(ipaddress.ip_network(text)) == text:
+    """A network that is not written the one way."""
+    found, complaints = content.sloppy_network(text), content.cidr(text)
+    if found is None:
         return []
-    canonical = ipaddress.ip_network(text)
-    return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{canonical}")']
+    if complaints == ["must not have bits set beyond the prefix length"]:
+        address = text.partition("/")[0]
+        choice = f'(should be "{found}" or "{address}/{found.max_prefixlen}"?)'
+        return [f'{path}: CIDR value "{text}" is ambiguous in this context {choice}']
+    if complaints:
+        what = f'non-standard CIDR value "{text}" will be considered invalid in a future Kubernetes release'
+        return [f'{path}: {what}: use "{found}"']
+    if found.version == 4 or str(found) == text:
+        return []
+    return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{found}")']

@@ -213,7 +213,7 @@ SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
             cluster_ranges.service_cidr,
             {"spec": {"cidrs": ["10.0.0.0/8", "11.0.0.0/8"]}},
             [
-                'spec.cidrs: Invalid value: {"CIDRs":["10.0.0.0/8","11.0.0.0/8"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'
+                'spec.cidrs: Invalid value: ["10.0.0.0/8","11.0.0.0/8"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'
             ],
         ),
         (cluster_ranges.address, {"spec": {}}, ["spec.parentRef: Required value"]),
@@ -261,7 +261,7 @@ def test_storage_ranges_and_migrations(check, obj, expected):
             cluster_ranges.service_cidr_update,
             {"spec": {"cidrs": ["10.0.0.0/8"]}},
             {"spec": {"cidrs": ["11.0.0.0/8"]}},
-            ['spec.cidrs: Invalid value: ["10.0.0.0/8"]: field is immutable'],
+            ['spec.cidrs[0]: Invalid value: "10.0.0.0/8": field is immutable'],
         ),
     ],
 )  # fmt: skip

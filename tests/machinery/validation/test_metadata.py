@@ -26,8 +26,8 @@ SUBDOMAIN = (
         (CONFIG_MAPS, {"name": "a-x", "generateName": "a-", "namespace": "n"}, []),
         (
             SERVICES,
-            {"name": "1a", "namespace": "n"},
-            [f'metadata.name: Invalid value: "1a": {content.dns_1035_label("1a")[0]}'],
+            {"name": "1.a", "namespace": "n"},
+            [f'metadata.name: Invalid value: "1.a": {content.dns_label("1.a")[0]}'],
         ),
         (ROLES, {"name": "system:admin"}, []),
         (ROLES, {"name": "a/b"}, ["metadata.name: Invalid value: \"a/b\": may not contain '/'"]),
