@@ -5,7 +5,7 @@ from typing import Any
 
 from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, content, differences, fields, metadata
+from kubeshim.machinery.validation import amounts, content, differences, fields, metadata, warnings
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
@@ -163,3 +163,7 @@ def _resource_key(name: str, path: str) -> list[FieldError]:
     if wrong := fields.all_invalid(path, name, content.qualified_name(name)):
         return wrong
     return fields.one_of(path, name, ("storage",)) if amounts.is_native(name) else []
+
+
+def warn(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    return warnings.old_class(obj) + warnings.claim_spec(obj.get("spec") or {}, "spec")

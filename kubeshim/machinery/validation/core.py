@@ -9,7 +9,16 @@ import orjson
 from kubeshim.machinery import objects
 from kubeshim.machinery.codecs import json_scanner
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, content, fields, go_structs, metadata, scheduling
+from kubeshim.machinery.validation import (
+    amounts,
+    content,
+    fields,
+    go_structs,
+    key_pairs,
+    metadata,
+    scheduling,
+    warnings,
+)
 
 _MEGABYTE = 1024 * 1024
 _DOCKER = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
@@ -36,8 +45,8 @@ def config_map(obj: objects.Object) -> list[FieldError]:
     return wrong
 
 
-def config_map_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return _immutable_data(obj, old, ("data", "binaryData"))
+def config_map_change(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    return _immutable_data(obj, old, ("data", "binaryData")) + config_map(obj)
 
 
 def _immutable_data(obj: objects.Object, old: objects.Object, held: tuple[str, ...]) -> list[FieldError]:
@@ -99,9 +108,17 @@ def _json_problem(text: bytes) -> str:
     return f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
 
 
-def secret_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+def secret_change(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     wrong = fields.immutable("type", obj.get("type") or "", old.get("type") or "")
-    return wrong + _immutable_data(obj, old, ("data",))
+    return wrong + _immutable_data(obj, old, ("data",)) + secret(obj)
+
+
+def warn_secret(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    if obj.get("type") != "kubernetes.io/tls":
+        return []
+    data = obj.get("data") or {}
+    problem = key_pairs.problem(*(base64.b64decode(data.get(name) or "") for name in ("tls.crt", "tls.key")))
+    return [problem] if problem else []
 
 
 def namespace_finalizers(obj: objects.Object) -> list[FieldError]:
@@ -174,3 +191,15 @@ def node_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     if (spec.get("externalID") or "") != (before.get("externalID") or ""):
         wrong.append(fields.forbidden("spec.externalID", "may not be updated"))
     return wrong
+
+
+def warn_node(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    spec = obj.get("spec") or {}
+    found = []
+    if spec.get("configSource") is not None:
+        found.append("spec.configSource: the feature is no longer supported")
+    if spec.get("externalID"):
+        found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for index, cidr in enumerate(spec.get("podCIDRs") or ()):
+        found += warnings.network(cidr, f"spec.podCIDRs[{index}]")
+    return found

@@ -91,3 +91,22 @@ PARENT_REFERENCE = Shape(
 _SUCCESS_RULE = Shape(("succeededIndexes", "succeededCount"))
 SUCCESS_POLICY = Shape(("rules",), nested={"rules": _SUCCESS_RULE})
 UNCOUNTED_PODS = Shape(("succeeded", "failed"))
+DISRUPTION_BUDGET = Shape(("minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy"))
+TOLERATION = Shape(
+    ("key", "operator", "value", "effect", "tolerationSeconds"),
+    dict.fromkeys(("key", "operator", "value", "effect"), ""),
+)
+CSI_NODE_DRIVER = Shape(
+    ("name", "nodeID", "topologyKeys", "allocatable"), {"name": "", "nodeID": ""}, {"allocatable": Shape(("count",))}
+)
+VOLUME_ATTACHMENT = Shape(
+    ("attacher", "source", "nodeName"),
+    {"attacher": "", "nodeName": ""},
+    {"source": Shape(("persistentVolumeName", "inlineVolumeSpec"))},
+)
+ROLE_REFERENCE = Shape(
+    ("apiGroup", "kind", "name"), dict.fromkeys(("apiGroup", "kind", "name"), ""), spelled={"apiGroup": "APIGroup"}
+)
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+OBJECT_REFERENCE = Shape(_REFERENCE, dict.fromkeys(_REFERENCE, ""), spelled={"uid": "UID", "apiVersion": "APIVersion"})
+EVENT_SOURCE = Shape(("component", "host"), {"component": "", "host": ""})

@@ -13,6 +13,7 @@ _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _NAMES: dict[str, content.Check] = {
     "services": content.dns_label,
     "statefulsets.apps": content.dns_label,
+    "events": content.path_segment,
     "namespaces": content.dns_label,
     "roles.rbac.authorization.k8s.io": content.path_segment,
     "clusterroles.rbac.authorization.k8s.io": content.path_segment,

@@ -15,6 +15,7 @@ from kubeshim.machinery.validation import (
     go_structs,
     scheduling,
     volumes,
+    warnings,
 )
 
 _POLICIES = ("Delete", "Recycle", "Retain")
@@ -145,3 +146,33 @@ def _same_but_renamed(new: Any, old: Any) -> bool:
     if isinstance(new, list) and isinstance(old, list):
         return len(new) == len(old) and all(map(_same_but_renamed, new, old))
     return bool(new == old)
+
+
+_OLD_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
+_DEAD_SOURCES = {
+    "cephfs": ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    "photonPersistentDisk": ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    "scaleIO": ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    "storageos": ("storageOS", "deprecated in v1.22, non-functional in v1.25+"),
+    "glusterfs": ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    "rbd": ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+}
+
+
+def warn(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    spec = obj.get("spec") or {}
+    found = warnings.old_class(obj)
+    if _OLD_MOUNT_OPTIONS in objects.annotations(obj):
+        text = 'deprecated since v1.31; use "mountOptions" attribute instead'
+        found.append(f"metadata.annotations[{_OLD_MOUNT_OPTIONS}]: {text}")
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        found.append(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended "
+            "approach is to use dynamic provisioning."
+        )
+    for index, term in enumerate(objects.dig(spec, "nodeAffinity", "required", "nodeSelectorTerms", default=()) or ()):
+        found += warnings.selector_term(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{index}]")
+    found += [
+        f"spec.{shown}: {text}" for source, (shown, text) in _DEAD_SOURCES.items() if spec.get(source) is not None
+    ]
+    return found

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery import quantity
+from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.validation import content
 
 _OLD_LABELS = {
@@ -16,12 +16,39 @@ _OLD_LABELS = {
 }
 
 
+_OTHER_LABELS = {
+    "app.kubernetes.io/created-by": "deprecated since v1.9",
+    "scheduler.alpha.kubernetes.io/preferAvoidPods": "deprecated since v1.22; use Taints and Tolerations instead",
+    "node-role.kubernetes.io/master": 'use "node-role.kubernetes.io/control-plane" instead',
+}
+
+
 def old_label(key: str) -> str:
     """What to say of a node's label that has a successor; nothing of others."""
     if key not in _OLD_LABELS:
-        return ""
+        return _OTHER_LABELS.get(key, "")
     since, instead = _OLD_LABELS[key]
     return f'deprecated since {since}; use "{instead}" instead'
+
+
+def selector_term(term: Mapping[str, Any], path: str) -> list[str]:
+    """Of a node selector."""
+    return [
+        f"{path}.matchExpressions[{index}].key: {expression['key']} is {text}"
+        for index, expression in enumerate(term.get("matchExpressions") or ())
+        if (text := old_label(expression.get("key") or ""))
+    ]
+
+
+_OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
+
+
+def old_class(obj: objects.Object) -> list[str]:
+    """A storage class where there was no field for it."""
+    if _OLD_CLASS not in objects.annotations(obj):
+        return []
+    text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+    return [f"metadata.annotations[{_OLD_CLASS}]: {text}"]
 
 
 def name_of_pods(name: str, where: str = "Pod names and hostnames") -> list[str]:

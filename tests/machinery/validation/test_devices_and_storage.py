@@ -18,6 +18,7 @@ from kubeshim.machinery.validation import (
     device_slices,
     pod_certificates,
     storage,
+    storage_classes,
     storage_migration,
 )
 
@@ -204,7 +205,7 @@ SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
         ),
         (storage.attachment, {"spec": {"attacher": "a", "nodeName": "n"}}, [f"spec.source: Required value: {SOURCE}"]),
         (
-            storage.attributes_class,
+            storage_classes.attributes_class,
             {"driverName": "d"},
             ["parameters: Required value: must contain at least one key/value pair"],
         ),
@@ -237,7 +238,7 @@ def test_storage_ranges_and_migrations(check, obj, expected):
     ("check", "new", "old", "expected"),
     [
         (
-            storage.attributes_class_update,
+            storage_classes.attributes_class_change,
             {"driverName": "a", "parameters": {"k": "v"}},
             {"driverName": "b"},
             [

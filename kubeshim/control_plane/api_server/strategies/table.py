@@ -42,6 +42,7 @@ from kubeshim.machinery.validation import (
     rbac,
     stateful_sets,
     storage,
+    storage_classes,
     storage_migration,
     webhooks,
     workload_status,
@@ -106,15 +107,22 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status=_DAEMON_STATUS,
     ),
     "cronjob": Checked(cron_jobs.create, change=cron_jobs.change, warn=cron_jobs.warn, status={}),
-    "configmap": Checked(core.config_map, core.config_map_update),
-    "secret": Checked(core.secret, core.secret_update),
+    "configmap": Checked(core.config_map, change=core.config_map_change),
+    "secret": Checked(core.secret, change=core.secret_change, warn=core.warn_secret),
     "serviceaccount": Checked(),
     "endpoints": Checked(endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True),
     "endpointslice": Checked(
         endpoints.endpoint_slice, change=endpoints.endpoint_slice_update, warn=endpoints.warn_slice
     ),
-    "persistentvolume": Checked(persistent_volumes.volume, persistent_volumes.update, status={"phase": "Pending"}),
-    "persistentvolumeclaim": Checked(claims.claim, claims.update, claims.status, status={"phase": "Pending"}),
+    "persistentvolume": Checked(
+        persistent_volumes.volume,
+        persistent_volumes.update,
+        warn=persistent_volumes.warn,
+        status={"phase": "Pending"},
+    ),
+    "persistentvolumeclaim": Checked(
+        claims.claim, claims.update, claims.status, warn=claims.warn, status={"phase": "Pending"}
+    ),
     "resourcequota": Checked(
         limits.resource_quota, limits.resource_quota_update, limits.resource_quota_status, status={}
     ),
@@ -136,10 +144,16 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "rolebinding": Checked(rbac.role_binding, rbac.binding_update, create_on_update=True),
     "clusterrolebinding": Checked(rbac.cluster_role_binding, rbac.binding_update, create_on_update=True),
     "lease": Checked(others.lease, create_on_update=True, unconditional=False),
-    "priorityclass": Checked(others.priority_class, others.priority_class_update),
-    "storageclass": Checked(others.storage_class, others.storage_class_update),
-    "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
-    "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
+    "priorityclass": Checked(others.priority_class, change=others.priority_class_update),
+    "storageclass": Checked(
+        storage_classes.storage_class, storage_classes.storage_class_update, warn=storage_classes.warn_storage_class
+    ),
+    "poddisruptionbudget": Checked(
+        others.disruption_budget, None, others.disruption_status, status=_BUDGET_STATUS, unconditional=False
+    ),
+    "runtimeclass": Checked(
+        others.runtime_class, change=others.runtime_class_update, warn=others.warn_runtime_class, unconditional=False
+    ),
     "webhookconfiguration": Checked(
         create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
     ),
@@ -180,7 +194,9 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
-    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update),
+    "csistoragecapacity": Checked(
+        storage.storage_capacity, storage.storage_capacity_update, warn=storage.warn_storage_capacity
+    ),
     "volumeattachment": Checked(
         storage.attachment,
         storage.attachment_update,
@@ -189,7 +205,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={"attached": False},
         unconditional=False,
     ),
-    "volumeattributesclass": Checked(storage.attributes_class, storage.attributes_class_update),
+    "volumeattributesclass": Checked(storage_classes.attributes_class, change=storage_classes.attributes_class_change),
     "storageversionmigration": Checked(
         storage_migration.migration,
         storage_migration.migration_update,
