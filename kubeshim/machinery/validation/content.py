@@ -87,7 +87,7 @@ def dns_label(text: str) -> list[str]:
         return []
     wrong = [too_long(63)] if len(text) > 63 else []
     if not _label(text):
-        wrong.append(_LABEL_TEXT)
+        wrong.append("must not contain dots" if _subdomain(text) else _LABEL_TEXT)
     return wrong
 
 

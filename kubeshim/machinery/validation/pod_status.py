@@ -84,7 +84,7 @@ def _revived(new: Sequence[_Found], old: Sequence[_Found], path: str, spec: _Fou
     wrong: list[FieldError] = []
     for index, one in enumerate(old):
         ended, name = (one.get("state") or {}).get("terminated"), one.get("name")
-        if not ended or name not in states or states[name].get("terminated"):
+        if ended is None or name not in states or states[name].get("terminated") is not None:
             continue
         container = by_name.get(name) if sort != "ephemeralContainers" else None
         if container is None or not _restarts(container, spec, ended.get("exitCode") or 0):

@@ -201,7 +201,7 @@ def resize(obj: objects.Object, old: objects.Object, qos: tuple[str, str]) -> li
         shown = objects.dig(obj, "status", "qosClass", default="")
         wrong.append(fields.invalid("spec", shown, "Pod QOS Class may not change as a result of resizing"))
     for status in objects.dig(old, "status", "containerStatuses", default=()):
-        if (status.get("state") or {}).get("running"):
+        if (status.get("state") or {}).get("running") is not None:
             if status.get("resources") is None:
                 wrong.append(fields.forbidden("spec", "Pod running on node without support for resize"))
             break
