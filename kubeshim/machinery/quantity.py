@@ -116,6 +116,13 @@ def parse(value: Any) -> Quantity:
     return _parse_text(repr(value))
 
 
+@functools.lru_cache(maxsize=8192)
+def rounded(text: str) -> str:
+    """The canonical text rounded to thousandths, away from zero, as amounts of resources are kept."""
+    found = _parse_text(text)
+    return Quantity(found.milli() * 10**6, found.notation).canonical()
+
+
 def of(units: int, notation: Notation = "DecimalSI") -> Quantity:
     """``units`` whole units."""
     return Quantity(units * _NANO, notation)

@@ -70,7 +70,7 @@ def _metadata(value: Any, path: str) -> list[errors.FieldError]:
         wrong += fields.all_invalid(path + ".name", name, content.path_segment(name))
     if space := value.get("namespace"):
         wrong += fields.all_invalid(path + ".namespace", space, content.dns_label(space))
-    return wrong + metadata.common(value, path, kubernetes=False)
+    return wrong + metadata.common(value, path)
 
 
 def malformed(value: Any) -> str:

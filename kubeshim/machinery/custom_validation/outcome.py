@@ -57,9 +57,7 @@ def worded(complaint: Complaint, prefix: str = "") -> errors.FieldError:
         case "required":
             return fields.required(path)
         case "enum":
-            return fields.not_supported(
-                path, "null" if value is None else value, [_choice(choice) for choice in complaint.choices]
-            )
+            return fields.not_supported(path, value, [_choice(choice) for choice in complaint.choices])
         case "too long":
             return fields.too_long(path, complaint.limit)
         case "too many":

@@ -20,7 +20,7 @@ def network_policy(obj: objects.Object) -> None:
 
 def ingress_class(obj: objects.Object) -> None:
     parameters = objects.dig(obj, "spec", "parameters")
-    if parameters:
+    if parameters is not None:
         values.fill(parameters, "scope", "Cluster")
 
 
@@ -80,7 +80,7 @@ def _webhook(hook: objects.Object) -> None:
 
 
 def _service_port(config: Any) -> None:
-    if isinstance(config, dict) and config.get("service"):
+    if isinstance(config, dict) and config.get("service") is not None:
         values.fill(config["service"], "port", 443)
 
 

@@ -85,23 +85,23 @@ def _container(container: objects.Object) -> None:
         if not port.get("protocol"):
             port["protocol"] = "TCP"
     for variable in container.get("env") or ():
-        if source := variable.get("valueFrom"):
+        if (source := variable.get("valueFrom")) is not None:
             _value_source(source)
     for field in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := container.get(field):
+        if (probe := container.get(field)) is not None:
             _probe(probe)
     lifecycle = container.get("lifecycle")
     if lifecycle:
         for hook in ("postStart", "preStop"):
-            if (lifecycle.get(hook) or {}).get("httpGet"):
-                _http_get(lifecycle[hook]["httpGet"])
+            if (action := (lifecycle.get(hook) or {}).get("httpGet")) is not None:
+                _http_get(action)
 
 
 def _value_source(source: objects.Object) -> None:
     """An environment variable's or a downward volume item's source."""
-    if field := source.get("fieldRef"):
+    if (field := source.get("fieldRef")) is not None:
         values.fill_text(field, "apiVersion", "v1")
-    if resource := source.get("resourceFieldRef"):
+    if (resource := source.get("resourceFieldRef")) is not None:
         values.fill(resource, "divisor", "0")
 
 
@@ -114,10 +114,10 @@ def _probe(probe: objects.Object) -> None:
     ):
         if not probe.get(field):
             probe[field] = value
-    if probe.get("httpGet"):
-        _http_get(probe["httpGet"])
-    if probe.get("grpc"):
-        values.fill(probe["grpc"], "service", "")
+    if (action := probe.get("httpGet")) is not None:
+        _http_get(action)
+    if (action := probe.get("grpc")) is not None:
+        values.fill(action, "service", "")
 
 
 def _http_get(action: objects.Object) -> None:
@@ -180,13 +180,13 @@ def volume(item: objects.Object) -> None:
     for entry in (item.get("downwardAPI") or {}).get("items") or ():
         _value_source(entry)
     for source in (item.get("projected") or {}).get("sources") or ():
-        if token := source.get("serviceAccountToken"):
+        if (token := source.get("serviceAccountToken")) is not None:
             values.fill(token, "expirationSeconds", 3600)
         for entry in (source.get("downwardAPI") or {}).get("items") or ():
             _value_source(entry)
-    if item.get("image"):
+    if item.get("image") is not None:
         values.fill_text(item["image"], "pullPolicy", pull_policy(str(item["image"].get("reference") or "")))
-    if claim := (item.get("ephemeral") or {}).get("volumeClaimTemplate"):
+    if (claim := (item.get("ephemeral") or {}).get("volumeClaimTemplate")) is not None:
         values.fill(values.child(claim, "spec"), "volumeMode", "Filesystem")
     volume_source(item)
 
@@ -195,16 +195,16 @@ def volume_source(item: objects.Object) -> None:
     """The sources that pods and persistent volumes share."""
     if item.get("hostPath") is not None:
         values.fill(item["hostPath"], "type", "")
-    if item.get("iscsi"):
+    if item.get("iscsi") is not None:
         values.fill_text(item["iscsi"], "iscsiInterface", "default")
-    if item.get("rbd"):
+    if item.get("rbd") is not None:
         for field, value in (("pool", "rbd"), ("user", "admin"), ("keyring", "/etc/ceph/keyring")):
             values.fill_text(item["rbd"], field, value)
-    if item.get("azureDisk"):
+    if item.get("azureDisk") is not None:
         disk = item["azureDisk"]
         for field, value in (("cachingMode", "ReadWrite"), ("kind", "Shared"), ("fsType", "ext4")):
             values.fill(disk, field, value)
         values.fill(disk, "readOnly", False)
-    if item.get("scaleIO"):
+    if item.get("scaleIO") is not None:
         values.fill_text(item["scaleIO"], "storageMode", "ThinProvisioned")
         values.fill_text(item["scaleIO"], "fsType", "xfs")

@@ -29,9 +29,13 @@ def stateful_set(obj: objects.Object) -> None:
     pods.template(spec.get("template"))
     values.fill_text(spec, "podManagementPolicy", "OrderedReady")
     strategy = values.child(spec, "updateStrategy")
-    values.fill_text(strategy, "type", "RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        values.fill(values.child(strategy, "rollingUpdate"), "partition", 0)
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        values.fill(strategy, "rollingUpdate", {})
+    rolling = strategy.get("rollingUpdate")
+    if strategy["type"] == "RollingUpdate" and isinstance(rolling, dict):
+        values.fill(rolling, "partition", 0)
+        values.fill(rolling, "maxUnavailable", 1)
     retention = values.child(spec, "persistentVolumeClaimRetentionPolicy")
     values.fill_text(retention, "whenDeleted", "Retain")
     values.fill_text(retention, "whenScaled", "Retain")
@@ -65,9 +69,7 @@ def job(obj: objects.Object) -> None:
     values.fill(spec, "suspend", False)
     policy = spec.get("podFailurePolicy")
     values.fill(spec, "podReplacementPolicy", "Failed" if policy else "TerminatingOrFailed")
-    for rule in values.children(policy or {}, "rules"):
-        for pattern in values.children(rule, "onPodConditions"):
-            values.fill_text(pattern, "status", "True")
+    _failure_policy(policy)
     labels = objects.dig(spec, "template", "metadata", "labels", default={})
     metadata = values.child(obj, "metadata")
     if labels and not metadata.get("labels"):
@@ -75,14 +77,21 @@ def job(obj: objects.Object) -> None:
     pods.template(spec.get("template"))
 
 
+def _failure_policy(policy: objects.Object | None) -> None:
+    for rule in values.children(policy or {}, "rules"):
+        for pattern in values.children(rule, "onPodConditions"):
+            values.fill_text(pattern, "status", "True")
+
+
 def cron_job(obj: objects.Object) -> None:
-    """The jobs it makes get their own defaults when they are made; here only the pods' are filled in."""
+    """The jobs it makes get their own defaults when they are made; here only their parts' are filled in."""
     spec = values.child(obj, "spec")
     values.fill_text(spec, "concurrencyPolicy", "Allow")
     values.fill(spec, "suspend", False)
     values.fill(spec, "successfulJobsHistoryLimit", 3)
     values.fill(spec, "failedJobsHistoryLimit", 1)
     pods.template(objects.dig(spec, "jobTemplate", "spec", "template"))
+    _failure_policy(objects.dig(spec, "jobTemplate", "spec", "podFailurePolicy"))
 
 
 def autoscaler_v1(obj: objects.Object) -> None:

@@ -53,7 +53,7 @@ def _set_items(items: Node, path: str) -> Problems:
     if items.get("type") == "array" and kind not in (None, "atomic"):
         return [fields.invalid(f"{path}.x-kubernetes-list-type", kind, text)]
     if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
-        return [fields.invalid(f"{path}.x-kubernetes-map-type", "null" if kind is None else kind, text)]
+        return [fields.invalid(f"{path}.x-kubernetes-map-type", kind, text)]
     return []
 
 

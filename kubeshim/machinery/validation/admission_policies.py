@@ -11,6 +11,7 @@ from kubeshim.machinery.validation import admission_rules, conditions, content, 
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
+_MUTATED = ("*", "CONNECT", "CREATE", "UPDATE")
 _ANNOTATIONS_LIMIT = 20
 _ANNOTATION_EXPRESSION_LIMIT = 5 * 1024
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
@@ -45,7 +46,7 @@ def validating(obj: objects.Object) -> list[FieldError]:
 
 def mutating(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    wrong = _common(spec)
+    wrong = _common(spec) + _not_deletions(spec.get("matchConstraints"), "spec.matchConstraints")
     mutations = spec.get("mutations") or ()
     if not mutations:
         wrong.append(fields.required("spec.mutations", "mutations must contain at least one item"))
@@ -110,7 +111,7 @@ def _variable(variable: Mapping[str, Any], path: str) -> list[FieldError]:
     if not name.strip():
         wrong.append(fields.required(path + ".name", "name is not specified"))
     elif not _is_identifier(name) or name in _RESERVED:
-        wrong.append(fields.invalid(path + ".name", name, "name is not a valid CEL identifier"))
+        wrong.append(fields.invalid(path + ".name", name, "must be a valid CEL identifier"))
     if not (variable.get("expression") or "").strip():
         wrong.append(fields.required(path + ".expression", "expression is not specified"))
     return wrong
@@ -125,9 +126,9 @@ def _validation(validation: Mapping[str, Any], path: str) -> list[FieldError]:
         wrong.append(fields.invalid(path + ".messageExpression", told, "must be non-empty if specified"))
     message = validation.get("message") or ""
     if message and not message.strip():
-        wrong.append(fields.invalid(path + ".message", message, "message must be non-empty if specified"))
+        wrong.append(fields.invalid(path + ".message", message, "must be non-empty if specified"))
     elif re.search("[\n\r]", message.strip()):
-        wrong.append(fields.invalid(path + ".message", message, "message must not contain line breaks"))
+        wrong.append(fields.invalid(path + ".message", message, "must not contain line breaks"))
     if validation.get("reason") is not None:
         wrong += fields.one_of(path + ".reason", validation["reason"], _REASONS)
     return wrong
@@ -164,20 +165,35 @@ def _mutation(mutation: Mapping[str, Any], path: str) -> list[FieldError]:
             text = f"must be specified when patchType is {kind}"
             wrong.append(fields.required(f"{path}.{field}", text))
         elif other == kind and not (mutation[field].get("expression") or "").strip():
-            wrong.append(fields.required(f"{path}.{field}.expression", "expression is not specified"))
+            wrong.append(fields.required(f"{path}.{field}.expression"))
         elif other != kind and mutation.get(field) is not None:
             text = f"must not be specified when patchType is {kind}"
-            wrong.append(fields.invalid(f"{path}.{field}", "{}", text))
+            wrong.append(fields.invalid(f"{path}.{field}", f"{{{field}}}", text))
     return wrong
+
+
+def _not_deletions(found: Mapping[str, Any] | None, path: str) -> list[FieldError]:
+    """There is nothing to mutate about those."""
+    return [
+        problem
+        for rule in (found or {}).get("resourceRules") or ()
+        for operation in rule.get("operations") or ()
+        for problem in fields.one_of(f"{path}.resourceRules.operations", operation, _MUTATED)
+    ]
 
 
 def validating_binding(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    wrong = mutating_binding(obj)
+    wrong = _binding(obj)
     return wrong + _actions(spec.get("validationActions") or [], "spec.validationActions")
 
 
 def mutating_binding(obj: objects.Object) -> list[FieldError]:
+    chosen = objects.dig(obj, "spec", "matchResources")
+    return _binding(obj) + _not_deletions(chosen, "spec.matchResources")
+
+
+def _binding(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     policy = spec.get("policyName") or ""
     wrong: list[FieldError] = []
@@ -186,8 +202,7 @@ def mutating_binding(obj: objects.Object) -> list[FieldError]:
     else:
         wrong += fields.all_invalid("spec.policyName", policy, content.dns_subdomain(policy))
     wrong += _param_ref(spec.get("paramRef"), "spec.paramRef")
-    # the path is misspelt in upstream's refusals
-    return wrong + admission_rules.match_resources(spec.get("matchResources"), "spec.matchResouces")
+    return wrong + admission_rules.match_resources(spec.get("matchResources"), "spec.matchResources")
 
 
 def _param_ref(reference: Mapping[str, Any] | None, path: str) -> list[FieldError]:

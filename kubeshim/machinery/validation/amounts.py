@@ -1,6 +1,6 @@
 """Resource requirements: names of resources, their amounts, requests against limits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import quantity
@@ -10,69 +10,141 @@ from kubeshim.machinery.validation import content, fields
 NEGATIVE = "must be greater than or equal to 0"
 NOT_INTEGER = "must be an integer"
 HUGE_PAGES = "hugepages-"
+_QUOTA_HUGE_PAGES = (HUGE_PAGES, "requests.hugepages-")
 _CONTAINER = frozenset(("cpu", "memory", "ephemeral-storage"))
-_QUOTA_PREFIXED = ("requests.", "limits.", "count/")
-STANDARD = frozenset(
+_POD_LEVEL = ("cpu", HUGE_PAGES, "memory")
+_QUOTA = frozenset(
     (
         "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage",
         "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services",
-        "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims", "storage", "requests.storage",
+        "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims", "requests.storage",
         "services.nodeports", "services.loadbalancers",
     )
 )  # fmt: skip
+STANDARD = _QUOTA | {"storage"}
 _INTEGER = frozenset(
     (
         "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
         "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
     )
 )  # fmt: skip
+NameCheck = Callable[[str, str], list[FieldError]]
+
+
+def is_native(name: str) -> bool:
+    """Kubernetes' own: without a domain, or of its domain."""
+    return "/" not in name or "kubernetes.io/" in name
 
 
 def is_extended(name: str) -> bool:
     """A vendor's resource (``example.com/gpu``): qualified, not Kubernetes' own, not a quota's ``requests.`` form."""
-    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+    if is_native(name) or name.startswith("requests."):
+        return False
+    return not content.qualified_name("requests." + name)
+
+
+def may_overcommit(name: str) -> bool:
+    """Whether less may be requested than the limit."""
+    return is_native(name) and not name.startswith(HUGE_PAGES)
 
 
 def must_be_whole(name: str) -> bool:
     return name in _INTEGER or is_extended(name)
 
 
-def requirements(found: Mapping[str, Any] | None, path: str) -> list[FieldError]:
-    """A container's ``resources``."""
-    if not found:
-        return []
+def is_standard_for_quotas(name: str) -> bool:
+    return name in _QUOTA or name.startswith(_QUOTA_HUGE_PAGES)
+
+
+def requirements(found: Mapping[str, Any] | None, path: str, claims: Collection[str] = ()) -> list[FieldError]:
+    """A container's ``resources``; ``claims`` are the pod's."""
+    return _requirements(found, path, claims, container_resource_name) if found else []
+
+
+def pod_requirements(found: Mapping[str, Any], path: str, claims: Collection[str]) -> list[FieldError]:
+    """A pod's own ``resources``."""
+    return _requirements(found, path, claims, _pod_resource_name)
+
+
+def _requirements(
+    found: Mapping[str, Any], path: str, claims: Collection[str], name_check: NameCheck
+) -> list[FieldError]:
     limits, requests = found.get("limits") or {}, found.get("requests") or {}
     wrong: list[FieldError] = []
-    for name, amount in limits.items():
-        wrong += _entry(name, amount, f"{path}.limits", None)
-    for name, amount in requests.items():
-        wrong += _entry(name, amount, f"{path}.requests", limits.get(name))
-        if name not in limits and _never_overcommitted(name):
-            wrong.append(fields.required(path + ".limits", "Limit must be set for non overcommitable resources"))
-    names = limits.keys() | requests.keys()
-    if any(name.startswith(HUGE_PAGES) for name in names) and not names & {"cpu", "memory"}:
+    huge = enough = False
+    for kind, listed in (("limits", limits), ("requests", requests)):
+        for name, amount in listed.items():
+            place = f"{path}.{kind}[{name}]"
+            plain = name in _CONTAINER
+            if not plain or name_check is not container_resource_name:
+                wrong += name_check(name, place)
+            parsed = quantity.parse(amount)
+            if parsed.nano < 0 or not plain:
+                wrong += resource_value(name, amount, place)
+            if kind == "requests":
+                wrong += _against_limit(name, parsed, limits.get(name), path)
+            if name.startswith(HUGE_PAGES):
+                huge = True
+                wrong += _divisible(name, parsed, place)
+            enough = enough or name in ("cpu", "memory")
+    if huge and not enough:
         wrong.append(fields.forbidden(path, "HugePages require cpu or memory"))
+    if found.get("claims"):
+        wrong += _claims(found["claims"], claims, path + ".claims")
     return wrong
 
 
-def _never_overcommitted(name: str) -> bool:
-    return name.startswith(HUGE_PAGES) or is_extended(name)
+def _against_limit(name: str, request: quantity.Quantity, limit: str | None, path: str) -> list[FieldError]:
+    if limit is None:
+        if may_overcommit(name):
+            return []
+        return [fields.required(path + ".limits", "Limit must be set for non overcommitable resources")]
+    ceiling = quantity.parse(limit)
+    if request != ceiling and not may_overcommit(name):
+        text = f"must be equal to {name} limit of {ceiling}"
+    elif request > ceiling:
+        text = f"must be less than or equal to {name} limit of {ceiling}"
+    else:
+        return []
+    return [fields.invalid(path + ".requests", str(request), text)]
 
 
-def _entry(name: str, amount: str, path: str, limit: str | None) -> list[FieldError]:
+def _divisible(name: str, amount: quantity.Quantity, path: str) -> list[FieldError]:
+    """Whole pages only."""
+    try:
+        page = quantity.parse(name.removeprefix(HUGE_PAGES)).nano
+    except quantity.FormatError:
+        page = 0
+    if page > 0 and amount.nano >= 0 and amount.nano % page == 0:
+        return []
+    return [fields.invalid(path, str(amount), f"{amount} is not positive integer multiple of {name}")]
+
+
+def _claims(found: Sequence[Mapping[str, Any]], of_pod: Collection[str], base: str) -> list[FieldError]:
+    """References to the pod's claims: whole or a request of each, no part twice."""
     wrong: list[FieldError] = []
-    if name not in _CONTAINER:
-        wrong += _container_resource_name(name, f"{path}[{name}]")
-    parsed = quantity.parse(amount)
-    if parsed.nano < 0 or (name not in _CONTAINER and must_be_whole(name)):
-        wrong += resource_value(name, amount, f"{path}[{name}]")
-    if limit is not None:
-        ceiling = quantity.parse(limit)
-        if parsed > ceiling:
-            text = f"must be less than or equal to {name} limit of {ceiling}"
-            wrong.append(fields.invalid(path, str(parsed), text))
-        elif parsed < ceiling and _never_overcommitted(name):
-            wrong.append(fields.invalid(path, str(parsed), f"must be equal to {name} limit of {ceiling}"))
+    names: set[str] = set()
+    for index, claim in enumerate(found):
+        path, name, request = f"{base}[{index}]", claim.get("name") or "", claim.get("request") or ""
+        if not name:
+            wrong.append(fields.required(path))
+            continue
+        if name in names:
+            wrong.append(fields.duplicate(path, name))
+        else:
+            key = f"{name}/{request}" if request else name
+            if request:
+                wrong += fields.all_invalid(path + ".request", request, content.dns_label(request))
+            if key in names:
+                wrong.append(fields.duplicate(path, key))
+            elif not request:
+                wrong += [fields.duplicate(path, name) for taken in names if taken.partition("/")[0] == name]
+            names.add(key)
+        if name not in of_pod:
+            problem = fields.not_found(path, name)
+            where = f": {', '.join(sorted(of_pod))}" if of_pod else " which is empty"
+            text = f"{problem.message}: must be one of the names in pod.spec.resourceClaims{where}"
+            wrong.append(FieldError(path, problem.reason, text))
     return wrong
 
 
@@ -81,38 +153,54 @@ def resource_value(name: str, amount: str, path: str) -> list[FieldError]:
     parsed = quantity.parse(amount)
     wrong = non_negative(amount, path)
     if must_be_whole(name) and parsed.milli() % 1000:
-        wrong.append(fields.invalid(path, amount, NOT_INTEGER))
+        wrong.append(fields.invalid(path, str(parsed), NOT_INTEGER))
     return wrong
 
 
 def non_negative(amount: str, path: str) -> list[FieldError]:
-    return [fields.invalid(path, amount, NEGATIVE)] if quantity.parse(amount).nano < 0 else []
+    parsed = quantity.parse(amount)
+    return [fields.invalid(path, str(parsed), NEGATIVE)] if parsed.nano < 0 else []
 
 
 def positive(amount: str, path: str) -> list[FieldError]:
-    return [fields.invalid(path, amount, "must be greater than zero")] if quantity.parse(amount).nano <= 0 else []
+    parsed = quantity.parse(amount)
+    return [fields.invalid(path, str(parsed), "must be greater than zero")] if parsed.nano <= 0 else []
+
+
+def basic(amount: str, path: str) -> list[FieldError]:
+    value = quantity.parse(amount).value()
+    return [fields.invalid(path, value, "must be a valid resource quantity")] if value < 0 else []
 
 
 def resource_name(name: str, path: str) -> list[FieldError]:
     """A name in a quota, limit range or node."""
     wrong = fields.all_invalid(path, name, content.qualified_name(name))
-    if not wrong and "/" not in name and name not in STANDARD and not name.startswith((HUGE_PAGES, "requests.huge")):
+    if not wrong and "/" not in name and name not in STANDARD and not name.startswith(_QUOTA_HUGE_PAGES):
         wrong.append(fields.invalid(path, name, "must be a standard resource type or fully qualified"))
     return wrong
 
 
-def _container_resource_name(name: str, path: str) -> list[FieldError]:
+def container_resource_name(name: str, path: str) -> list[FieldError]:
+    if name in _CONTAINER:
+        return []
     wrong = resource_name(name, path)
     if "/" not in name:
         if not name.startswith(HUGE_PAGES):
             wrong.append(fields.invalid(path, name, "must be a standard resource for containers"))
-    elif "kubernetes.io/" not in name and (not is_extended(name) or content.qualified_name("requests." + name)):
+    elif not is_native(name) and not is_extended(name):
         wrong.append(fields.invalid(path, name, "doesn't follow extended resource name standard"))
+    return wrong
+
+
+def _pod_resource_name(name: str, path: str) -> list[FieldError]:
+    wrong = resource_name(name, path)
+    if not wrong and name not in ("cpu", "memory") and not name.startswith(HUGE_PAGES):
+        wrong.append(fields.not_supported(path, name, _POD_LEVEL))
     return wrong
 
 
 def quota_resource_name(name: str, path: str) -> list[FieldError]:
     wrong = resource_name(name, path)
-    if "/" not in name and name not in STANDARD and not name.startswith(("requests.hugepages-", HUGE_PAGES)):
+    if "/" not in name and not is_standard_for_quotas(name):
         wrong.append(fields.invalid(path, name, "must be a standard resource for quota"))
     return wrong

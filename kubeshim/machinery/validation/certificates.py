@@ -169,7 +169,7 @@ def _certificate_problem(pem: bytes) -> str:
 def trust_bundle(obj: objects.Object) -> list[FieldError]:
     signer = objects.dig(obj, "spec", "signerName", default="") or ""
     name = objects.name(obj)
-    wrong = fields.all_invalid("metadata.name", name, _bundle_name(name, signer))
+    wrong = fields.all_invalid("metadata.name", name, bundle_name(name, signer))
     if signer:
         wrong += signer_name(signer, "spec.signerName")
     return wrong
@@ -187,7 +187,7 @@ def trust_bundle_update(obj: objects.Object, old: objects.Object) -> list[FieldE
     return wrong + fields.immutable("spec.signerName", spec.get("signerName") or "", before.get("signerName") or "")
 
 
-def _bundle_name(name: str, signer: str) -> list[str]:
+def bundle_name(name: str, signer: str) -> list[str]:
     if not signer:
         if ":" in name:
             return ['ClusterTrustBundle without signer name must not have ":" in its name']
@@ -239,7 +239,7 @@ def pod_request(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     wrong = signer_name(spec.get("signerName") or "", "spec.signerName")
     if (annotations := spec.get("unverifiedUserAnnotations")) is not None:
-        wrong += _user_annotations(annotations, "spec.unverifiedUserAnnotations")
+        wrong += user_annotations(annotations, "spec.unverifiedUserAnnotations")
     for field in ("pod", "serviceAccount", "node"):
         name, uid = spec.get(f"{field}Name") or "", spec.get(f"{field}UID") or ""
         wrong += fields.all_invalid(f"spec.{field}Name", name, content.dns_subdomain(name))
@@ -258,7 +258,7 @@ def pod_request(obj: objects.Object) -> list[FieldError]:
     return wrong + _stub(spec.get("stubPKCS10Request") or "", "spec.stubPKCS10Request")
 
 
-def _user_annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
+def user_annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
     wrong = metadata.annotations(found, path)
     for key in found:
         if "/" not in key:

@@ -1,10 +1,8 @@
 """The ranges ClusterIPs come from, and the addresses taken from them."""
 
-import ipaddress
-
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields
+from kubeshim.machinery.validation import content, fields, go_structs
 
 
 def service_cidr(obj: objects.Object) -> list[FieldError]:
@@ -13,25 +11,26 @@ def service_cidr(obj: objects.Object) -> list[FieldError]:
         return [fields.required(path, "at least one CIDR required")]
     if len(found) > 2:
         return [fields.invalid(path, {"CIDRs": found}, "may only hold up to 2 values")]
-    if len(found) == 2 and not _one_of_each(found):
-        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
-        return [fields.invalid(path, {"CIDRs": found}, text)]
     wrong: list[FieldError] = []
     for index, cidr in enumerate(found):
-        wrong += fields.all_invalid(f"{path}[{index}]", cidr, content.cidr(cidr))
+        wrong += fields.all_invalid(f"{path}[{index}]", cidr, content.canonical_cidr(cidr))
+    networks = [content.sloppy_network(cidr) for cidr in found]
+    if len(networks) == 2 and None not in networks and len({":" in cidr for cidr in found}) == 1:
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        wrong.append(fields.invalid(path, found, text))
     return wrong
 
 
-def _one_of_each(found: list[str]) -> bool:
-    try:
-        return {ipaddress.ip_interface(cidr).version for cidr in found} == {4, 6}
-    except ValueError:
-        return False
-
-
 def service_cidr_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    before = objects.dig(old, "spec", "cidrs", default=[])
-    return fields.immutable("spec.cidrs", objects.dig(obj, "spec", "cidrs", default=[]), before)
+    """A range may be given its pair of the other family, no more."""
+    new, path = objects.dig(obj, "spec", "cidrs", default=[]) or [], "spec.cidrs"
+    before = objects.dig(old, "spec", "cidrs", default=[]) or []
+    if len(new) == len(before):
+        pairs = enumerate(zip(new, before, strict=True))
+        return [problem for index, (cidr, was) in pairs for problem in fields.immutable(f"{path}[{index}]", cidr, was)]
+    if len(before) == 1 and len(new) == 2:
+        return fields.immutable(f"{path}[0]", new[0], before[0]) + service_cidr(obj)
+    return [fields.invalid(path, new or None, fields.IMMUTABLE)]
 
 
 def address(obj: objects.Object) -> list[FieldError]:
@@ -52,15 +51,11 @@ def address(obj: objects.Object) -> list[FieldError]:
 
 
 def address_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable(
-        "spec.parentRef", objects.dig(obj, "spec", "parentRef"), objects.dig(old, "spec", "parentRef")
-    )
+    new, before = objects.dig(obj, "spec", "parentRef"), objects.dig(old, "spec", "parentRef")
+    if new == before:
+        return []
+    shown = go_structs.shown(go_structs.PARENT_REFERENCE, new) if new is not None else None
+    return [fields.invalid("spec.parentRef", shown, fields.IMMUTABLE)]
 
 
-def address_name(text: str) -> list[str]:
-    """An IP address in its canonical form."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return [f"ParseAddr({fields.quote(text)}): unable to parse IP"]
-    return [] if str(found) == text else ["must be a canonical format IP address"]
+address_name = content.canonical_ip

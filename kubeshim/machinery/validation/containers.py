@@ -1,7 +1,7 @@
 """Containers of all sorts: regular, init (with sidecars) and ephemeral."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery.errors import FieldError
@@ -11,6 +11,7 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+_RULE_ACTIONS = ("Restart", "RestartAllContainers")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _SIDECAR_ONLY = "may not be set for init containers without restartPolicy=Always"
 _EPHEMERAL_FORBIDDEN = (
@@ -25,11 +26,12 @@ class Context:
     """What of the pod its containers are judged against."""
 
     volumes: Mapping[str, Mapping[str, Any]]
+    claims: Collection[str]
     grace_period: int | None
     restart_policy: str
     host_users: bool
-    is_pod: bool
-    """Not a template: images may not be padded with blanks."""
+    system: str | None
+    """``os.name``, if the pod says it."""
 
 
 def validate(spec: Mapping[str, Any], path: str, context: Context) -> list[FieldError]:
@@ -72,18 +74,18 @@ def _restart_policy(container: Mapping[str, Any], path: str) -> list[FieldError]
     elif rules:
         wrong.append(fields.required(path + ".restartPolicy", "must specify restartPolicy when restart rules are used"))
     if len(rules) > 20:
-        wrong.append(fields.too_long(path + ".restartPolicyRules", 20))
+        wrong.append(fields.too_many(path + ".restartPolicyRules", len(rules), 20))
     for index, rule in enumerate(rules):
         place = f"{path}.restartPolicyRules[{index}]"
         action, codes = rule.get("action") or "", rule.get("exitCodes")
-        if action not in ("Restart", "RestartAllContainers"):
-            wrong += _choice(place + ".action", action, ("Restart", "RestartAllContainers"))
+        wrong += fields.one_of(place + ".action", action, _RULE_ACTIONS)
         if codes is None:
             wrong.append(fields.required(place + ".exitCodes", "must be specified"))
-        elif codes.get("operator") not in ("In", "NotIn"):
-            wrong += _choice(place + ".exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
-        elif len(codes.get("values") or ()) > 255:
-            wrong.append(fields.too_long(place + ".exitCodes.values", 255))
+            continue
+        wrong += fields.one_of(place + ".exitCodes.operator", codes.get("operator") or "", ("In", "NotIn"))
+        values = codes.get("values") or ()
+        if len(values) > 255:
+            wrong.append(fields.too_many(place + ".exitCodes.values", len(values), 255))
     return wrong
 
 
@@ -110,6 +112,11 @@ def _init(
             for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
                 if container.get(field) is not None:
                     wrong.append(fields.forbidden(f"{path}.{field}", _SIDECAR_ONLY))
+            for place, resize in enumerate(container.get("resizePolicy") or ()):
+                if resize.get("restartPolicy") == "RestartContainer":
+                    text = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+                    where = f"{path}.resizePolicy[{place}].restartPolicy"
+                    wrong.append(fields.invalid(where, "RestartContainer", text))
     return wrong
 
 
@@ -119,7 +126,7 @@ def _ephemeral(spec: Mapping[str, Any], base: str, context: Context) -> list[Fie
     names = set(others)
     for index, container in enumerate(spec["ephemeralContainers"]):
         path = f"{base}[{index}]"
-        wrong += _common(container, path, context)
+        wrong += _common(container, path, context) + padded_image(container, path)
         name, target = container.get("name") or "", container.get("targetContainerName") or ""
         if name in names:
             wrong.append(fields.duplicate(path + ".name", name))
@@ -127,13 +134,22 @@ def _ephemeral(spec: Mapping[str, Any], base: str, context: Context) -> list[Fie
         if target and target not in others:
             wrong.append(fields.not_found(path + ".targetContainerName", target))
         for field in _EPHEMERAL_FORBIDDEN:
-            if container.get(field):
+            found = container.get(field)
+            if found or (found is not None and field not in ("resources", "ports")):
                 wrong.append(fields.forbidden(f"{path}.{field}", _NOT_EPHEMERAL))
         for place, mount in enumerate(container.get("volumeMounts") or ()):
             for field in ("subPath", "subPathExpr"):
                 if mount.get(field):
                     wrong.append(fields.forbidden(f"{path}.volumeMounts[{place}].{field}", _NOT_EPHEMERAL))
     return wrong
+
+
+def padded_image(container: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Blanks around an image: borne in templates, not in pods."""
+    image = container.get("image") or ""
+    if image.strip() == image:
+        return []
+    return [fields.invalid(path + ".image", image, "must not have leading or trailing whitespace")]
 
 
 def _common(container: Mapping[str, Any], path: str, context: Context) -> list[FieldError]:
@@ -146,8 +162,6 @@ def _common(container: Mapping[str, Any], path: str, context: Context) -> list[F
         wrong += fields.all_invalid(path + ".name", name, complaints)
     if not image:
         wrong.append(fields.required(path + ".image"))
-    elif context.is_pod and image.strip() != image:
-        wrong.append(fields.invalid(path + ".image", image, "must not have leading or trailing whitespace"))
     if (policy := container.get("terminationMessagePolicy")) not in _MESSAGE_POLICIES:
         wrong += _choice(path + ".terminationMessagePolicy", policy, _MESSAGE_POLICIES)
     if found := container.get("ports"):
@@ -161,7 +175,7 @@ def _common(container: Mapping[str, Any], path: str, context: Context) -> list[F
     if (policy := container.get("imagePullPolicy")) not in _PULL_POLICIES:
         wrong += _choice(path + ".imagePullPolicy", policy, _PULL_POLICIES)
     if found := container.get("resources"):
-        wrong += amounts.requirements(found, path + ".resources")
+        wrong += amounts.requirements(found, path + ".resources", context.claims)
     if found := container.get("resizePolicy"):
         wrong += _resize_policy(found, path + ".resizePolicy", context.restart_policy)
     if found := container.get("securityContext"):
@@ -177,7 +191,7 @@ def _choice(path: str, value: Any, supported: Sequence[str]) -> list[FieldError]
 def _handlers(container: Mapping[str, Any], path: str, context: Context) -> list[FieldError]:
     wrong: list[FieldError] = []
     if found := container.get("lifecycle"):
-        wrong += probes.lifecycle(found, path + ".lifecycle", context.grace_period)
+        wrong += probes.lifecycle(found, path + ".lifecycle", context.grace_period, context.system)
     for field in ("livenessProbe", "readinessProbe", "startupProbe"):
         if (found := container.get(field)) is not None:
             wrong += probes.probe(found, field, f"{path}.{field}", context.grace_period)
@@ -235,5 +249,6 @@ def _resize_policy(found: Sequence[Mapping[str, Any]], path: str, restart_policy
         if restart not in _RESIZE_POLICIES:
             wrong += _choice(path, restart, _RESIZE_POLICIES)
         if restart_policy == "Never" and restart != "NotRequired":
-            wrong.append(fields.invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+            text = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
+            wrong.append(fields.invalid(path, restart, text))
     return wrong

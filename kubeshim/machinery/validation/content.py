@@ -6,12 +6,14 @@ regular expression on the good path; words are only made when something is wrong
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 Check = Callable[[str], list[str]]
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = _LABEL + r"(\." + _LABEL + ")*"
+_UNDERSCORED_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_UNDERSCORED = _UNDERSCORED_LABEL + r"(\." + _UNDERSCORED_LABEL + ")*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = "(" + _QUALIFIED + ")?"
@@ -23,6 +25,7 @@ _PROCESS_NAMESPACE = _SUBDOMAIN
 
 _label = re.compile(_LABEL).fullmatch
 _subdomain = re.compile(_SUBDOMAIN).fullmatch
+_underscored = re.compile(_UNDERSCORED).fullmatch
 _label_1035 = re.compile(_LABEL_1035).fullmatch
 _qualified = re.compile(_QUALIFIED).fullmatch
 _label_value = re.compile(_LABEL_VALUE).fullmatch
@@ -60,6 +63,10 @@ _SUBDOMAIN_TEXT = regex_error(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character", _SUBDOMAIN, "example.com",
 )  # fmt: skip
+_UNDERSCORED_TEXT = regex_error(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character", _UNDERSCORED, "example.com",
+)  # fmt: skip
 _LABEL_1035_TEXT = regex_error(
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character", _LABEL_1035, "my-name", "abc-123",
@@ -80,7 +87,7 @@ def dns_label(text: str) -> list[str]:
         return []
     wrong = [too_long(63)] if len(text) > 63 else []
     if not _label(text):
-        wrong.append(_LABEL_TEXT)
+        wrong.append("must not contain dots" if _subdomain(text) else _LABEL_TEXT)
     return wrong
 
 
@@ -91,6 +98,14 @@ def dns_subdomain(text: str) -> list[str]:
     wrong = [too_long(253)] if len(text) > 253 else []
     if not _subdomain(text):
         wrong.append(_SUBDOMAIN_TEXT)
+    return wrong
+
+
+def dns_subdomain_with_underscores(text: str) -> list[str]:
+    """A subdomain in a DNS search path, where labels may have underscores."""
+    wrong = [too_long(253)] if len(text) > 253 else []
+    if not _underscored(text):
+        wrong.append(_UNDERSCORED_TEXT)
     return wrong
 
 
@@ -127,20 +142,6 @@ def fully_qualified_domain(text: str) -> list[str]:
     return [] if "." in text else ["should be a domain with at least two segments separated by dots"]
 
 
-def domain_prefixed_path(text: str) -> list[str]:
-    """``example.com/some-path``: a subdomain, a slash, a path."""
-    host, slash, path = text.partition("/")
-    if not text:
-        return [EMPTY]
-    if not slash or not host or not path:
-        return ['must be a domain-prefixed path (such as "acme.io/foo")']
-    if wrong := dns_subdomain(host):
-        return wrong
-    if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", path):
-        return [regex_error("Invalid path", r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")]
-    return []
-
-
 def qualified_name(text: str) -> list[str]:
     """``[subdomain/]name``: label and annotation keys, resource names, finalizers."""
     prefix, slash, name = text.rpartition("/")
@@ -160,6 +161,13 @@ def qualified_name(text: str) -> list[str]:
     if not _qualified(name):
         wrong.append("name part " + _QUALIFIED_TEXT)
     return wrong
+
+
+def domain_prefixed_key(text: str) -> list[str]:
+    """``example.com/name``: a qualified name that has its domain."""
+    if wrong := qualified_name(text):
+        return wrong
+    return [] if "/" in text else ['must be a domain-prefixed key (such as "acme.io/foo")']
 
 
 def label_value(text: str) -> list[str]:
@@ -234,25 +242,80 @@ def port_name(text: str) -> list[str]:
     return wrong
 
 
-def ip(text: str) -> list[str]:
+_BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_dotted = re.compile(r"\d+(\.\d+){3}", re.ASCII).fullmatch
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def sloppy_ip(text: str) -> tuple[Address, bool] | None:
+    """An address as the API used to take it, and whether it has the zeros in front that it no longer takes."""
     try:
-        ipaddress.ip_address(text)
+        return (ipaddress.ip_address(text), False) if "%" not in text else None
     except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+        pass
+    if not _dotted(text):
+        return None
+    octets = [int(octet[-9:]) for octet in text.split(".")]
+    return (ipaddress.IPv4Address(bytes(octets)), True) if max(octets) <= 255 else None
+
+
+def ip(text: str, kept: Collection[str] = ()) -> list[str]:
+    """An address, strict since 1.36 about zeros in front and IPv4 in IPv6; what was there before (``kept``) stays."""
+    if text in kept:
+        return []
+    found = sloppy_ip(text)
+    if found is None:
+        return [_BAD_IP]
+    if found[1]:
+        return ["must not have leading 0s"]
+    if isinstance(found[0], ipaddress.IPv6Address) and found[0].ipv4_mapped is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
     return []
 
 
-def cidr(text: str) -> list[str]:
-    """A network in canonical form: strict about host bits, as new objects are since 1.36."""
-    try:
-        if "/" not in text:
-            raise ValueError(text)
-        interface = ipaddress.ip_interface(text)
-    except ValueError:
-        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+def canonical_ip(text: str) -> list[str]:
+    """An address written as Go writes it: what fields newer than 1.33 take."""
+    if wrong := ip(text):
+        return wrong
+    canonical = str(ipaddress.ip_address(text))
+    return [] if canonical == text else [f'must be in canonical form ("{canonical}")']
+
+
+def sloppy_network(text: str) -> Network | None:
+    """A network as the API used to take it: host bits and zeros in front and all."""
+    address, slash, length = text.partition("/")
+    found = sloppy_ip(address) if slash and length.isascii() and length.isdigit() else None
+    if found is None or int(length[-9:]) > found[0].max_prefixlen:
+        return None
+    return ipaddress.ip_network(f"{found[0]}/{int(length)}", strict=False)
+
+
+def cidr(text: str, kept: Collection[str] = ()) -> list[str]:
+    """A network, strict since 1.36; what was there before (``kept``) stays."""
+    if text in kept:
+        return []
+    address, slash, length = text.partition("/")
+    found = sloppy_ip(address) if slash and length.isascii() and length.isdigit() else None
+    if found is None or int(length[-9:]) > found[0].max_prefixlen:
+        return [_BAD_CIDR]
+    if found[1] or (len(length) > 1 and length[0] == "0"):
+        return ["must not have leading 0s in IP or prefix length"]
+    if isinstance(found[0], ipaddress.IPv6Address) and found[0].ipv4_mapped is not None:
+        return ["must not have an IPv4-mapped IPv6 address"]
+    interface = ipaddress.ip_interface(text)
     if interface.ip != interface.network.network_address:
-        return [f'must not have bits set beyond the prefix length (should be "{interface.network}")']
+        return ["must not have bits set beyond the prefix length"]
     return []
+
+
+def canonical_cidr(text: str) -> list[str]:
+    """A network written as Go writes it: what fields newer than 1.33 take."""
+    if wrong := cidr(text):
+        return wrong
+    canonical = str(ipaddress.ip_network(text))
+    return [] if canonical == text else [f'must be in canonical form ("{canonical}")']
 
 
 def path_segment(text: str) -> list[str]:

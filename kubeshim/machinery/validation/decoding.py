@@ -142,6 +142,8 @@ def _map_check(schema: Schema) -> Check:
     go_type = gotypes.name(schema)
     expected = _PLAIN.get(schema.values.kind) if schema.values else None
     check_value = _compiled(schema.values) if schema.values and schema.values is not schema else _anything
+    if check_value is _quantity:
+        check_value = _amount
 
     def check(value: Any) -> Any:
         if type(value) is not dict:
@@ -229,12 +231,21 @@ def _anything(value: Any) -> Any:
 
 
 def _quantity(value: Any) -> Any:
+    return _read_quantity(value, quantity.canonical)
+
+
+def _amount(value: Any) -> Any:
+    """Of a resource: nothing finer than thousandths is kept."""
+    return _read_quantity(value, quantity.rounded)
+
+
+def _read_quantity(value: Any, read: Callable[[str], str]) -> Any:
     if type(value) is not str:
         if type(value) not in (int, float):
             raise Malformed("unmarshalerDecoder: " + quantity.FORMAT_TEXT)
         value = repr(value)
     try:
-        return quantity.canonical(value)
+        return read(value)
     except quantity.FormatError as error:
         raise Malformed(str(error)) from None
 

@@ -34,7 +34,7 @@ def claim_create(obj: objects.Object) -> list[FieldError]:
 
 def template_create(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    wrong = metadata.common(spec.get("metadata") or {}, "spec.metadata")
+    wrong = metadata.template(spec.get("metadata") or {}, "spec.metadata")
     return wrong + _spec(spec.get("spec") or {}, "spec.spec")
 
 

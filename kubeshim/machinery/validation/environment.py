@@ -6,14 +6,14 @@ from typing import Any
 
 from kubeshim.machinery import quantity
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields
+from kubeshim.machinery.validation import content, fields, mounts
 
 ENV_FIELDS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
     "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 )  # fmt: skip
 VOLUME_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-_KNOWN = frozenset((*ENV_FIELDS, *VOLUME_FIELDS, "spec.restartPolicy", "status.phase"))
+_KNOWN = frozenset((*ENV_FIELDS, *VOLUME_FIELDS, "spec.restartPolicy", "spec.schedulerName", "status.phase"))
 _RESOURCES = (
     "limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage",
     "requests.memory",
@@ -50,8 +50,11 @@ def _value_from(source: Mapping[str, Any], value: str, path: str) -> list[FieldE
         if (found := source.get(field)) is not None:
             given += 1
             wrong += _key_reference(found, f"{path}.{field}")
+    if (found := source.get("fileKeyRef")) is not None:
+        given += 1
+        wrong += _file_key(found, path + ".fileKeyRef")
     if not given:
-        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
         wrong.append(fields.invalid(path, "", text))
     elif value:
         wrong.append(fields.invalid(path, "", "may not be specified when `value` is not empty"))
@@ -93,6 +96,33 @@ def _key_reference(found: Mapping[str, Any], path: str) -> list[FieldError]:
     return wrong
 
 
+def _file_key(found: Mapping[str, Any], path: str) -> list[FieldError]:
+    """A variable from a file that another container wrote."""
+    wrong: list[FieldError] = []
+    key, volume, target = found.get("key") or "", found.get("volumeName") or "", found.get("path") or ""
+    wrong += fields.all_invalid(path + ".key", key, content.env_name(key)) if key else [fields.required(path + ".key")]
+    place = path + ".volumeName"
+    wrong += fields.all_invalid(place, volume, content.dns_label(volume)) if volume else [fields.required(place)]
+    place = path + ".path"
+    return wrong + (mounts.no_backsteps(target, place) if target else [fields.required(place)])
+
+
+def file_volumes(container: Mapping[str, Any], volumes: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
+    """Files of variables lie in an ``emptyDir``."""
+    wrong: list[FieldError] = []
+    for index, variable in enumerate(container.get("env") or ()):
+        found = (variable.get("valueFrom") or {}).get("fileKeyRef")
+        if found is None:
+            continue
+        name, place = found.get("volumeName") or "", f"{path}.env[{index}].valueFrom.fileKeyRef.volumeName"
+        volume = next((volume for volume in volumes if volume.get("name") == name), None)
+        if volume is None:
+            wrong.append(fields.not_found(place, name))
+        elif volume.get("emptyDir") is None:
+            wrong.append(fields.invalid(place, name, "referenced volume must be of type emptyDir"))
+    return wrong
+
+
 def object_field(found: Mapping[str, Any], supported: Collection[str], path: str) -> list[FieldError]:
     """A ``fieldRef``: a path of the pod, perhaps with a label or annotation key in brackets."""
     if not found.get("apiVersion"):
@@ -106,7 +136,7 @@ def object_field(found: Mapping[str, Any], supported: Collection[str], path: str
     if match := _SUBSCRIPT(text):
         place, key = match.groups()
         if place not in ("metadata.annotations", "metadata.labels"):
-            complaint = f'error converting fieldPath: field label does not support subscript: "{place}"'
+            complaint = f"error converting fieldPath: field label does not support subscript: {text}"
             return [fields.invalid(path + ".fieldPath", text, complaint)]
         judged = key.lower() if place == "metadata.annotations" else key
         return fields.all_invalid(path, judged, content.qualified_name(judged))

@@ -39,18 +39,38 @@ def shown(value: Any) -> str:
         return quote(value)
     if value is None:
         return "null"
+    if isinstance(value, Struct):
+        return _json(value, 0)
     if isinstance(value, Mapping | list | tuple):
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        return _json(value, 0 if any(isinstance(item, Struct) for item in value) else orjson.OPT_SORT_KEYS)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+class Struct(dict[str, Any]):
+    """A value whose keys are shown in the order they have, as Go shows its structs."""
+
+
+_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def _json(value: Any, option: int) -> str:
+    """Go's ``json.Marshal`` escapes what HTML would read."""
+    return orjson.dumps(value, option=option).decode().translate(_HTML)
+
+
 def invalid(field: str, value: Any, detail: str) -> FieldError:
-    return FieldError(field, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
+    text = f"Invalid value: {shown(value)}"
+    return FieldError(field, "FieldValueInvalid", f"{text}: {detail}" if detail else text)
 
 
 def all_invalid(field: str, value: Any, details: Iterable[str]) -> list[FieldError]:
     """One error a complaint, the form most text checks take."""
     return [invalid(field, value, detail) for detail in details]
+
+
+def omitted(field: str, detail: str) -> FieldError:
+    """A bad value that is better not shown: a secret, or too much."""
+    return FieldError(field, "FieldValueInvalid", f"Invalid value: {detail}")
 
 
 def type_invalid(field: str, value: Any, detail: str) -> FieldError:
@@ -93,6 +113,13 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
 def one_of(field: str, value: Any, supported: Sequence[str]) -> list[FieldError]:
     """Complains where ``value`` is not one of ``supported``."""
     return [] if value in supported else [not_supported(field, value, supported)]
+
+
+def shown_selector(selector: Mapping[str, Any] | None) -> Struct | None:
+    """A label selector, its fields in their order."""
+    if selector is None:
+        return None
+    return Struct({name: selector[name] for name in ("matchLabels", "matchExpressions") if selector.get(name)})
 
 
 IMMUTABLE = "field is immutable"

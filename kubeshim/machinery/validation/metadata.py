@@ -11,7 +11,9 @@ ANNOTATIONS_LIMIT = 256 * 1024
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 _NAMES: dict[str, content.Check] = {
-    "services": content.dns_1035_label,
+    "services": content.dns_label,
+    "statefulsets.apps": content.dns_label,
+    "events": content.path_segment,
     "namespaces": content.dns_label,
     "roles.rbac.authorization.k8s.io": content.path_segment,
     "clusterroles.rbac.authorization.k8s.io": content.path_segment,
@@ -47,8 +49,8 @@ def validate(resource: resources.Resource, obj: objects.Object) -> list[FieldErr
         wrong += fields.all_invalid("metadata.name", name, check(name))
     wrong += _namespace(resource.namespaced, metadata.get("namespace") or "")
     wrong += fields.non_negative("metadata.generation", metadata.get("generation"))
-    wrong += common(metadata, "metadata", kubernetes=_is_kubernetes(resource))
-    return wrong
+    wrong += common(metadata, "metadata")
+    return wrong + _of_domains(resource, metadata)
 
 
 def _namespace(namespaced: bool, namespace: str) -> list[FieldError]:
@@ -59,11 +61,8 @@ def _namespace(namespaced: bool, namespace: str) -> list[FieldError]:
     return fields.all_invalid("metadata.namespace", namespace, content.dns_label(namespace))
 
 
-def common(metadata: Mapping[str, Any], path: str, *, kubernetes: bool = True) -> list[FieldError]:
-    """Labels, annotations, ownerReferences and finalizers, wherever metadata stands.
-
-    Kinds of Kubernetes' own take finalizers of a domain only; definitions and custom resources any qualified name.
-    """
+def common(metadata: Mapping[str, Any], path: str, *, with_finalizers: bool = True) -> list[FieldError]:
+    """Labels, annotations, ownerReferences and finalizers, wherever metadata stands."""
     wrong: list[FieldError] = []
     if found := metadata.get("labels"):
         wrong += labels(found, path + ".labels")
@@ -71,8 +70,8 @@ def common(metadata: Mapping[str, Any], path: str, *, kubernetes: bool = True) -
         wrong += annotations(found, path + ".annotations")
     if found := metadata.get("ownerReferences"):
         wrong += owner_references(found, path + ".ownerReferences")
-    if found := metadata.get("finalizers"):
-        wrong += finalizers(found, path + ".finalizers", kubernetes=kubernetes)
+    if with_finalizers and (found := metadata.get("finalizers")):
+        wrong += finalizers(found, path + ".finalizers")
     return wrong
 
 
@@ -101,6 +100,15 @@ def annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
     return wrong
 
 
+_OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+
+
+def _shown_owner(reference: Mapping[str, Any]) -> fields.Struct:
+    shown = fields.Struct.fromkeys(("apiVersion", "kind", "name", "uid"), "")
+    shown.update({name: reference[name] for name in _OWNER_FIELDS if reference.get(name) is not None})
+    return fields.Struct(shown)
+
+
 def owner_references(found: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
     wrong: list[FieldError] = []
     controller = ""
@@ -110,39 +118,55 @@ def owner_references(found: Sequence[Mapping[str, Any]], path: str) -> list[Fiel
             wrong.append(fields.invalid(path + ".apiVersion", api_version, "version must not be empty"))
         for field in ("kind", "name", "uid"):
             if not reference.get(field):
-                wrong.append(
-                    fields.invalid(f"{path}.{field}", reference.get(field) or "", f"{field} must not be empty")
-                )
+                wrong.append(fields.invalid(f"{path}.{field}", reference.get(field) or "", "must not be empty"))
         if (api_version, kind) == ("v1", "Event"):
-            wrong.append(fields.invalid(path, reference, f"/v1, Kind={kind} is disallowed from being an owner"))
+            text = f"/v1, Kind={kind} is disallowed from being an owner"
+            wrong.append(fields.invalid(path, _shown_owner(reference), text))
         if reference.get("controller"):
+            named = f"{kind}/{reference.get('name') or ''}"
             if controller:
                 text = (
                     'Only one reference can have Controller set to true. Found "true" in references for '
-                    f"{controller} and {reference.get('name') or ''}"
+                    f"{controller} and {named}"
                 )
-                wrong.append(fields.invalid(path, list(found), text))
+                wrong.append(fields.invalid(path, [_shown_owner(one) for one in found], text))
             else:
-                controller = reference.get("name") or ""
+                controller = named
     return wrong
 
 
-def finalizers(found: Sequence[str], path: str, *, kubernetes: bool = True) -> list[FieldError]:
+def finalizers(found: Sequence[str], path: str) -> list[FieldError]:
     wrong: list[FieldError] = []
     for finalizer in found:
-        wrong += finalizer_name(finalizer, path, kubernetes=kubernetes)
+        wrong += fields.all_invalid(path, finalizer, content.qualified_name(finalizer))
     if "orphan" in found and "foregroundDeletion" in found:
         text = "finalizer orphan and foregroundDeletion cannot be both set"
         wrong.append(fields.invalid(path, list(found), text))
     return wrong
 
 
-def finalizer_name(finalizer: str, path: str, *, kubernetes: bool = True) -> list[FieldError]:
+def finalizer_name(finalizer: str, path: str) -> list[FieldError]:
+    """A finalizer of a namespace."""
     wrong = fields.all_invalid(path, finalizer, content.qualified_name(finalizer))
-    if kubernetes and not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
-        text = "name is neither a standard finalizer name nor is it fully qualified"
-        wrong.append(fields.invalid(path, finalizer, text))
-    return wrong
+    return wrong + _of_a_domain(finalizer, path)
+
+
+def _of_a_domain(finalizer: str, path: str) -> list[FieldError]:
+    """Kinds of Kubernetes' own take, besides its own finalizers, those of a domain only."""
+    if "/" in finalizer or finalizer in _STANDARD_FINALIZERS:
+        return []
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [fields.invalid(path, finalizer, text)]
+
+
+def _of_domains(resource: resources.Resource, found: Mapping[str, Any]) -> list[FieldError]:
+    if not found.get("finalizers") or not _is_kubernetes(resource):
+        return []
+    return [
+        problem
+        for index, finalizer in enumerate(found["finalizers"])
+        for problem in _of_a_domain(finalizer, f"metadata.finalizers[{index}]")
+    ]
 
 
 def _is_kubernetes(resource: resources.Resource) -> bool:
@@ -160,6 +184,11 @@ def finalizer_warnings(obj: objects.Object, old: objects.Object | None) -> list[
     return [f'metadata.finalizers: "{name}": {text}' for name in added if "/" not in name]
 
 
+_FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_NOT_IN_TEMPLATES = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields",
+)  # fmt: skip
 _INHERITED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -181,13 +210,9 @@ def validate_update(resource: resources.Resource, obj: objects.Object, old: obje
     everywhere else.
     """
     metadata, before = obj.get("metadata") or {}, old.get("metadata") or {}
-    wrong = common(metadata, "metadata", kubernetes=_is_kubernetes(resource)) if metadata != before else []
+    wrong: list[FieldError] = []
     if not resource.namespaced and metadata.get("namespace"):
         wrong += _namespace(False, metadata["namespace"])
-    for field in ("deletionGracePeriodSeconds", "deletionTimestamp"):
-        if metadata.get(field) is not None and metadata[field] != before.get(field):
-            text = "field is immutable; may only be changed via deletion"
-            wrong.append(fields.invalid(f"metadata.{field}", metadata[field], text))
     if before.get("deletionTimestamp"):
         new = sorted(set(metadata.get("finalizers") or ()) - set(before.get("finalizers") or ()))
         if new:
@@ -196,13 +221,21 @@ def validate_update(resource: resources.Resource, obj: objects.Object, old: obje
             wrong.append(fields.forbidden("metadata.finalizers", text))
     if (metadata.get("generation") or 0) < (before.get("generation") or 0):
         wrong.append(fields.invalid("metadata.generation", metadata.get("generation") or 0, "must not be decremented"))
-    for field in ("name", "namespace", "uid", "creationTimestamp"):
+    for field in _FIXED:
         if metadata.get(field) != before.get(field):
             wrong.append(fields.invalid(f"metadata.{field}", metadata.get(field), fields.IMMUTABLE))
+    if metadata != before:
+        wrong += common(metadata, "metadata", with_finalizers=False) + _of_domains(resource, metadata)
     return wrong
 
 
-_SELECTOR_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+def template(found: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Metadata of an object to be made: labels and annotations, nothing else."""
+    wrong = annotations(found.get("annotations") or {}, path + ".annotations")
+    wrong += labels(found.get("labels") or {}, path + ".labels")
+    return wrong + [
+        fields.forbidden(f"{path}.{name}", "cannot be set") for name in _NOT_IN_TEMPLATES if found.get(name)
+    ]
 
 
 def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldError]:

@@ -104,7 +104,7 @@ def _devices(
             wrong.append(fields.invalid(place + ".name", name, "must be unique"))
         if volume is None:
             wrong.append(fields.not_found(place + ".name", name))
-        elif not (volume.get("persistentVolumeClaim") or volume.get("ephemeral")):
+        elif volume.get("persistentVolumeClaim") is None and volume.get("ephemeral") is None:
             text = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
             wrong.append(fields.invalid(place + ".name", name, text))
         if not target:
@@ -113,9 +113,11 @@ def _devices(
             wrong.append(fields.invalid(place + ".devicePath", target, "must be unique"))
         if ".." in target.split("/"):
             wrong.append(fields.invalid(place + ".devicePath", target, "can not contain backsteps ('..')"))
+        else:
+            targets.add(target)
         wrong += _overlap(name, target, mounted, place, "devicePath", "volumeMounts")
-        names.add(name)
-        targets.add(target)
+        if name:
+            names.add(name)
     return wrong
 
 

@@ -1,12 +1,11 @@
-"""Ingresses, their classes, and network policies."""
+"""Ingresses and their classes."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, metadata
+from kubeshim.machinery.validation import content, fields, prefixed, service_updates
 
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -17,30 +16,51 @@ _FORBIDDEN_ENDS = ("/..", "/.")
 def ingress(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     wrong: list[FieldError] = []
+    rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
+    if not rules and backend is None:
+        text = "either `defaultBackend` or `rules` must be specified"
+        wrong.append(fields.invalid("spec", spec.get("rules"), text))
+    if backend is not None:
+        wrong += _backend(backend, "spec.defaultBackend")
+    for index, rule in enumerate(rules):
+        wrong += _rule(rule, f"spec.rules[{index}]")
     for index, tls in enumerate(spec.get("tls") or ()):
         for place, host in enumerate(tls.get("hosts") or ()):
             wrong += _host(host, f"spec.tls[{index}].hosts[{place}]")
         if name := tls.get("secretName"):
             wrong += fields.all_invalid(f"spec.tls[{index}].secretName", name, content.dns_subdomain(name))
-    rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
-    if not rules and backend is None:
-        wrong.append(fields.invalid("spec", [], "either `defaultBackend` or `rules` must be specified"))
-    if backend is not None:
-        wrong += _backend(backend, "spec.defaultBackend")
-    for index, rule in enumerate(rules):
-        wrong += _rule(rule, f"spec.rules[{index}]")
     if (name := spec.get("ingressClassName")) is not None:
         wrong += fields.all_invalid("spec.ingressClassName", name, content.dns_subdomain(name))
     return wrong
 
 
 def ingress_create(obj: objects.Object) -> list[FieldError]:
-    name = objects.dig(obj, "spec", "ingressClassName")
-    if _CLASS_ANNOTATION in objects.annotations(obj) and name is not None:
-        path = f"annotations.{_CLASS_ANNOTATION}"
-        value = objects.annotations(obj)[_CLASS_ANNOTATION]
-        return [fields.invalid(path, value, "can not be set when the class field is also set")]
-    return []
+    name, said = objects.dig(obj, "spec", "ingressClassName"), objects.annotations(obj).get(_CLASS_ANNOTATION)
+    if said is None or name is None or said == name:
+        return []
+    text = "must match `ingressClassName` when both are specified"
+    return [fields.invalid(f"annotations.{_CLASS_ANNOTATION}", said, text)]
+
+
+def ingress_status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    earlier = objects.dig(old, "status", "loadBalancer", "ingress", default=()) or ()
+    kept = [one["ip"] for one in earlier if one.get("ip")]
+    wrong: list[FieldError] = []
+    for index, one in enumerate(objects.dig(obj, "status", "loadBalancer", "ingress", default=()) or ()):
+        path = f"status.loadBalancer.ingress[{index}]"
+        if ip := one.get("ip"):
+            wrong += fields.all_invalid(path + ".ip", ip, content.ip(ip, kept))
+        if hostname := one.get("hostname"):
+            wrong += service_updates.host(hostname, path + ".hostname")
+    return wrong
+
+
+def warn_ingress(obj: objects.Object, old: objects.Object | None = None) -> list[str]:
+    if old is not None or objects.dig(obj, "spec", "ingressClassName") is not None:
+        return []
+    if _CLASS_ANNOTATION not in objects.annotations(obj):
+        return []
+    return [f"annotation \"{_CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
 
 
 def _host(host: str, path: str) -> list[FieldError]:
@@ -51,11 +71,9 @@ def _host(host: str, path: str) -> list[FieldError]:
 def _rule(rule: Mapping[str, Any], path: str) -> list[FieldError]:
     wrong: list[FieldError] = []
     if host := rule.get("host"):
-        try:
-            ipaddress.ip_address(host)
+        if content.sloppy_ip(host) is not None:
             wrong.append(fields.invalid(path + ".host", host, "must be a DNS name, not an IP address"))
-        except ValueError:
-            wrong += _host(host, path + ".host")
+        wrong += _host(host, path + ".host")
     http = rule.get("http")
     if http is None:
         return wrong
@@ -94,15 +112,15 @@ def _backend(backend: Mapping[str, Any], path: str) -> list[FieldError]:
     if service is not None and resource is not None:
         return [fields.invalid(path, "", "cannot set both resource and service backends")]
     if resource is not None:
-        return [fields.required(f"{path}.resource.{name}") for name in ("kind", "name") if not resource.get(name)]
+        return _reference(resource, path + ".resource")
     if service is None:
-        return [fields.required(path, "service or resource backend is required")] if not backend else []
+        return [fields.invalid(path, "", "resource or service backend is required")]
     name, port = service.get("name") or "", service.get("port") or {}
     wrong: list[FieldError] = []
     if not name:
         wrong.append(fields.required(path + ".service.name"))
     else:
-        wrong += fields.all_invalid(path + ".service.name", name, content.dns_1035_label(name))
+        wrong += fields.all_invalid(path + ".service.name", name, content.dns_label(name))
     number, label = port.get("number") or 0, port.get("name") or ""
     if label and number:
         text = "cannot set both port name & port number"
@@ -116,109 +134,47 @@ def _backend(backend: Mapping[str, Any], path: str) -> list[FieldError]:
     return wrong
 
 
+def _reference(found: Mapping[str, Any], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    if (group := found.get("apiGroup")) is not None:
+        wrong += fields.all_invalid(path + ".apiGroup", group, content.dns_subdomain(group))
+    for field in ("kind", "name"):
+        if text := found.get(field):
+            wrong += fields.all_invalid(f"{path}.{field}", text, content.path_segment(text))
+        else:
+            wrong.append(fields.required(f"{path}.{field}"))
+    return wrong
+
+
 def ingress_class(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     controller = spec.get("controller") or ""
+    if not controller:
+        return [fields.required("spec.controller", "at least one controller is required")]
     wrong: list[FieldError] = []
-    if len(controller) > 250:
+    if len(controller.encode()) > 250:
         wrong.append(fields.too_long("spec.controller", 250))
-    wrong += fields.all_invalid("spec.controller", controller, content.domain_prefixed_path(controller))
+    wrong += prefixed.path(controller, "spec.controller")
     if (parameters := spec.get("parameters")) is not None:
-        path = "spec.parameters"
-        wrong += [fields.required(f"{path}.{name}") for name in ("kind", "name") if not parameters.get(name)]
-        scope = parameters.get("scope")
-        if scope not in ("Cluster", "Namespace"):
-            wrong.append(fields.not_supported(path + ".scope", scope or "", ("Cluster", "Namespace")))
-        elif scope == "Namespace" and not parameters.get("namespace"):
-            text = "`parameters.scope` is set to 'Namespace'"
-            wrong.append(fields.required(path + ".namespace", text))
-        elif scope == "Cluster" and parameters.get("namespace"):
-            text = "`parameters.scope` is set to 'Cluster'"
-            wrong.append(fields.forbidden(path + ".namespace", text))
+        wrong += _reference(parameters, "spec.parameters") + _scope(parameters, "spec.parameters")
     return wrong
+
+
+def _scope(parameters: Mapping[str, Any], path: str) -> list[FieldError]:
+    scope, namespace = parameters.get("scope"), parameters.get("namespace")
+    if scope is None:
+        return [fields.required(path + ".scope")]
+    if scope not in ("Cluster", "Namespace"):
+        return [fields.not_supported(path + ".scope", scope, ("Cluster", "Namespace"))]
+    if scope == "Namespace":
+        if namespace is None:
+            return [fields.required(path + ".namespace", "`parameters.scope` is set to 'Namespace'")]
+        return fields.all_invalid(path + ".namespace", namespace, content.dns_label(namespace))
+    if namespace is not None:
+        return [fields.forbidden(path + ".namespace", "`parameters.scope` is set to 'Cluster'")]
+    return []
 
 
 def ingress_class_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     new, before = objects.dig(obj, "spec", "controller"), objects.dig(old, "spec", "controller")
     return fields.immutable("spec.controller", new, before)
-
-
-def network_policy(obj: objects.Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    wrong = metadata.label_selector(spec.get("podSelector"), "spec.podSelector")
-    for direction, peers in (("ingress", "from"), ("egress", "to")):
-        for index, rule in enumerate(spec.get(direction) or ()):
-            path = f"spec.{direction}[{index}]"
-            for place, port in enumerate(rule.get("ports") or ()):
-                wrong += _policy_port(port, f"{path}.ports[{place}]")
-            for place, peer in enumerate(rule.get(peers) or ()):
-                wrong += _peer(peer, f"{path}.{peers}[{place}]")
-    kinds = spec.get("policyTypes") or []
-    if len(kinds) > 2:
-        wrong.append(fields.invalid("spec.policyTypes", kinds, "may not specify more than two policyTypes"))
-        return wrong
-    for index, kind in enumerate(kinds):
-        wrong += fields.one_of(f"spec.policyTypes[{index}]", kind, ("Egress", "Ingress"))
-    return wrong
-
-
-def _policy_port(port: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    protocol = port.get("protocol")
-    if protocol is not None:
-        wrong += fields.one_of(path + ".protocol", protocol, ("SCTP", "TCP", "UDP"))
-    number, end = port.get("port"), port.get("endPort")
-    if isinstance(number, str):
-        wrong += fields.all_invalid(path + ".port", number, content.port_name(number))
-        if end is not None:
-            text = "may not be specified when `port` is non-numeric"
-            wrong.append(fields.invalid(path + ".endPort", end, text))
-    elif number is not None:
-        wrong += fields.all_invalid(path + ".port", number, content.port_number(number))
-        if end is not None:
-            if end < number:
-                text = "must be greater than or equal to `port`"
-                wrong.append(fields.invalid(path + ".endPort", end, text))
-            wrong += fields.all_invalid(path + ".endPort", end, content.port_number(end))
-    elif end is not None:
-        wrong.append(fields.invalid(path + ".endPort", end, "may not be specified when `port` is not specified"))
-    return wrong
-
-
-def _peer(peer: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    given = 0
-    for field in ("podSelector", "namespaceSelector"):
-        if (selector := peer.get(field)) is not None:
-            given += 1
-            wrong += metadata.label_selector(selector, f"{path}.{field}")
-    block = peer.get("ipBlock")
-    if block is not None:
-        wrong += _block(block, path + ".ipBlock")
-    if not given and block is None:
-        wrong.append(fields.required(path, "must specify a peer"))
-    elif given and block is not None:
-        text = "may not specify both ipBlock and another peer"
-        wrong.append(fields.forbidden(path, text))
-    return wrong
-
-
-def _block(block: Mapping[str, Any], path: str) -> list[FieldError]:
-    cidr = block.get("cidr") or ""
-    if not cidr:
-        return [fields.required(path + ".cidr")]
-    if wrong := fields.all_invalid(path + ".cidr", cidr, content.cidr(cidr)):
-        return wrong
-    outer = ipaddress.ip_network(cidr)
-    wrong = []
-    for index, hole in enumerate(block.get("except") or ()):
-        place = f"{path}.except[{index}]"
-        complaints = fields.all_invalid(place, hole, content.cidr(hole))
-        wrong += complaints
-        if complaints:
-            continue
-        inner = ipaddress.ip_network(hole)
-        inside = inner.version == outer.version and inner != outer and inner.subnet_of(outer)  # type: ignore[arg-type]
-        if not inside:
-            wrong.append(fields.invalid(place, hole, f"must be a strict subset of `cidr`: {fields.quote(cidr)}"))
-    return wrong

@@ -9,7 +9,15 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, differences, fields, pods
+from kubeshim.machinery.validation import (
+    containers,
+    content,
+    differences,
+    fields,
+    go_structs,
+    pod_annotations,
+    scheduling,
+)  # fmt: skip
 
 _UPDATABLE = (
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
@@ -17,18 +25,28 @@ _UPDATABLE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
+_WHOLE = "[]"
+"""How upstream's path of the pod as a whole is shown."""
 _ONLY_ADDITIONS = "only additions are allowed (no mutations or deletions)"
 
 
 def update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     """The pod's own door. ``pods.pod`` has judged the new pod by itself."""
-    wrong = _mirror(obj, old)
+    wrong = _annotations(obj, old)
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
     for field in ("containers", "initContainers"):
         if len(spec.get(field) or ()) != len(before.get(field) or ()):
             text = "pod updates may not add or remove containers"
             return [*wrong, fields.forbidden(f"spec.{field}", text)]
-    wrong += _deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
+        for index, container in enumerate(spec.get(field) or ()):
+            if not container.get("image"):
+                wrong.append(fields.required(f"spec.{field}[{index}].image"))
+            wrong += containers.padded_image(container, f"spec.{field}[{index}]")
+    deadline, earlier = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if problems := _deadline(deadline, earlier):
+        wrong += problems
+        if deadline is not None:
+            return wrong
     wrong += _tolerations(spec.get("tolerations") or (), before.get("tolerations") or ())
     wrong += _gates(spec.get("schedulingGates") or (), before.get("schedulingGates") or ())
     if spec == before:
@@ -61,12 +79,11 @@ def _without_updatable(spec: Mapping[str, Any], before: Mapping[str, Any]) -> di
     return munged
 
 
-def _mirror(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    new, previous = objects.annotations(obj).get(pods.MIRROR), objects.annotations(old).get(pods.MIRROR)
-    if new == previous:
-        return []
-    verb = "add" if previous is None else "remove or update"
-    return [fields.forbidden(f"metadata.annotations[{pods.MIRROR}]", f"may not {verb} mirror pod annotation")]
+def _annotations(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    """What of the annotations may not change, and once more what is wrong with the new ones."""
+    new = objects.annotations(obj)
+    wrong = pod_annotations.changes(new, objects.annotations(old), "metadata.annotations")
+    return wrong + pod_annotations.validate(new, obj.get("spec") or {}, "metadata.annotations")
 
 
 def _deadline(new: int | None, old: int | None) -> list[FieldError]:
@@ -82,15 +99,12 @@ def _deadline(new: int | None, old: int | None) -> list[FieldError]:
 
 
 def _tolerations(new: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    if new == old:
-        return []
-
     def bare(toleration: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in toleration.items() if key != "tolerationSeconds"}
 
     kept = [bare(toleration) for toleration in new]
     if all(bare(toleration) in kept for toleration in old):
-        return []
+        return scheduling.tolerations(new, "spec.tolerations")
     return [
         fields.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
     ]
@@ -114,7 +128,8 @@ def _gated(munged: dict[str, Any], before: Mapping[str, Any]) -> list[FieldError
     selector, previous = munged.get("nodeSelector") or {}, before.get("nodeSelector") or {}
     for key, value in previous.items():
         if selector.get(key) != value:
-            wrong.append(fields.invalid("spec.nodeSelector", selector, _ONLY_ADDITIONS))
+            text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+            wrong.append(fields.invalid("spec.nodeSelector", munged.get("nodeSelector"), text))
             break
     _put_back(munged, before, "nodeSelector")
     new_affinity, old_affinity = munged.get("affinity") or {}, before.get("affinity") or {}
@@ -137,13 +152,15 @@ def _node_affinity(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Field
         return []
     if len(terms) != len(previous):
         text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        return [fields.invalid(path + ".nodeSelectorTerms", terms, text)]
+        shown = go_structs.listed(go_structs.NODE_SELECTOR_TERM, terms) or None
+        return [fields.invalid(path + ".nodeSelectorTerms", shown, text)]
     wrong: list[FieldError] = []
     for index, (term, before) in enumerate(zip(terms, previous, strict=True)):
         for field in ("matchExpressions", "matchFields"):
             kept = (term.get(field) or [])[: len(before.get(field) or ())]
             if kept != (before.get(field) or []) or (not any(before.values()) and term != before):
-                wrong.append(fields.invalid(f"{path}.nodeSelectorTerms[{index}]", term, _ONLY_ADDITIONS))
+                bad = go_structs.shown(go_structs.NODE_SELECTOR_TERM, term)
+                wrong.append(fields.invalid(f"{path}.nodeSelectorTerms[{index}]", bad, _ONLY_ADDITIONS))
                 break
     return wrong
 
@@ -154,71 +171,10 @@ def _put_back(target: dict[str, Any], before: Mapping[str, Any], field: str) -> 
         target[field] = before[field]
 
 
-def status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    """The status door."""
-    wrong: list[FieldError] = []
-    new, before = obj.get("status") or {}, old.get("status") or {}
-    for index, condition in enumerate(new.get("conditions") or ()):
-        kind = condition.get("type") or ""
-        if kind not in ("PodScheduled", "Ready", "Initialized"):
-            path = f"metadata.conditions[{index}].Type"
-            wrong += fields.all_invalid(path, kind, content.qualified_name(kind))
-    if before.get("qosClass") and new.get("qosClass") != before["qosClass"]:
-        wrong.append(fields.invalid("status.qosClass", new.get("qosClass") or "", fields.IMMUTABLE))
-    spec = old.get("spec") or {}
-    sidecars = {c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
-    restart = spec.get("restartPolicy")
-    own = {c.get("name") for c in spec.get("containers") or () if c.get("restartPolicy")}
-    for field, policy, exempt in (
-        ("containerStatuses", restart, own),
-        ("initContainerStatuses", restart, sidecars),
-        ("ephemeralContainerStatuses", "Never", set()),
-    ):
-        wrong += _revived(new.get(field) or (), before.get(field) or (), f"status.{field}", policy, exempt)
-    return wrong + _addresses(new, "podIP") + _addresses(new, "hostIP")
-
-
-def _revived(
-    new: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]], path: str, policy: Any, exempt: set[Any]
-) -> list[FieldError]:
-    """Containers that had ended for good and run again."""
-    if policy == "Always":
-        return []
-    states = {status.get("name"): status.get("state") or {} for status in new}
-    wrong: list[FieldError] = []
-    for index, status in enumerate(old):
-        ended = (status.get("state") or {}).get("terminated")
-        name = status.get("name")
-        if not ended or name in exempt or (policy == "OnFailure" and ended.get("exitCode")):
-            continue
-        if name in states and not states[name].get("terminated"):
-            text = "may not be transitioned to non-terminated state"
-            wrong.append(fields.forbidden(f"{path}[{index}].state", text))
-    return wrong
-
-
-def _addresses(status: Mapping[str, Any], field: str) -> list[FieldError]:
-    """``podIPs`` / ``hostIPs``: valid, one of each family at most."""
-    path, entries = f"status.{field}s", status.get(field + "s") or ()
-    wrong: list[FieldError] = []
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        address = entry.get("ip") or ""
-        wrong += fields.all_invalid(f"{path}[{index}]", address, content.ip(address))
-        if address in seen:
-            wrong.append(fields.duplicate(f"{path}[{index}]", entry))
-        seen.add(address)
-    families = [":" in address for address in seen]
-    if len(entries) > 1 and (len(set(families)) != 2 or len(entries) > 2):
-        text = "may specify no more than one IP for each IP family"
-        wrong.append(fields.invalid(path, list(entries), text))
-    return wrong
-
-
 def ephemeral_containers(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     """The ``ephemeralcontainers`` door: new ones may be added, those there stay."""
-    if pods.MIRROR in objects.annotations(old):
-        return [fields.forbidden("", "static pods do not support ephemeral containers")]
+    if pod_annotations.MIRROR in objects.annotations(old):
+        return [fields.forbidden(_WHOLE, "static pods do not support ephemeral containers")]
     path = "spec.ephemeralContainers"
     new = {c.get("name"): c for c in (obj.get("spec") or {}).get("ephemeralContainers") or ()}
     wrong: list[FieldError] = []
@@ -235,49 +191,83 @@ def ephemeral_containers(obj: objects.Object, old: objects.Object) -> list[Field
 
 def resize(obj: objects.Object, old: objects.Object, qos: tuple[str, str]) -> list[FieldError]:
     """The ``resize`` door. ``qos``: the class the new spec would have, and the old one's."""
-    if pods.MIRROR in objects.annotations(old):
-        return [fields.forbidden("", "static pods cannot be resized")]
+    if pod_annotations.MIRROR in objects.annotations(old):
+        return [fields.forbidden(_WHOLE, "static pods cannot be resized")]
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
     if objects.dig(before, "os", "name") == "windows":
-        return [fields.forbidden("", "windows pods cannot be resized")]
+        return [fields.forbidden(_WHOLE, "windows pods cannot be resized")]
     wrong: list[FieldError] = []
     if qos[0] != qos[1]:
-        wrong.append(fields.invalid("spec", qos[0], "Pod QOS Class may not change as a result of resizing"))
+        shown = objects.dig(obj, "status", "qosClass", default="")
+        wrong.append(fields.invalid("spec", shown, "Pod QOS Class may not change as a result of resizing"))
     for status in objects.dig(old, "status", "containerStatuses", default=()):
-        if (status.get("state") or {}).get("running"):
+        if (status.get("state") or {}).get("running") is not None:
             if status.get("resources") is None:
                 wrong.append(fields.forbidden("spec", "Pod running on node without support for resize"))
             break
     munged = dict(spec)
+    if spec.get("resources") or before.get("resources"):
+        wrong += _pod_level(munged, before)
+    if objects.dig(old, "status", "nodeAllocatableResourceClaimStatuses"):
+        text = "pods with node allocatable resource claims cannot be resized"
+        wrong.append(fields.forbidden("spec", text))
+    if moved := _moved(spec, before):
+        return wrong + moved
+    for field, place in (("initContainers", "spec.initContainers"), ("containers", "spec.containers")):
+        for index, (new, previous) in enumerate(zip(spec.get(field) or (), before.get(field) or (), strict=True)):
+            path = f"{place}[{index}].resources"
+            wrong += _removed(new.get("resources") or {}, previous.get("resources") or {}, path, "resource")
     for field in ("containers", "initContainers"):
-        if len(spec.get(field) or ()) != len(before.get(field) or ()):
-            return [*wrong, fields.forbidden("spec", "only cpu and memory resources are mutable")]
-        munged[field] = [
-            _resized(new, previous, field, f"spec.{field}[{index}].resources", wrong)
-            for index, (new, previous) in enumerate(zip(spec.get(field) or (), before.get(field) or (), strict=True))
-        ]
-        if not munged[field] and field not in before:
-            del munged[field]
+        for index, (new, previous) in enumerate(zip(spec.get(field) or (), before.get(field) or (), strict=True)):
+            wrong += _resized(new, previous, "" if field == "containers" else f"spec.initContainers[{index}]")
+        munged.pop(field, None)
+        if field in before:
+            munged[field] = before[field]
     if not wrong and munged != before:
         wrong.append(fields.forbidden("spec", "only cpu and memory resources are mutable"))
     return wrong
 
 
-def _resized(
-    new: Mapping[str, Any], old: Mapping[str, Any], field: str, path: str, wrong: list[FieldError]
-) -> Mapping[str, Any]:
-    """The new container with cpu and memory put back, complaints added to ``wrong``."""
-    sidecar = field == "initContainers" and old.get("restartPolicy") == "Always"
-    if field == "initContainers" and not sidecar:
-        if new != old:
-            wrong.append(fields.forbidden("spec", "resources for non-sidecar init containers are immutable"))
-        return old
-    wrong += _amounts(new.get("resources") or {}, old.get("resources") or {}, path)
+def _pod_level(munged: dict[str, Any], before: Mapping[str, Any]) -> list[FieldError]:
+    """The pod's own resources; puts back what was rightly changed."""
+    new, old = munged.get("resources"), before.get("resources")
+    if old is not None and new is None:
+        return [fields.forbidden("spec.resources", "pod-level resources cannot be removed")]
+    wrong = _removed(new or {}, old or {}, "spec.resources", "pod-level resource")
+    kept = _put_back_amounts(new or {}, old or {})
+    if kept != (old or {}):
+        wrong.append(fields.forbidden("spec", "only cpu and memory resources are mutable at pod-level"))
+    _put_back(munged, before, "resources")
+    return wrong
+
+
+def _moved(spec: Mapping[str, Any], before: Mapping[str, Any]) -> list[FieldError]:
+    """The rest compares containers one by one: they must be the same."""
+    wrong: list[FieldError] = []
+    for field in ("containers", "initContainers"):
+        new, old = spec.get(field) or (), before.get(field) or ()
+        if len(new) != len(old):
+            wrong.append(fields.forbidden(f"spec.{field}", f"{field} may not be added or removed on resize"))
+            continue
+        for index, (container, previous) in enumerate(zip(new, old, strict=True)):
+            if container.get("name") != previous.get("name"):
+                text = f"{field} may not be renamed or reordered on resize"
+                wrong.append(fields.forbidden(f"spec.{field}[{index}].name", text))
+    return wrong
+
+
+def _resized(new: Mapping[str, Any], old: Mapping[str, Any], init_path: str) -> list[FieldError]:
+    """What of a container changed besides cpu and memory; ``init_path`` of one that runs before the others."""
+    if init_path and old.get("restartPolicy") != "Always":
+        return (
+            [] if new == old else [fields.forbidden("spec", "resources for non-sidecar init containers are immutable")]
+        )
     munged = {**new, "resources": _put_back_amounts(new.get("resources") or {}, old.get("resources") or {})}
-    if munged != {**old, "resources": old.get("resources") or {}}:
-        for_sidecars = " for sidecar containers" if sidecar else ""
-        wrong.append(fields.forbidden("spec", f"only cpu and memory resources{for_sidecars} are mutable"))
-    return old
+    if munged == {**old, "resources": old.get("resources") or {}}:
+        return []
+    if init_path:
+        return [fields.forbidden(init_path, "only cpu and memory resources for init or sidecar containers are mutable")]
+    return [fields.forbidden("spec", "only cpu and memory resources are mutable")]
 
 
 def _put_back_amounts(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,9 +284,9 @@ def _put_back_amounts(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[st
     return munged
 
 
-def _amounts(new: Mapping[str, Any], old: Mapping[str, Any], path: str) -> list[FieldError]:
+def _removed(new: Mapping[str, Any], old: Mapping[str, Any], path: str, what: str) -> list[FieldError]:
     wrong: list[FieldError] = []
     for kind in ("requests", "limits"):
         if set(old.get(kind) or ()) - set(new.get(kind) or ()):
-            wrong.append(fields.forbidden(f"{path}.{kind}", f"resource {kind} cannot be removed"))
+            wrong.append(fields.forbidden(f"{path}.{kind}", f"{what} {kind} cannot be removed"))
     return wrong

@@ -2,6 +2,7 @@
 
 The hot path: a plain pod passes with some dozens of dictionary look-ups, since every part is looked at only where it
 is there. Defaults have been filled in before, so what upstream requires after defaulting is required here too.
+Everything is judged in upstream's order, which is the order of the complaints.
 """
 
 from collections.abc import Mapping
@@ -13,28 +14,38 @@ from kubeshim.machinery.validation import (
     amounts,
     containers,
     content,
+    environment,
     fields,
+    go_structs,
     metadata,
+    networks,
+    pod_annotations,
     scheduling,
     security,
     volumes,
+    windows,
 )  # fmt: skip
 
 _RESTART = ("Always", "OnFailure", "Never")
-_DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
-MIRROR = "kubernetes.io/config.mirror"
+_LONGEST_HOSTNAME = 64
+_MOST_RESPONDERS = 10
 
 
 def pod(obj: objects.Object) -> list[FieldError]:
     """What holds for a pod at any time."""
     found, spec = obj.get("metadata") or {}, obj.get("spec") or {}
     wrong: list[FieldError] = []
-    if found.get("annotations"):
-        wrong += annotations(found["annotations"], spec, "metadata.annotations")
-    wrong += validate(spec, "spec", is_pod=True)
+    annotations = found.get("annotations") or {}
+    if annotations:
+        wrong += pod_annotations.validate(annotations, spec, "metadata.annotations")
+    mirrored = pod_annotations.MIRROR in annotations
+    wrong += validate(spec, "spec", is_pod=True, pod_name=found.get("name") or "", mirrored=mirrored)
     if not spec.get("serviceAccountName"):
         wrong += _tokens_without_account(spec)
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            wrong += containers.padded_image(container, f"spec.{field}[{index}]")
     return wrong
 
 
@@ -47,7 +58,8 @@ def pod_create(obj: objects.Object) -> list[FieldError]:
     if spec.get("nodeName") and spec.get("schedulingGates"):
         text = "cannot be set until all schedulingGates have been cleared"
         wrong.append(fields.forbidden("spec.nodeName", text))
-    return wrong
+    annotations = objects.annotations(obj)
+    return wrong + pod_annotations.profiles(annotations, spec, "spec") if annotations else wrong
 
 
 def template(found: Mapping[str, Any] | None, path: str) -> list[FieldError]:
@@ -56,110 +68,65 @@ def template(found: Mapping[str, Any] | None, path: str) -> list[FieldError]:
         return [fields.required(path)]
     about, spec = found.get("metadata") or {}, found.get("spec") or {}
     wrong: list[FieldError] = []
+    annotations = about.get("annotations") or {}
     if about.get("labels"):
         wrong += metadata.labels(about["labels"], path + ".labels")
-    if about.get("annotations"):
-        wrong += metadata.annotations(about["annotations"], path + ".annotations")
-        wrong += annotations(about["annotations"], spec, path + ".annotations")
+    if annotations:
+        wrong += metadata.annotations(annotations, path + ".annotations")
+        wrong += pod_annotations.validate(annotations, spec, path + ".annotations")
     wrong += validate(spec, path + ".spec", is_pod=False)
+    if annotations:
+        wrong += pod_annotations.profiles(annotations, spec, path + ".spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"
         wrong.append(fields.forbidden(path + ".spec.ephemeralContainers", text))
     return wrong
 
 
-def annotations(found: Mapping[str, str], spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    if MIRROR in found and not spec.get("nodeName"):
-        text = "must set spec.nodeName if mirror pod annotation is set"
-        wrong.append(fields.invalid(f"{path}[{MIRROR}]", found[MIRROR], text))
-    cost = found.get("controller.kubernetes.io/pod-deletion-cost")
-    if cost is not None:
-        try:
-            fits = -(2**31) <= int(cost) < 2**31 and not cost.startswith("+") and str(int(cost)) == cost
-        except ValueError:
-            fits = False
-        if not fits:
-            place = f"{path}[controller.kubernetes.io/pod-deletion-cost]"
-            wrong.append(fields.invalid(place, cost, "must be a 32bit integer"))
-    return wrong
-
-
-def validate(spec: Mapping[str, Any], path: str, *, is_pod: bool) -> list[FieldError]:
+def validate(
+    spec: Mapping[str, Any], path: str, *, is_pod: bool, pod_name: str = "", mirrored: bool = False
+) -> list[FieldError]:
     """A pod spec; ``is_pod`` where it is a pod's own, not a template's."""
     wrong: list[FieldError] = []
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is None:
         wrong.append(fields.required(path + ".terminationGracePeriodSeconds"))
-    found_volumes = spec.get("volumes") or ()
-    if found_volumes:
-        wrong += volumes.validate(found_volumes, path + ".volumes")
-    by_name = {volume.get("name") or "": volume for volume in found_volumes}
-    restart = spec.get("restartPolicy") or ""
-    context = containers.Context(by_name, grace, restart, spec.get("hostUsers") is not False, is_pod)
+    by_name: Mapping[str, Mapping[str, Any]] = {}
+    if found_volumes := spec.get("volumes"):
+        problems, by_name = volumes.validate(found_volumes, path + ".volumes", pod_name)
+        wrong += problems
+    claims: frozenset[str] = frozenset()
+    if found_claims := spec.get("resourceClaims"):
+        wrong += _claims(found_claims, path + ".resourceClaims", mirrored)
+        claims = frozenset(claim["name"] for claim in found_claims if claim.get("name"))
+    restart, system = spec.get("restartPolicy") or "", (spec.get("os") or {}).get("name")
+    context = containers.Context(by_name, claims, grace, restart, spec.get("hostUsers") is not False, system)
     wrong += containers.validate(spec, path, context)
-    if restart not in _RESTART:
-        wrong.append(
-            fields.not_supported(path + ".restartPolicy", restart, _RESTART)
-            if restart
-            else fields.required(path + ".restartPolicy")
-        )
-    if spec.get("dnsPolicy") not in _DNS or spec.get("dnsConfig") or spec.get("dnsPolicy") == "None":
-        wrong += _dns(spec, path)
+    if (found := spec.get("resources")) is not None:
+        wrong += _pod_resources(found, spec, path, claims)
     if spec.get("hostNetwork"):
-        wrong += _host_ports(spec, path, is_pod)
+        wrong += networks.host_ports(spec, path, is_pod)
+    if restart not in _RESTART:
+        place = path + ".restartPolicy"
+        wrong.append(fields.not_supported(place, restart, _RESTART) if restart else fields.required(place))
+    if spec.get("dnsPolicy") not in networks.DNS_POLICIES:
+        wrong += networks.dns_policy(spec, path)
     if found := spec.get("nodeSelector"):
         wrong += metadata.labels(found, path + ".nodeSelector")
     if found := spec.get("securityContext"):
         wrong += security.pod(found, spec, path + ".securityContext")
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
-        wrong.append(fields.invalid(path + ".securityContext.shareProcessNamespace", True, text))
-    if spec.get("hostUsers") is False:
-        wrong += _user_namespace(spec, path)
+        wrong.append(fields.invalid(path + ".shareProcessNamespace", True, text))
     if found := spec.get("affinity"):
         wrong += scheduling.affinity(found, path + ".affinity")
-    if found := spec.get("tolerations"):
-        wrong += scheduling.tolerations(found, path + ".tolerations")
-    if found := spec.get("topologySpreadConstraints"):
-        wrong += scheduling.topology_spread(found, path + ".topologySpreadConstraints")
-    return wrong + _names(spec, path) + _rarer(spec, path)
+    if spec.get("dnsConfig") is not None or spec.get("dnsPolicy") == "None":
+        wrong += networks.dns_config(spec, path)
+    return wrong + _gates(spec, path) + _later(spec, path) + _rarer(spec, path)
 
 
-_NAMES: tuple[tuple[str, content.Check], ...] = (
-    ("serviceAccountName", content.dns_subdomain),
-    ("nodeName", content.dns_subdomain),
-    ("hostname", content.dns_label),
-    ("subdomain", content.dns_label),
-    ("priorityClassName", content.dns_subdomain),
-    ("runtimeClassName", content.dns_subdomain),
-)
-
-
-def _names(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+def _gates(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     wrong: list[FieldError] = []
-    for field, check in _NAMES:
-        value = spec.get(field)
-        if value and (complaints := check(value)):
-            wrong += fields.all_invalid(f"{path}.{field}", value, complaints)
-    return wrong
-
-
-def _rarer(spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Fields that most pods do not have."""
-    wrong: list[FieldError] = []
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline <= 2**31 - 1:
-        text = content.between(1, 2**31 - 1)
-        wrong.append(fields.invalid(path + ".activeDeadlineSeconds", deadline, text))
-    policy = spec.get("preemptionPolicy")
-    if policy is not None:
-        wrong += fields.one_of(path + ".preemptionPolicy", policy, _PREEMPTION)
-    for index, alias in enumerate(spec.get("hostAliases") or ()):
-        place = f"{path}.hostAliases[{index}]"
-        wrong += fields.all_invalid(place + ".ip", alias.get("ip") or "", content.ip(alias.get("ip") or ""))
-        for number, name in enumerate(alias.get("hostnames") or ()):
-            wrong += fields.all_invalid(f"{place}.hostnames[{number}]", name, content.dns_subdomain(name))
     for index, gate in enumerate(spec.get("readinessGates") or ()):
         kind = gate.get("conditionType") or ""
         place = f"{path}.readinessGates[{index}].conditionType"
@@ -171,102 +138,174 @@ def _rarer(spec: Mapping[str, Any], path: str) -> list[FieldError]:
         if name in seen:
             wrong.append(fields.duplicate(f"{path}.schedulingGates[{index}]", name))
         seen.add(name)
+    return wrong
+
+
+def _later(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    wrong: list[FieldError] = []
+    if found := spec.get("topologySpreadConstraints"):
+        wrong += scheduling.topology_spread(found, path + ".topologySpreadConstraints")
+    wrong += windows.host_process(spec, path)
+    if spec.get("hostUsers") is False:
+        wrong += _user_namespace(spec, path)
+    if (name := spec.get("hostnameOverride")) is not None:
+        wrong += _hostname_override(name, spec, path + ".hostnameOverride")
+    for field, check in _NAMES[:2]:
+        wrong += _name(spec, field, check, path)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= 2**31 - 1:
+        text = content.between(1, 2**31 - 1)
+        wrong.append(fields.invalid(path + ".activeDeadlineSeconds", deadline, text))
+    for field, check in _NAMES[2:4]:
+        wrong += _name(spec, field, check, path)
+    if found := spec.get("tolerations"):
+        wrong += scheduling.tolerations(found, path + ".tolerations")
+    if found := spec.get("hostAliases"):
+        wrong += networks.host_aliases(found, path + ".hostAliases")
+    return wrong + _name(spec, "priorityClassName", content.dns_subdomain, path)
+
+
+_NAMES: tuple[tuple[str, content.Check], ...] = (
+    ("serviceAccountName", content.dns_subdomain),
+    ("nodeName", content.dns_subdomain),
+    ("hostname", content.dns_label),
+    ("subdomain", content.dns_label),
+)
+
+
+def _name(spec: Mapping[str, Any], field: str, check: content.Check, path: str) -> list[FieldError]:
+    value = spec.get(field)
+    return fields.all_invalid(f"{path}.{field}", value, check(value)) if value else []
+
+
+def _rarer(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Fields that most pods do not have."""
+    wrong: list[FieldError] = []
+    if (name := spec.get("runtimeClassName")) is not None:
+        wrong += fields.all_invalid(path + ".runtimeClassName", name, content.dns_subdomain(name))
+    if (policy := spec.get("preemptionPolicy")) is not None and policy not in _PREEMPTION:
+        place = path + ".preemptionPolicy"
+        wrong.append(fields.not_supported(place, policy, _PREEMPTION) if policy else fields.required(place))
     if found := spec.get("overhead"):
         wrong += amounts.requirements({"limits": found}, path + ".overhead")
-    if found := spec.get("resources"):
-        wrong += _pod_resources(found, spec, path)
-    if found := spec.get("resourceClaims"):
-        wrong += _claims(found, path + ".resourceClaims")
     if (found := spec.get("os")) is not None:
-        wrong += _operating_system(found, spec, path)
+        wrong += windows.operating_system(found, spec, path)
+    if (found := spec.get("schedulingGroup")) is not None:
+        wrong += _scheduling_group(found.get("podGroupName"), path + ".schedulingGroup.podGroupName")
+    if found := spec.get("evictionResponders"):
+        wrong += _responders(found, spec, path + ".evictionResponders")
+    if volumes_given := spec.get("volumes"):
+        for container, place in windows.visit(spec, path):
+            wrong += environment.file_volumes(container, volumes_given, place)
     return wrong
 
 
-def _dns(spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    policy, config = spec.get("dnsPolicy") or "", spec.get("dnsConfig")
-    place = path + ".dnsConfig"
-    wrong: list[FieldError] = []
-    if not policy:
-        wrong.append(fields.required(path + ".dnsPolicy"))
-    elif policy not in _DNS:
-        wrong.append(fields.not_supported(path + ".dnsPolicy", policy, _DNS))
-    if policy == "None":
-        if config is None:
-            return [*wrong, fields.required(place, "must provide `dnsConfig` when `dnsPolicy` is None")]
-        if not config.get("nameservers"):
-            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
-            return [*wrong, fields.required(place + ".nameservers", text)]
-    if config is None:
-        return wrong
-    servers, searches = config.get("nameservers") or [], config.get("searches") or []
-    if len(servers) > 3:
-        wrong.append(fields.invalid(place + ".nameservers", servers, "must not have more than 3 nameservers"))
-    for index, server in enumerate(servers):
-        wrong += fields.all_invalid(f"{place}.nameservers[{index}]", server, content.ip(server))
-    if len(searches) > 32:
-        wrong.append(fields.invalid(place + ".searches", searches, "must not have more than 32 search paths"))
-    if len(" ".join(searches)) > 2048:
-        text = "must not have more than 2048 characters (including spaces) in the search list"
-        wrong.append(fields.invalid(place + ".searches", searches, text))
-    for index, search in enumerate(searches):
-        judged = search.removesuffix(".")
-        if search != ".":
-            complaints = content.dns_subdomain(judged.replace("_", "a"))
-            wrong += fields.all_invalid(f"{place}.searches[{index}]", judged, complaints)
-    for index, option in enumerate(config.get("options") or ()):
-        if not option.get("name"):
-            wrong.append(fields.required(f"{place}.options[{index}]", "must not be empty"))
-    return wrong
+def _scheduling_group(name: str | None, path: str) -> list[FieldError]:
+    if name is None:
+        return [fields.invalid(path, None, "must specify one of: `podGroupName`")]
+    return fields.all_invalid(path, name, content.dns_subdomain(name))
 
 
-def _host_ports(spec: Mapping[str, Any], path: str, is_pod: bool) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    for index, container in enumerate(spec.get("containers") or ()):
-        for place, port in enumerate(container.get("ports") or ()):
-            host = port.get("hostPort") or 0
-            if (is_pod or host) and host != port.get("containerPort"):
-                text = "must match `containerPort` when `hostNetwork` is true"
-                wrong.append(fields.invalid(f"{path}.containers[{index}].ports[{place}].hostPort", host, text))
+def _responders(found: Any, spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    if spec.get("schedulingGroup") is not None:
+        text = "eviction responders are not supported when spec.schedulingGroup is set"
+        return [fields.forbidden(path, text)]
+    if len(found) > _MOST_RESPONDERS:
+        return [fields.too_many(path, len(found), _MOST_RESPONDERS)]
+    names = [responder.get("name") or "" for responder in found]
+    wrong = [
+        fields.duplicate(f"{path}[{index}]", go_structs.shown(go_structs.EVICTION_RESPONDER, found[index]))
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+    for index, name in enumerate(names):
+        place = f"{path}[{index}].name"
+        complaints = content.domain_prefixed_key(name)
+        wrong += fields.all_invalid(place, name, complaints) if name else [fields.required(place)]
     return wrong
 
 
 def _user_namespace(spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    text = "when `pod.Spec.HostUsers` is false"
+    text = "when `hostUsers` is false"
     shown = (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
-    return [fields.forbidden(f"{path}.{name}", text) for field, name in shown if spec.get(field)]
-
-
-def _pod_resources(found: Mapping[str, Any], spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Pod-level resources, which cover what the containers ask for together."""
-    place = path + ".resources"
-    wrong: list[FieldError] = []
-    if found.get("claims"):
-        wrong.append(fields.forbidden(place + ".claims", "claims cannot be set for Resources at pod-level"))
-    for kind in ("limits", "requests"):
-        for name in found.get(kind) or {}:
-            if name not in ("cpu", "memory") and not name.startswith(amounts.HUGE_PAGES):
-                supported = ("cpu", "memory", amounts.HUGE_PAGES)
-                wrong.append(fields.not_supported(f"{place}.{kind}[{name}]", name, supported))
-    wrong += amounts.requirements(found, place)
-    asked: dict[str, quantity.Quantity] = {}
-    for index, container in enumerate(spec.get("containers") or ()):
-        resources = container.get("resources") or {}
-        for name, amount in (resources.get("requests") or {}).items():
-            asked[name] = asked.get(name, quantity.ZERO) + quantity.parse(amount)
-        for name, amount in (resources.get("limits") or {}).items():
-            ceiling = (found.get("limits") or {}).get(name)
-            if ceiling is not None and quantity.parse(amount) > quantity.parse(ceiling):
-                text = f"must be less than or equal to pod limits of {ceiling}"
-                wrong.append(fields.invalid(f"{place}.containers[{index}][{name}].limits", amount, text))
-    for name, total in asked.items():
-        given = (found.get("requests") or {}).get(name)
-        if given is not None and total > quantity.parse(given):
-            text = f"must be greater than or equal to aggregate container requests of {total}"
-            wrong.append(fields.invalid(f"{place}.requests[{name}]", given, text))
+    wrong = [fields.forbidden(f"{path}.{name}", text) for field, name in shown if spec.get(field)]
+    for container, place in windows.visit(spec, path):
+        if container.get("volumeDevices"):
+            wrong.append(fields.forbidden(place + ".volumeDevices", text))
     return wrong
 
 
-def _claims(found: Any, base: str) -> list[FieldError]:
+def _hostname_override(name: str, spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    wrong = [
+        fields.forbidden(path, f"may not be specified when {field} is true")
+        for field in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(field)
+    ]
+    if len(name) > _LONGEST_HOSTNAME:
+        wrong.append(fields.too_long(path, _LONGEST_HOSTNAME))
+    return wrong + fields.all_invalid(path, name, content.dns_subdomain(name))
+
+
+def _pod_resources(
+    found: Mapping[str, Any], spec: Mapping[str, Any], path: str, claims: frozenset[str]
+) -> list[FieldError]:
+    """Pod-level resources, which cover what the containers ask for together."""
+    place = path + ".resources"
+    if (spec.get("os") or {}).get("name") == "windows":
+        return [fields.forbidden(place, "may not be set for a windows pod")]
+    wrong: list[FieldError] = []
+    if found.get("claims") is not None:
+        wrong.append(fields.forbidden(place + ".claims", "claims may not be set for Resources at pod-level"))
+    wrong += amounts.pod_requirements(found, place, claims)
+    limits, requests = found.get("limits") or {}, found.get("requests") or {}
+    for name, total in _together(spec, "requests").items():
+        given = requests.get(name)
+        if given is not None and total > quantity.parse(given):
+            text = f"must be greater than or equal to aggregate container requests of {total}"
+            wrong.append(fields.invalid(f"{place}.requests[{name}]", given, text))
+    for name, total in _together(spec, "limits").items():
+        given = limits.get(name)
+        if name.startswith(amounts.HUGE_PAGES) and given is not None and total > quantity.parse(given):
+            text = f"must be greater than or equal to aggregate container limits of {total}"
+            wrong.append(fields.invalid(f"{place}.limits[{name}]", given, text))
+    for index, container in enumerate(spec.get("containers") or ()):
+        for name, amount in ((container.get("resources") or {}).get("limits") or {}).items():
+            ceiling = limits.get(name)
+            if ceiling is not None and quantity.parse(amount) > quantity.parse(ceiling):
+                text = f"must be less than or equal to pod limits of {ceiling}"
+                wrong.append(fields.invalid(f"{place}.containers[{index}][{name}].limits", amount, text))
+    return wrong
+
+
+def _together(spec: Mapping[str, Any], kind: str) -> dict[str, quantity.Quantity]:
+    """What a pod's containers ask for together: the greater of what runs and of what any init container needs."""
+    running = _sum(spec.get("containers") or (), kind)
+    beside: dict[str, quantity.Quantity] = {}
+    most: dict[str, quantity.Quantity] = {}
+    for container in spec.get("initContainers") or ():
+        own = _sum((container,), kind)
+        if container.get("restartPolicy") == "Always":
+            for name, amount in own.items():
+                beside[name] = beside.get(name, quantity.ZERO) + amount
+                running[name] = running.get(name, quantity.ZERO) + amount
+            own = {}
+        for name in {*own, *beside}:
+            needed = own.get(name, quantity.ZERO) + beside.get(name, quantity.ZERO)
+            most[name] = max(most.get(name, quantity.ZERO), needed)
+    return {name: max(running.get(name, quantity.ZERO), most.get(name, quantity.ZERO)) for name in {**running, **most}}
+
+
+def _sum(found: Any, kind: str) -> dict[str, quantity.Quantity]:
+    total: dict[str, quantity.Quantity] = {}
+    for container in found:
+        for name, amount in ((container.get("resources") or {}).get(kind) or {}).items():
+            total[name] = total.get(name, quantity.ZERO) + quantity.parse(amount)
+    return total
+
+
+def _claims(found: Any, base: str, mirrored: bool) -> list[FieldError]:
+    if mirrored:
+        return [fields.forbidden("[]", "static pods do not support resource claims") for _ in found]
     wrong: list[FieldError] = []
     names: set[str] = set()
     for index, claim in enumerate(found):
@@ -279,32 +318,15 @@ def _claims(found: Any, base: str) -> list[FieldError]:
             wrong += fields.all_invalid(path + ".name", name, content.dns_label(name))
         names.add(name)
         given = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(field) is not None]
-        if len(given) > 1:
-            text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            wrong.append(fields.invalid(path, claim, text))
-        elif not given:
-            text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            wrong.append(fields.invalid(path, claim, text))
+        if len(given) != 1:
+            text = (
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+                if given
+                else "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            )
+            wrong.append(fields.invalid(path, go_structs.shown(go_structs.POD_RESOURCE_CLAIM, claim), text))
         for field in given:
             wrong += fields.all_invalid(f"{path}.{field}", claim[field], content.dns_subdomain(claim[field]))
-    return wrong
-
-
-def _operating_system(found: Mapping[str, Any], spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    name = found.get("name") or ""
-    if not name:
-        return [fields.required(path + ".os.name", "cannot be empty")]
-    if name not in ("linux", "windows"):
-        return [fields.not_supported(path + ".os", name, ("linux", "windows"))]
-    unwanted = "windowsOptions" if name == "linux" else "seLinuxOptions"
-    text = f"{'windows options cannot be set for a linux' if name == 'linux' else 'cannot be set for a windows'} pod"
-    wrong: list[FieldError] = []
-    if (spec.get("securityContext") or {}).get(unwanted) is not None:
-        wrong.append(fields.forbidden(f"{path}.securityContext.{unwanted}", text))
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            if (container.get("securityContext") or {}).get(unwanted) is not None:
-                wrong.append(fields.forbidden(f"{path}.{field}[{index}].securityContext.{unwanted}", text))
     return wrong
 
 

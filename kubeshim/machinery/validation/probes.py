@@ -30,11 +30,32 @@ def probe(found: Mapping[str, Any], sort: str, path: str, grace_period: int | No
     return wrong
 
 
-def lifecycle(found: Mapping[str, Any], path: str, grace_period: int | None) -> list[FieldError]:
+_SIGNAL_NAMES = (
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
+    "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
+    "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
+)  # fmt: skip
+_SIGNALS = (
+    *(f"SIG{name}" for name in _SIGNAL_NAMES),
+    *(f"SIGRTMIN+{number}" for number in range(1, 16)),
+    *(f"SIGRTMAX-{number}" for number in range(1, 15)),
+)
+
+
+def _stop_signal(signal: str, path: str, system: str | None) -> list[FieldError]:
+    if system is None:
+        return [fields.forbidden(path, "may not be set for containers with empty `spec.os.name`")]
+    supported = {"linux": _SIGNALS, "windows": ("SIGKILL", "SIGTERM")}.get(system)
+    return fields.one_of(path, signal, sorted(supported)) if supported else []
+
+
+def lifecycle(found: Mapping[str, Any], path: str, grace_period: int | None, system: str | None) -> list[FieldError]:
     wrong: list[FieldError] = []
     for hook in ("postStart", "preStop"):
         if (action := found.get(hook)) is not None:
             wrong += _handler(action, _HOOK_HANDLERS, f"{path}.{hook}", grace_period)
+    if (signal := found.get("stopSignal")) is not None:
+        wrong += _stop_signal(signal, path + ".stopSignal", system)
     return wrong
 
 

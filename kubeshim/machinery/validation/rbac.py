@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery import objects
+from kubeshim.machinery import selectors as selectors_
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, metadata
+from kubeshim.machinery.validation import content, fields, go_structs, metadata
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -26,6 +27,10 @@ def cluster_role(obj: objects.Object) -> list[FieldError]:
             )
         for index, selector in enumerate(selectors):
             wrong += metadata.label_selector(selector, f"{path}[{index}]")
+            try:
+                selectors_.from_label_selector(selector)
+            except selectors_.SelectorError:
+                wrong.append(fields.invalid(f"{path}[{index}]", None, "invalid label selector."))
     return wrong
 
 
@@ -57,7 +62,7 @@ def _rule(rule: Mapping[str, Any], path: str, namespaced: bool) -> list[FieldErr
 
 
 def role_binding(obj: objects.Object) -> list[FieldError]:
-    return _binding(obj, ("ClusterRole", "Role"), namespaced=True)
+    return _binding(obj, ("Role", "ClusterRole"), namespaced=True)
 
 
 def cluster_role_binding(obj: objects.Object) -> list[FieldError]:
@@ -103,4 +108,5 @@ def _subject(subject: Mapping[str, Any], path: str, namespaced: bool) -> list[Fi
 def binding_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     if obj.get("roleRef") == old.get("roleRef"):
         return []
-    return [fields.invalid("roleRef", obj.get("roleRef"), "cannot change roleRef")]
+    shown = go_structs.shown(go_structs.ROLE_REFERENCE, obj.get("roleRef") or {})
+    return [fields.invalid("roleRef", shown, "cannot change roleRef")]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, metadata
+from kubeshim.machinery.validation import content, fields, go_structs, metadata
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -34,7 +34,9 @@ def tolerations(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldErro
                 text = "value must be empty when `operator` is 'Exists'"
                 wrong.append(fields.invalid(path + ".operator", value, text))
         else:
-            wrong.append(fields.not_supported(path + ".operator", operator, ("Equal", "Exists")))
+            # comparing numbers is behind a gate that is off; upstream lists its operators only to who asks for them
+            supported = ("Equal", "Exists", "Lt", "Gt") if operator in ("Lt", "Gt") else ("Equal", "Exists")
+            wrong.append(fields.not_supported(path + ".operator", operator, supported))
         if effect:
             wrong += fields.one_of(path + ".effect", effect, EFFECTS)
     return wrong
@@ -54,7 +56,7 @@ def taints(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
         else:
             wrong += fields.one_of(path + ".effect", effect, EFFECTS)
         if (key, effect) in seen:
-            problem = fields.duplicate(path, taint)
+            problem = fields.duplicate(path, go_structs.shown(go_structs.TAINT, taint))
             text = problem.message + ": taints must be unique by key and effect pair"
             wrong.append(FieldError(path, problem.reason, text))
         seen.add((key, effect))
@@ -151,20 +153,45 @@ def _pod_term(term: Mapping[str, Any], path: str) -> list[FieldError]:
     wrong += metadata.label_selector(term.get("namespaceSelector"), path + ".namespaceSelector")
     for name in term.get("namespaces") or ():
         wrong += fields.all_invalid(path + ".namespace", name, content.dns_label(name))
+    wrong += _label_keys(term, path)
     key = term.get("topologyKey") or ""
     if not key:
         wrong.append(fields.required(path + ".topologyKey", "can not be empty"))
-    wrong += fields.all_invalid(path + ".topologyKey", key, content.qualified_name(key))
-    keys = [*(term.get("matchLabelKeys") or ()), *(term.get("mismatchLabelKeys") or ())]
-    if keys and term.get("labelSelector") is None:
-        text = "must not be specified when labelSelector is not set"
-        wrong.append(fields.forbidden(path + ".matchLabelKeys", text))
+    return wrong + fields.all_invalid(path + ".topologyKey", key, content.qualified_name(key))
+
+
+def _label_keys(found: Mapping[str, Any], path: str) -> list[FieldError]:
+    """``matchLabelKeys`` and ``mismatchLabelKeys``: labels whose values the pod itself gives to the selector."""
+    match, mismatch, selector = (
+        found.get(name) for name in ("matchLabelKeys", "mismatchLabelKeys", "labelSelector")
+    )  # fmt: skip
+    wrong: list[FieldError] = []
+    for name, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
+        if keys and selector is None:
+            text = "must not be specified when labelSelector is not set"
+            wrong.append(fields.forbidden(f"{path}.{name}", text))
+        elif keys:
+            for index, key in enumerate(keys):
+                wrong += fields.all_invalid(f"{path}.{name}[{index}]", key, content.qualified_name(key))
+    if match and selector is not None:
+        # by now the selector has a term for each key; a second one the author wrote
+        known = set(selector.get("matchLabels") or ())
+        for term in selector.get("matchExpressions") or ():
+            key = term.get("key") or ""
+            if key in match and key in known:
+                place = f"{path}[{len(match) - 1 - match[::-1].index(key)}]"
+                wrong.append(fields.invalid(place, key, "exists in both matchLabelKeys and labelSelector"))
+            known.add(key)
+    for index, key in enumerate(match or ()):
+        if key in (mismatch or ()):
+            text = "exists in both matchLabelKeys and mismatchLabelKeys"
+            wrong.append(fields.invalid(f"{path}.matchLabelKeys[{index}]", key, text))
     return wrong
 
 
 def topology_spread(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
     wrong: list[FieldError] = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(one.get("topologyKey") or "", one.get("whenUnsatisfiable") or "") for one in found]
     for index, constraint in enumerate(found):
         path = f"{base}[{index}]"
         key, action = constraint.get("topologyKey") or "", constraint.get("whenUnsatisfiable") or ""
@@ -173,12 +200,9 @@ def topology_spread(found: Sequence[Mapping[str, Any]], base: str) -> list[Field
             wrong.append(fields.invalid(path + ".maxSkew", skew, "must be greater than zero"))
         if not key:
             wrong.append(fields.required(path + ".topologyKey", "can not be empty"))
-        else:
-            wrong += fields.all_invalid(path + ".topologyKey", key, content.qualified_name(key))
         wrong += fields.one_of(path + ".whenUnsatisfiable", action, ("DoNotSchedule", "ScheduleAnyway"))
-        if (key, action) in seen:
+        if (key, action) in pairs[index + 1 :]:
             wrong.append(fields.duplicate(path + ".{topologyKey, whenUnsatisfiable}", f"{{{key}, {action}}}"))
-        seen.add((key, action))
         wrong += _spread_options(constraint, action, path)
     return wrong
 
@@ -195,7 +219,5 @@ def _spread_options(constraint: Mapping[str, Any], action: str, path: str) -> li
     for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
         if constraint.get(field) is not None:
             wrong += fields.one_of(f"{path}.{field}", constraint[field], ("Honor", "Ignore"))
-    if constraint.get("matchLabelKeys") and constraint.get("labelSelector") is None:
-        text = "must not be specified when labelSelector is not set"
-        wrong.append(fields.forbidden(path + ".matchLabelKeys", text))
+    wrong += _label_keys(constraint, path)
     return wrong + metadata.label_selector(constraint.get("labelSelector"), path + ".labelSelector")

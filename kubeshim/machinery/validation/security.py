@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, mounts
+from kubeshim.machinery.validation import content, fields, go_structs, mounts, windows
 
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
+_PATH_LIMIT = 4095
 _ID_TEXT = content.between(0, 2**31 - 1)
 _SEGMENT = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SYSCTL = "^(" + _SEGMENT + r"[\./])*" + _SEGMENT + "$"
@@ -23,15 +24,17 @@ def pod(found: Mapping[str, Any], spec: Mapping[str, Any], path: str) -> list[Fi
         wrong += _identity(group, f"{path}.supplementalGroups[{index}]")
     if found.get("sysctls"):
         wrong += _sysctls(found["sysctls"], spec, path + ".sysctls")
+    if (policy := found.get("fsGroupChangePolicy")) is not None:
+        wrong += fields.one_of(path + ".fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
+    wrong += _profile(found.get("seccompProfile"), "seccomp", path + ".seccompProfile")
+    wrong += windows.options(found.get("windowsOptions"), path + ".windowsOptions")
+    wrong += _profile(found.get("appArmorProfile"), "AppArmor", path + ".appArmorProfile")
     for field, supported in (
-        ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
         ("supplementalGroupsPolicy", ("Merge", "Strict")),
         ("seLinuxChangePolicy", ("MountOption", "Recursive")),
     ):
         if found.get(field) is not None:
             wrong += fields.one_of(f"{path}.{field}", found[field], supported)
-    wrong += _profile(found.get("seccompProfile"), "seccomp", path + ".seccompProfile")
-    wrong += _profile(found.get("appArmorProfile"), "AppArmor", path + ".appArmorProfile")
     return wrong
 
 
@@ -44,12 +47,17 @@ def container(found: Mapping[str, Any], path: str, host_users: bool) -> list[Fie
     if found.get("allowPrivilegeEscalation") is False:
         if found.get("privileged"):
             text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            wrong.append(fields.invalid(path, found, text))
+            wrong.append(fields.invalid(path, _shown(found), text))
         if "CAP_SYS_ADMIN" in ((found.get("capabilities") or {}).get("add") or ()):
             text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            wrong.append(fields.invalid(path, found, text))
+            wrong.append(fields.invalid(path, _shown(found), text))
+    wrong += windows.options(found.get("windowsOptions"), path + ".windowsOptions")
     wrong += _profile(found.get("appArmorProfile"), "AppArmor", path + ".appArmorProfile")
     return wrong
+
+
+def _shown(found: Mapping[str, Any]) -> fields.Struct:
+    return go_structs.shown(go_structs.SECURITY_CONTEXT, found)
 
 
 def _proc_mount(mode: Any, path: str, host_users: bool) -> list[FieldError]:
@@ -73,21 +81,35 @@ def _profile(found: Mapping[str, Any] | None, sort: str, path: str) -> list[Fiel
     if found is None:
         return []
     field = "seccompProfile" if sort == "seccomp" else "appArmorProfile"
-    kind, local = found.get("type") or "", found.get("localhostProfile")
+    kind, local, place = found.get("type") or "", found.get("localhostProfile"), path + ".localhostProfile"
     if not kind:
-        return [fields.required(path + ".type", f"type is required when {field} is set")]
-    wrong = fields.one_of(path + ".type", kind, _PROFILES)
-    if kind != "Localhost":
-        if local is not None:
-            shown = found if sort == "seccomp" else local
-            text = f"can only be set when {sort} type is Localhost"
-            wrong.append(fields.invalid(path + ".localhostProfile", shown, text))
-    elif not (local or "").strip():
-        wrong.append(fields.required(path + ".localhostProfile", f"must be set when {sort} type is Localhost"))
-    elif sort == "seccomp":
-        wrong += mounts.descending_path(local or "", path + ".localhostProfile")
-    elif local != (local or "").strip():
-        wrong.append(fields.invalid(path + ".localhostProfile", local, "must not be padded with whitespace"))
+        wrong = [fields.required(path + ".type", f"type is required when {field} is set")]
+    else:
+        wrong = fields.one_of(path + ".type", kind, _PROFILES)
+    if kind == "Localhost":
+        wrong += _local_profile(local, sort, place)
+    elif local is not None:
+        text = f"can only be set when {sort} type is Localhost"
+        if sort == "seccomp":
+            wrong.append(fields.invalid(place, go_structs.shown(go_structs.SECCOMP_PROFILE, found), text))
+        elif not wrong:
+            wrong.append(fields.invalid(place, local, text))
+    return wrong
+
+
+def _local_profile(name: str | None, sort: str, path: str) -> list[FieldError]:
+    missing = fields.required(path, f"must be set when {sort} type is Localhost")
+    if name is None:
+        return [missing]
+    if sort == "seccomp":
+        return mounts.descending_path(name, path)
+    wrong: list[FieldError] = []
+    if name != name.strip():
+        wrong.append(fields.invalid(path, name, "must not be padded with whitespace"))
+    elif not name:
+        wrong.append(missing)
+    if len(name.encode()) > _PATH_LIMIT:
+        wrong.append(fields.too_long(path, _PATH_LIMIT))
     return wrong
 
 

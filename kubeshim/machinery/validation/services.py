@@ -1,42 +1,54 @@
-"""Services, Endpoints and EndpointSlices."""
+"""Services, valid in themselves and as changes of what they were."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, metadata, probes
+from kubeshim.machinery.validation import content, fields, go_structs, metadata, probes
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
 _POLICIES = ("Cluster", "Local")
 _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _ONCE_SET = "may not change once set"
 _LB_ONLY = "may only be used when `type` is 'LoadBalancer'"
+_HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+
+_Spec = Mapping[str, Any]
 
 
-def is_headless(spec: Mapping[str, Any]) -> bool:
+def is_headless(spec: _Spec) -> bool:
     return spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [""])[0] == "None"
 
 
-def needs_health_check(spec: Mapping[str, Any]) -> bool:
+def _is_headless(spec: _Spec) -> bool:
+    return (spec.get("clusterIPs") or []) == ["None"]
+
+
+def needs_health_check(spec: _Spec) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
-def is_reached_from_outside(spec: Mapping[str, Any]) -> bool:
+def is_reached_from_outside(spec: _Spec) -> bool:
     kind = spec.get("type")
     return kind in ("LoadBalancer", "NodePort") or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
 
 
-def service(obj: objects.Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    kind, ports, headless = spec.get("type") or "", spec.get("ports") or (), is_headless(spec)
-    wrong: list[FieldError] = []
-    if not ports and not headless and kind != "ExternalName":
+def service(obj: objects.Object, old: objects.Object | None = None) -> list[FieldError]:
+    """``old``, if given: addresses that are there already need not be good."""
+    spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
+    # addresses are given out before anything else is judged, and these are what that needs
+    if wrong := cluster_ips(spec, before.get("clusterIPs") or ()):
+        return wrong
+    kind, ports = spec.get("type") or "", spec.get("ports") or ()
+    wrong = _topology(objects.annotations(obj))
+    if not ports and not _is_headless(spec) and kind != "ExternalName":
         wrong.append(fields.required("spec.ports"))
-    if kind in ("LoadBalancer", "NodePort") and headless:
+    if kind in ("LoadBalancer", "NodePort") and _is_headless(spec):
         text = f"may not be set to 'None' for {kind} services"
         wrong.append(fields.invalid("spec.clusterIPs[0]", "None", text))
     if kind == "ExternalName":
@@ -44,18 +56,24 @@ def service(obj: objects.Object) -> list[FieldError]:
     wrong += _ports(ports)
     if found := spec.get("selector"):
         wrong += metadata.labels(found, "spec.selector")
-    wrong += _affinity(spec) + cluster_ips(spec)
+    wrong += _affinity(spec)
+    kept = before.get("externalIPs") or ()
     for index, address in enumerate(spec.get("externalIPs") or ()):
         path = f"spec.externalIPs[{index}]"
-        wrong += fields.all_invalid(path, address, content.ip(address)) or special_address(address, path)
-    if not kind:
-        wrong.append(fields.required("spec.type"))
-    else:
-        wrong += fields.one_of("spec.type", kind, _TYPES)
-    return wrong + _node_ports(ports, kind) + _load_balancer(spec, obj) + _traffic(spec)
+        wrong += fields.all_invalid(path, address, content.ip(address, kept)) or special_address(address, path)
+    wrong += fields.one_of("spec.type", kind, _TYPES) if kind else [fields.required("spec.type")]
+    wrong += _node_ports(ports, kind) + _source_ranges(obj, spec, old, before) + _load_balancer(spec)
+    return wrong + _traffic(spec)
 
 
-def _external_name(spec: Mapping[str, Any]) -> list[FieldError]:
+def _topology(annotations: Mapping[str, str]) -> list[FieldError]:
+    if _HINTS in annotations and annotations.get(_MODE, annotations[_HINTS]) != annotations[_HINTS]:
+        text = f"must match annotations[{_HINTS}] when both are specified"
+        return [fields.invalid(f"metadata.annotations[{_MODE}]", annotations[_MODE], text)]
+    return []
+
+
+def _external_name(spec: _Spec) -> list[FieldError]:
     text = "may not be set for ExternalName services"
     names = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
     wrong = [fields.forbidden(f"spec.{name}", text) for name in names if spec.get(name)]
@@ -65,7 +83,7 @@ def _external_name(spec: Mapping[str, Any]) -> list[FieldError]:
     return wrong + fields.all_invalid("spec.externalName", name, content.dns_subdomain(name))
 
 
-def _ports(ports: Sequence[Mapping[str, Any]]) -> list[FieldError]:
+def _ports(ports: Sequence[_Spec]) -> list[FieldError]:
     wrong: list[FieldError] = []
     names: set[str] = set()
     for index, port in enumerate(ports):
@@ -77,142 +95,179 @@ def _ports(ports: Sequence[Mapping[str, Any]]) -> list[FieldError]:
             names.add(name)
         elif len(ports) > 1:
             wrong.append(fields.required(path + ".name"))
-        number, protocol = port.get("port") or 0, port.get("protocol") or ""
+        number = port.get("port") or 0
         wrong += fields.all_invalid(path + ".port", number, content.port_number(number))
-        if not protocol:
-            wrong.append(fields.required(path + ".protocol"))
-        else:
-            wrong += fields.one_of(path + ".protocol", protocol, _PROTOCOLS)
-        wrong += probes.port(port.get("targetPort"), path + ".targetPort")
+        wrong += protocol(port, path) + probes.port(port.get("targetPort"), path + ".targetPort")
         if (application := port.get("appProtocol")) is not None:
             wrong += fields.all_invalid(path + ".appProtocol", application, content.qualified_name(application))
     return wrong
 
 
-def _affinity(spec: Mapping[str, Any]) -> list[FieldError]:
+def protocol(port: _Spec, path: str) -> list[FieldError]:
+    if not port.get("protocol"):
+        return [fields.required(path + ".protocol")]
+    return fields.one_of(path + ".protocol", port["protocol"], PROTOCOLS)
+
+
+def _affinity(spec: _Spec) -> list[FieldError]:
     kind, config = spec.get("sessionAffinity") or "", spec.get("sessionAffinityConfig")
     if not kind:
         return [fields.required("spec.sessionAffinity")]
     wrong = fields.one_of("spec.sessionAffinity", kind, ("ClientIP", "None"))
-    path = "spec.sessionAffinityConfig"
-    if kind == "ClientIP":
-        timeout = objects.dig(config, "clientIP", "timeoutSeconds")
-        if timeout is None:
-            wrong.append(fields.required(path, "when session affinity type is ClientIP"))
-        elif not 0 < timeout <= 86400:
-            text = "must be greater than 0 and less than 86400"
-            wrong.append(fields.invalid(path + ".clientIP.timeoutSeconds", timeout, text))
-    elif kind == "None" and config is not None:
-        wrong.append(fields.forbidden(path, "must not be set when session affinity is None"))
+    path, needed = "spec.sessionAffinityConfig", "when session affinity type is ClientIP"
+    if kind == "None" and config is not None:
+        return [*wrong, fields.forbidden(path, "must not be set when session affinity is None")]
+    if kind != "ClientIP":
+        return wrong
+    if config is None:
+        return [*wrong, fields.required(path, needed)]
+    if config.get("clientIP") is None:
+        return [*wrong, fields.required(path + ".clientIP", needed)]
+    timeout = config["clientIP"].get("timeoutSeconds")
+    path += ".clientIP.timeoutSeconds"
+    if timeout is None:
+        return [*wrong, fields.required(path, needed)]
+    if not 0 < timeout <= 86400:
+        wrong.append(fields.invalid(path, timeout, "must be greater than 0 and less than 86400"))
     return wrong
 
 
-def cluster_ips(spec: Mapping[str, Any]) -> list[FieldError]:
+def cluster_ips(spec: _Spec, kept: Collection[str] = ()) -> list[FieldError]:
     """``clusterIP``, ``clusterIPs``, ``ipFamilies`` and ``ipFamilyPolicy`` against each other."""
     if spec.get("type") == "ExternalName":
         return []
     wrong: list[FieldError] = []
-    policy, families = spec.get("ipFamilyPolicy"), spec.get("ipFamilies") or []
-    if policy is not None:
-        wrong += fields.one_of("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES)
+    addresses, first, path = spec.get("clusterIPs") or [], spec.get("clusterIP") or "", "spec.clusterIPs"
+    if first and not addresses:
+        wrong.append(fields.required(path))
+    elif first and addresses[0] != first:
+        wrong.append(fields.invalid(path, addresses, "first value must match `clusterIP`"))
+    elif addresses and not first:
+        wrong.append(fields.invalid(path, addresses, "must be empty when `clusterIP` is not specified"))
+    families = spec.get("ipFamilies") or []
     for index, family in enumerate(families):
         wrong += fields.one_of(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
         if family in families[:index]:
             wrong.append(fields.duplicate(f"spec.ipFamilies[{index}]", family))
-    addresses = spec.get("clusterIPs") or []
-    if addresses and spec.get("clusterIP") != addresses[0]:
-        text = "first value must match `clusterIP`"
-        wrong.append(fields.invalid("spec.clusterIPs", addresses, text))
-    if not addresses and spec.get("clusterIP"):
-        wrong.append(fields.invalid("spec.clusterIPs", addresses, "may not be empty when `clusterIP` is specified"))
-    if addresses[:1] == ["None"]:
-        if len(addresses) > 1:
-            wrong.append(fields.invalid("spec.clusterIPs", addresses, "'None' must be the first and only value"))
-        return wrong
+    if (policy := spec.get("ipFamilyPolicy")) is not None:
+        wrong += fields.one_of("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES)
+    bad: list[FieldError] = []
     for index, address in enumerate(addresses):
-        path = f"spec.clusterIPs[{index}]"
-        complaints = fields.all_invalid(path, address, content.ip(address))
-        wrong += complaints
-        if not complaints and index < len(families):
-            wanted = "IPv6" if ":" in address else "IPv4"
-            if families[index] != wanted:
-                text = f"expected an {families[index]} value as indicated by `ipFamilies[{index}]`"
-                wrong.append(fields.invalid(path, address, text))
+        if index == 0 and address == "None":
+            if len(addresses) > 1:
+                bad.append(fields.invalid(path, addresses, "'None' must be the first and only value"))
+            continue
+        bad += fields.all_invalid(f"{path}[{index}]", address, content.ip(address, kept))
+    wrong += bad
     if len(addresses) > 2:
-        wrong.append(fields.invalid("spec.clusterIPs", addresses, "may only hold up to 2 values"))
+        wrong.append(fields.invalid(path, addresses, "may only hold up to 2 values"))
+    if bad or addresses[:1] == ["None"]:
+        return wrong
+    if len(addresses) > 1 and len({":" in address for address in addresses}) < 2:
+        wrong.append(fields.invalid(path, addresses, "may specify no more than one IP for each IP family"))
+    for index, (family, address) in enumerate(zip(families, addresses, strict=False)):
+        if family in ("IPv4", "IPv6") and (":" in address) != (family == "IPv6"):
+            text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            wrong.append(fields.invalid(f"{path}[{index}]", address, text))
     return wrong
 
 
 def special_address(address: str, path: str) -> list[FieldError]:
-    """Addresses that mean something by themselves are no Service's."""
-    ip = ipaddress.ip_address(address)
+    """Addresses that mean something by themselves are no endpoint's."""
+    parsed = content.sloppy_ip(address)
+    if parsed is None:
+        return [fields.invalid(path, address, "must be a valid IP address")]
+    ip = parsed[0]
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
     wrong = []
     if ip.is_unspecified:
-        wrong.append(fields.invalid(path, address, f"may not be unspecified ({ip})"))
+        wrong.append(fields.invalid(path, address, f"may not be unspecified ({address})"))
     if ip.is_loopback:
-        range_ = "127.0.0.0/8, ::1/128"
-        wrong.append(fields.invalid(path, address, f"may not be in the loopback range ({range_})"))
+        wrong.append(fields.invalid(path, address, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
     if ip.is_link_local:
-        range_ = "169.254.0.0/16, fe80::/10"
-        wrong.append(fields.invalid(path, address, f"may not be in the link-local range ({range_})"))
-    if ip.is_multicast and ((ip.version == 4 and ip in _LOCAL_MULTICAST[0]) or ip in _LOCAL_MULTICAST[1]):
+        text = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+        wrong.append(fields.invalid(path, address, text))
+    if _is_local_multicast(ip):
         text = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
         wrong.append(fields.invalid(path, address, text))
     return wrong
 
 
-_LOCAL_MULTICAST = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
+def _is_local_multicast(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.packed[:3] == b"\xe0\0\0"
+    return ip.packed[0] == 0xFF and ip.packed[1] & 0x0F == 2
 
 
-def _node_ports(ports: Sequence[Mapping[str, Any]], kind: str) -> list[FieldError]:
+def _node_ports(ports: Sequence[_Spec], kind: str) -> list[FieldError]:
     wrong: list[FieldError] = []
+    if kind == "ClusterIP":
+        text = "may not be used when `type` is 'ClusterIP'"
+        for index, port in enumerate(ports):
+            if port.get("nodePort"):
+                wrong.append(fields.forbidden(f"spec.ports[{index}].nodePort", text))
     seen: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        if number := port.get("nodePort"):
+            if (port.get("protocol"), number) in seen:
+                wrong.append(fields.duplicate(f"spec.ports[{index}].nodePort", number))
+            seen.add((port.get("protocol"), number))
     numbers: set[tuple[Any, Any]] = set()
-    text = "may not be used when `type` is 'ClusterIP'"
     for index, port in enumerate(ports):
-        path, number = f"spec.ports[{index}]", port.get("nodePort") or 0
-        if number and kind == "ClusterIP":
-            wrong.append(fields.forbidden(path + ".nodePort", text))
-        if number and (port.get("protocol"), number) in seen:
-            wrong.append(fields.duplicate(path + ".nodePort", number))
-        seen.add((port.get("protocol"), number))
-    for index, port in enumerate(ports):
-        key = (port.get("protocol"), port.get("port"))
+        key = (port.get("protocol") or "", port.get("port") or 0)
         if key in numbers:
-            shown = {"protocol": key[0], "port": key[1], "targetPort": 0}
+            shown = go_structs.shown(go_structs.SERVICE_PORT, {"protocol": key[0], "port": key[1]})
             wrong.append(fields.duplicate(f"spec.ports[{index}]", shown))
         numbers.add(key)
     return wrong
 
 
-def _load_balancer(spec: Mapping[str, Any], obj: objects.Object) -> list[FieldError]:
+def _source_ranges(obj: objects.Object, spec: _Spec, old: objects.Object | None, before: _Spec) -> list[FieldError]:
     is_one = spec.get("type") == "LoadBalancer"
+    if ranges := spec.get("loadBalancerSourceRanges"):
+        path = "spec.LoadBalancerSourceRanges"
+        wrong = [] if is_one else [fields.forbidden(path, _LB_ONLY)]
+        kept = [cidr.strip() for cidr in before.get("loadBalancerSourceRanges") or ()]
+        for index, cidr in enumerate(ranges):
+            wrong += fields.all_invalid(f"{path}[{index}]", cidr.strip(), content.cidr(cidr.strip(), kept))
+        return wrong
+    text = objects.annotations(obj).get(_SOURCE_RANGES)
+    if text is None:
+        return []
+    path = f"metadata.annotations[{_SOURCE_RANGES}]"
+    wrong = [] if is_one else [fields.forbidden(path, _LB_ONLY)]
+    if text.strip() and (old is None or objects.annotations(old).get(_SOURCE_RANGES) != text):
+        for cidr in text.strip().split(","):
+            wrong += fields.all_invalid(path, cidr.strip(), content.cidr(cidr.strip()))
+    return wrong
+
+
+def _load_balancer(spec: _Spec) -> list[FieldError]:
+    is_one, allocate = spec.get("type") == "LoadBalancer", spec.get("allocateLoadBalancerNodePorts")
     wrong: list[FieldError] = []
-    ranges, path = spec.get("loadBalancerSourceRanges") or (), "spec.LoadBalancerSourceRanges"
-    if ranges and not is_one:
-        wrong.append(fields.forbidden(path, _LB_ONLY))
-    for index, cidr in enumerate(ranges):
-        wrong += fields.all_invalid(f"{path}[{index}]", cidr, content.cidr(cidr.strip()))
-    allocate = spec.get("allocateLoadBalancerNodePorts")
     if allocate is not None and not is_one:
         wrong.append(fields.forbidden("spec.allocateLoadBalancerNodePorts", _LB_ONLY))
     if allocate is None and is_one:
         wrong.append(fields.required("allocateLoadBalancerNodePorts"))
-    name = spec.get("loadBalancerClass")
-    if name is not None:
-        if not is_one:
-            wrong.append(fields.forbidden("spec.loadBalancerClass", _LB_ONLY))
-        wrong += fields.all_invalid("spec.loadBalancerClass", name, content.qualified_name(name))
-    return wrong
+    return wrong + _class(spec)
 
 
-def _traffic(spec: Mapping[str, Any]) -> list[FieldError]:
+def _class(spec: _Spec) -> list[FieldError]:
+    name, path = spec.get("loadBalancerClass"), "spec.loadBalancerClass"
+    if name is None:
+        return []
+    if spec.get("type") != "LoadBalancer":
+        return [fields.forbidden(path, _LB_ONLY)]
+    return fields.all_invalid(path, name, content.qualified_name(name))
+
+
+def _traffic(spec: _Spec) -> list[FieldError]:
     wrong: list[FieldError] = []
     policy, path = spec.get("externalTrafficPolicy") or "", "spec.externalTrafficPolicy"
     if not is_reached_from_outside(spec):
         if policy:
-            text = "may only be set for externally-accessible services"
-            wrong.append(fields.invalid(path, policy, text))
+            wrong.append(fields.invalid(path, policy, "may only be set for externally-accessible services"))
     elif not policy:
         wrong.append(fields.required(path))
     else:
@@ -226,118 +281,8 @@ def _traffic(spec: Mapping[str, Any]) -> list[FieldError]:
     internal = spec.get("internalTrafficPolicy")
     if internal is not None:
         wrong += fields.one_of("spec.internalTrafficPolicy", internal, _POLICIES)
+    elif spec.get("type") in ("ClusterIP", "LoadBalancer", "NodePort"):
+        wrong.append(fields.required("spec.internalTrafficPolicy"))
     if (distribution := spec.get("trafficDistribution")) is not None:
         wrong += fields.one_of("spec.trafficDistribution", distribution, _DISTRIBUTIONS)
     return wrong
-
-
-def service_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    wrong: list[FieldError] = []
-    external = "ExternalName" in (spec.get("type"), before.get("type"))
-    if not external:
-        new, previous = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
-        for index in range(min(len(new), len(previous))):
-            if new[index] != previous[index]:
-                wrong.append(fields.invalid(f"spec.clusterIPs[{index}]", new, _ONCE_SET))
-        families, earlier = spec.get("ipFamilies") or [], before.get("ipFamilies") or []
-        if families and earlier and families[0] != earlier[0]:
-            wrong.append(fields.invalid("spec.ipFamilies[0]", families, _ONCE_SET))
-    name, check = spec.get("loadBalancerClass"), spec.get("healthCheckNodePort")
-    if spec.get("type") == before.get("type") == "LoadBalancer" and name != before.get("loadBalancerClass"):
-        wrong.append(fields.invalid("spec.loadBalancerClass", name, _ONCE_SET))
-    both = needs_health_check(spec) and needs_health_check(before)
-    if both and check != before.get("healthCheckNodePort"):
-        wrong.append(fields.forbidden("spec.healthCheckNodePort", fields.IMMUTABLE))
-    return wrong
-
-
-def endpoints(obj: objects.Object) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    for index, subset in enumerate(obj.get("subsets") or ()):
-        path = f"subsets[{index}]"
-        ready, unready = subset.get("addresses") or (), subset.get("notReadyAddresses") or ()
-        if not ready and not unready:
-            wrong.append(fields.required(path, "must specify `addresses` or `notReadyAddresses`"))
-        for field, found in (("addresses", ready), ("notReadyAddresses", unready)):
-            for place, address in enumerate(found):
-                where = f"{path}.{field}[{place}]"
-                text = address.get("ip") or ""
-                wrong += fields.all_invalid(where + ".ip", text, content.ip(text)) or special_address(
-                    text, where + ".ip"
-                )
-                if name := address.get("hostname"):
-                    wrong += fields.all_invalid(where + ".hostname", name, content.dns_label(name))
-        wrong += _endpoint_ports(subset.get("ports") or (), path + ".ports")
-    return wrong
-
-
-def _endpoint_ports(ports: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    for index, port in enumerate(ports):
-        path, name = f"{base}[{index}]", port.get("name") or ""
-        if len(ports) > 1 and not name:
-            wrong.append(fields.required(path + ".name"))
-        elif name:
-            wrong += fields.all_invalid(path + ".name", name, content.dns_label(name))
-        wrong += fields.all_invalid(path + ".port", port.get("port") or 0, content.port_number(port.get("port") or 0))
-        wrong += fields.one_of(path + ".protocol", port.get("protocol"), _PROTOCOLS)
-        if (application := port.get("appProtocol")) is not None:
-            wrong += fields.all_invalid(path + ".appProtocol", application, content.qualified_name(application))
-    return wrong
-
-
-def endpoint_slice(obj: objects.Object) -> list[FieldError]:
-    kind = obj.get("addressType") or ""
-    wrong = [] if kind else [fields.required("addressType")]
-    if kind:
-        wrong += fields.one_of("addressType", kind, ("FQDN", "IPv4", "IPv6"))
-    found = obj.get("endpoints") or ()
-    if len(found) > 1000:
-        wrong.append(fields.too_many("endpoints", len(found), 1000))
-    for index, endpoint in enumerate(found):
-        wrong += _slice_endpoint(endpoint, kind, f"endpoints[{index}]")
-    names: set[str] = set()
-    for index, port in enumerate(obj.get("ports") or ()):
-        path, name = f"ports[{index}]", port.get("name") or ""
-        if name:
-            wrong += fields.all_invalid(path + ".name", name, content.dns_label(name))
-        if name in names:
-            wrong.append(fields.duplicate(path + ".name", name))
-        names.add(name)
-        wrong += fields.one_of(path + ".protocol", port.get("protocol"), _PROTOCOLS)
-        if (number := port.get("port")) is not None:
-            wrong += fields.all_invalid(path + ".port", number, content.port_number(number))
-        if (application := port.get("appProtocol")) is not None:
-            wrong += fields.all_invalid(path + ".appProtocol", application, content.qualified_name(application))
-    return wrong
-
-
-def _slice_endpoint(endpoint: Mapping[str, Any], kind: str, path: str) -> list[FieldError]:
-    addresses = endpoint.get("addresses") or ()
-    wrong: list[FieldError] = []
-    if not addresses:
-        wrong.append(fields.required(path + ".addresses", "must contain at least 1 address"))
-    elif len(addresses) > 100:
-        wrong.append(fields.too_many(path + ".addresses", len(addresses), 100))
-    for index, address in enumerate(addresses):
-        place = f"{path}.addresses[{index}]"
-        if kind == "FQDN":
-            wrong += fields.all_invalid(place, address, content.fully_qualified_domain(address))
-        elif kind in ("IPv4", "IPv6"):
-            complaints = fields.all_invalid(place, address, content.ip(address))
-            if not complaints and (":" in address) != (kind == "IPv6"):
-                complaints = [fields.invalid(place, address, f"must be an {kind} address")]
-            wrong += complaints or special_address(address, place)
-    if (name := endpoint.get("nodeName")) is not None:
-        wrong += fields.all_invalid(path + ".nodeName", name, content.dns_subdomain(name))
-    if (name := endpoint.get("hostname")) is not None:
-        wrong += fields.all_invalid(path + ".hostname", name, content.dns_label(name))
-    topology = endpoint.get("deprecatedTopology") or {}
-    if topology:
-        wrong += metadata.labels(topology, path + ".deprecatedTopology")
-    return wrong
-
-
-def endpoint_slice_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("addressType", obj.get("addressType"), old.get("addressType"))

@@ -1,15 +1,14 @@
-"""CSI drivers and what they say of nodes and capacity; attachments; volume attributes classes."""
+"""CSI drivers and what they say of nodes and capacity; attachments."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, content, fields, metadata
+from kubeshim.machinery.validation import amounts, content, fields, go_structs, metadata, persistent_volumes, warnings
 
 _DRIVER_NAME_LIMIT = 63
 _NODE_ID_LIMIT = 256
-_PARAMETERS_LIMIT, _PARAMETERS_SIZE = 512, 256 * 1024
 _ATTACHMENT_METADATA_SIZE, _MESSAGE_SIZE = 256 * 1024, 1024
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 1 << 32
 
@@ -37,6 +36,10 @@ def csi_driver(obj: objects.Object) -> list[FieldError]:
     if period is not None and period < 10:
         text = "must be greater than or equal to 10 seconds"
         wrong.append(fields.invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, text))
+    in_secrets = spec.get("serviceAccountTokenInSecrets")
+    if in_secrets is not None and not spec.get("tokenRequests"):
+        text = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        wrong.append(fields.invalid("spec.serviceAccountTokenInSecrets", in_secrets, text))
     return wrong
 
 
@@ -99,12 +102,12 @@ def _topology_keys(driver: Mapping[str, Any], path: str) -> list[FieldError]:
 
 def csi_node_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     """Of a driver that stays, only how many volumes it takes may change."""
-    before = {driver.get("name"): driver for driver in objects.dig(old, "spec", "drivers", default=()) or ()}
     wrong: list[FieldError] = []
-    for driver in objects.dig(obj, "spec", "drivers", default=()) or ():
-        held = before.get(driver.get("name"))
-        if held is not None:
-            wrong += fields.immutable("spec.drivers", _fixed(driver), _fixed(held))
+    for before in objects.dig(old, "spec", "drivers", default=()) or ():
+        for driver in objects.dig(obj, "spec", "drivers", default=()) or ():
+            if driver.get("name") == before.get("name") and _fixed(driver) != _fixed(before):
+                shown = go_structs.shown(go_structs.CSI_NODE_DRIVER, _fixed(driver))
+                wrong.append(fields.invalid("spec.drivers", shown, fields.IMMUTABLE))
     return wrong
 
 
@@ -122,7 +125,9 @@ def storage_capacity(obj: objects.Object) -> list[FieldError]:
 
 
 def storage_capacity_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    wrong = fields.immutable("nodeTopology", obj.get("nodeTopology"), old.get("nodeTopology"))
+    new, wrong = obj.get("nodeTopology"), list[FieldError]()
+    if new != old.get("nodeTopology"):
+        wrong.append(fields.invalid("nodeTopology", fields.shown_selector(new), fields.IMMUTABLE))
     return wrong + fields.immutable("storageClassName", obj.get("storageClassName"), old.get("storageClassName"))
 
 
@@ -143,6 +148,8 @@ def attachment(obj: objects.Object) -> list[FieldError]:
     elif volume == "":
         text = "must specify non empty persistentVolumeName"
         wrong.append(fields.required(path + ".persistentVolumeName", text))
+    elif inline is not None:
+        wrong += persistent_volumes.inline(inline, path + ".inlineVolumeSpec")
     node = spec.get("nodeName") or ""
     wrong += fields.all_invalid("spec.nodeName", node, content.dns_subdomain(node))
     return wrong + attachment_status(obj, obj)
@@ -158,7 +165,22 @@ def attachment_create(obj: objects.Object) -> list[FieldError]:
 
 
 def attachment_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("spec", obj.get("spec"), old.get("spec"))
+    if obj.get("spec") == old.get("spec"):
+        return []
+    shown = go_structs.shown(go_structs.VOLUME_ATTACHMENT, obj.get("spec") or {})
+    return [fields.invalid("spec", shown, fields.IMMUTABLE)]
+
+
+def warn_storage_capacity(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    chosen = obj.get("nodeTopology") or {}
+    found = []
+    for index, expression in enumerate(chosen.get("matchExpressions") or ()):
+        if text := warnings.old_label(expression.get("key") or ""):
+            found.append(f"nodeTopology.matchExpressions[{index}].key: {expression['key']} is {text}")
+    for key in chosen.get("matchLabels") or ():
+        if text := warnings.old_label(key):
+            found.append(f"nodeTopology.matchLabels.{key}: {text}")
+    return found
 
 
 def attachment_status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
@@ -178,29 +200,3 @@ def attachment_status(obj: objects.Object, old: objects.Object) -> list[FieldErr
         if code is not None and code < 0:
             wrong.append(fields.invalid(f"status.{field}.errorCode", code, content.between(0, (1 << 31) - 1)))
     return wrong
-
-
-def attributes_class(obj: objects.Object) -> list[FieldError]:
-    driver, parameters = obj.get("driverName") or "", obj.get("parameters") or {}
-    wrong: list[FieldError] = []
-    if not driver:
-        wrong.append(fields.required("driverName"))
-    else:
-        wrong += fields.all_invalid("driverName", driver, content.qualified_name(driver.lower()))
-    if len(parameters) > _PARAMETERS_LIMIT:
-        return [*wrong, fields.too_long("parameters", _PARAMETERS_LIMIT)]
-    if "" in parameters:
-        wrong.append(fields.invalid("parameters", "", "field can not be empty."))
-    if sum(len(key.encode()) + len(value.encode()) for key, value in parameters.items()) > _PARAMETERS_SIZE:
-        wrong.append(fields.too_long("parameters", _PARAMETERS_SIZE))
-    if not parameters:
-        wrong.append(fields.required("parameters", "must contain at least one key/value pair"))
-    return wrong
-
-
-def attributes_class_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return [
-        fields.forbidden(field, f"updates to {field} are forbidden.")
-        for field in ("driverName", "parameters")
-        if (obj.get(field) or None) != (old.get(field) or None)
-    ]

@@ -1,103 +1,115 @@
-"""A pod's volumes: exactly one source each, and that source's own rules.
-
-Sources of vendors' drivers that a node no longer mounts itself are checked for their required fields only, as the
-published definitions list them.
-"""
+"""Volumes of pods and of persistent volumes: exactly one source each, and that source's own rules."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import quantity
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, environment, fields, mounts
+from kubeshim.machinery.validation import claims, content, fields, metadata, mounts, projections, vendor_volumes
 
-_MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
+_Found = Mapping[str, Any]
 _HOST_PATH_TYPES = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
 )  # fmt: skip
-_REQUIRED: dict[str, tuple[str, ...]] = {
-    "awsElasticBlockStore": ("volumeID",),
-    "azureDisk": ("diskName", "diskURI"),
-    "azureFile": ("secretName", "shareName"),
-    "cephfs": ("monitors",),
-    "cinder": ("volumeID",),
-    "csi": ("driver",),
-    "flexVolume": ("driver",),
-    "gcePersistentDisk": ("pdName",),
-    "gitRepo": ("repository",),
-    "glusterfs": ("endpoints", "path"),
-    "image": (),
-    "iscsi": ("targetPortal", "iqn"),
-    "nfs": ("server", "path"),
-    "persistentVolumeClaim": ("claimName",),
-    "photonPersistentDisk": ("pdID",),
-    "portworxVolume": ("volumeID",),
-    "quobyte": ("registry", "volume"),
-    "rbd": ("monitors", "image"),
-    "scaleIO": ("gateway", "system", "volumeName"),
-    "storageos": (),
-    "vsphereVolume": ("volumePath",),
-    "fc": (),
-    "flocker": (),
-}
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_SECOND = "may not specify more than 1 volume type"
+_LONG_PORTAL = (
+    "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
+    "if iscsi.initiatorName is specified."
+)
 
 
-def validate(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
-    """``spec.volumes``."""
+def validate(found: Sequence[_Found], base: str, pod_name: str = "") -> tuple[list[FieldError], dict[str, _Found]]:
+    """``spec.volumes``: what is wrong, and the right ones by name. Of a template's pods no name is known."""
     wrong: list[FieldError] = []
-    names: set[str] = set()
+    right: dict[str, _Found] = {}
+    made = {f"{pod_name}-{volume.get('name') or ''}" for volume in found if pod_name and volume.get("ephemeral")}
     for index, volume in enumerate(found):
         path = f"{base}[{index}]"
-        wrong += source(volume, path)
         name = volume.get("name") or ""
+        problems = source(volume, path, name=name, pod_name=pod_name)
         if not name:
-            wrong.append(fields.required(path + ".name"))
-            continue
-        if complaints := content.dns_label(name):
-            wrong += fields.all_invalid(path + ".name", name, complaints)
-        if name in names:
-            wrong.append(fields.duplicate(path + ".name", name))
-        names.add(name)
-    return wrong
+            problems.append(fields.required(path + ".name"))
+        elif complaints := content.dns_label(name):
+            problems += fields.all_invalid(path + ".name", name, complaints)
+        if name in right:
+            problems.append(fields.duplicate(path + ".name", name))
+        if problems:
+            wrong += problems
+        else:
+            right[name] = volume
+        if made and (claim := (volume.get("persistentVolumeClaim") or {}).get("claimName")) in made:
+            text = "must not reference a PVC that gets created for an ephemeral volume"
+            wrong.append(fields.invalid(path + ".persistentVolumeClaim.claimName", claim, text))
+    return wrong, right
 
 
-def source(volume: Mapping[str, Any], path: str) -> list[FieldError]:
-    """The one source of a pod's volume or of a persistent volume's spec."""
+def source(volume: _Found, path: str, *, name: str = "", pod_name: str = "") -> list[FieldError]:
+    """The one source of a pod's volume."""
     wrong: list[FieldError] = []
     given = 0
-    for field, value in volume.items():
-        if value is None or (field not in _SOURCES and field not in _REQUIRED):
+    for field in _OF_PODS:
+        if (value := volume.get(field)) is None:
             continue
         given += 1
-        place = f"{path}.{field}"
         if given > 1:
-            wrong.append(fields.forbidden(place, "may not specify more than 1 volume type"))
+            wrong.append(fields.forbidden(f"{path}.{_SPELLED.get(field, field)}", _SECOND))
             continue
-        wrong += [fields.required(f"{place}.{name}") for name in _REQUIRED.get(field, ()) if not value.get(name)]
-        if check := _SOURCES.get(field):
+        place = f"{path}.{_CALLED.get(field, field)}"
+        if check := _CHECKS.get(field):
             wrong += check(value, place)
+        else:
+            wrong += vendor_volumes.CHECKS[field](value, place, False)
+        if field == "iscsi" and value.get("initiatorName") is not None:
+            if len(f"{name}:{value.get('targetPortal') or ''}") > 64:
+                wrong.append(fields.invalid(path + ".name", name, _LONG_PORTAL))
+        elif field == "ephemeral" and pod_name and name:
+            claim = f"{pod_name}-{name}"
+            for complaint in content.dns_subdomain(claim):
+                wrong.append(fields.invalid(path + ".name", name, f"PVC name {fields.quote(claim)}: {complaint}"))
     return wrong if given else [fields.required(path, "must specify a volume type")]
 
 
-def sources_in(spec: Mapping[str, Any]) -> list[str]:
-    """The names of the sources a spec gives."""
-    return [field for field in spec if spec[field] is not None and (field in _SOURCES or field in _REQUIRED)]
+def persistent_source(spec: _Found, path: str, volume_name: str) -> list[FieldError]:
+    """The one source of a persistent volume's spec."""
+    wrong: list[FieldError] = []
+    given = 0
+    for field in _OF_PERSISTENT:
+        if (value := spec.get(field)) is None:
+            continue
+        given += 1
+        if given > 1 and field != "flexVolume":
+            wrong.append(fields.forbidden(f"{path}.{_SPELLED.get(field, field)}", _SECOND))
+            continue
+        place = f"{path}.{_CALLED.get(field, field)}"
+        if field == "iscsi" and value.get("initiatorName") is not None:
+            portal = value.get("targetPortal") or ""
+            if len(f"{volume_name}:{portal}") > 64:
+                wrong.append(fields.invalid(place + ".targetportal", portal, _LONG_PORTAL))
+        if field == "csi":
+            wrong += _persistent_csi(value, place)
+        elif check := _CHECKS.get(field):
+            wrong += check(value, place)
+        else:
+            wrong += vendor_volumes.CHECKS[field](value, place, True)
+        if field == "local" and spec.get("nodeAffinity") is None:
+            wrong.append(fields.required(path + ".nodeAffinity", "Local volume requires node affinity"))
+    return wrong if given else [fields.required(path, "must specify a volume type")]
 
 
-def mode(value: Any, path: str) -> list[FieldError]:
-    if value is None or 0 <= value <= 0o777:
-        return []
-    return [fields.invalid(path, value, _MODE_TEXT)]
+def sources_in(spec: _Found) -> list[str]:
+    """The names of the sources a persistent volume's spec gives."""
+    return [field for field in _OF_PERSISTENT if spec.get(field) is not None]
 
 
-def _empty_dir(found: Mapping[str, Any], path: str) -> list[FieldError]:
+def _empty_dir(found: _Found, path: str) -> list[FieldError]:
     limit = found.get("sizeLimit")
     if limit is not None and quantity.parse(limit).nano < 0:
         return [fields.forbidden(path + ".sizeLimit", "SizeLimit field must be a valid resource quantity")]
     return []
 
 
-def _host_path(found: Mapping[str, Any], path: str) -> list[FieldError]:
+def _host_path(found: _Found, path: str) -> list[FieldError]:
     target = found.get("path") or ""
     if not target:
         return [fields.required(path + ".path")]
@@ -105,176 +117,101 @@ def _host_path(found: Mapping[str, Any], path: str) -> list[FieldError]:
     return wrong + fields.one_of(path + ".type", found.get("type") or "", _HOST_PATH_TYPES)
 
 
-def _secret(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = [] if found.get("secretName") else [fields.required(path + ".secretName")]
-    return wrong + mode(found.get("defaultMode"), path + ".defaultMode") + _items(found, path)
-
-
-def _config_map(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = [] if found.get("name") else [fields.required(path + ".name")]
-    return wrong + mode(found.get("defaultMode"), path + ".defaultMode") + _items(found, path)
-
-
-def _items(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    """Keys projected to paths."""
-    wrong: list[FieldError] = []
-    for index, item in enumerate(found.get("items") or ()):
-        place = f"{path}.items[{index}]"
-        if not item.get("key"):
-            wrong.append(fields.required(place + ".key"))
-        target = item.get("path") or ""
-        wrong += mounts.unreserved_path(target, place + ".path") if target else [fields.required(place + ".path")]
-        wrong += mode(item.get("mode"), place + ".mode")
-    return wrong
-
-
-def _downward(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = mode(found.get("defaultMode"), path + ".defaultMode")
-    for item in found.get("items") or ():
-        wrong += _downward_item(item, path)
-    return wrong
-
-
-def _downward_item(item: Mapping[str, Any], path: str) -> list[FieldError]:
-    target = item.get("path") or ""
-    wrong = mounts.unreserved_path(target, path + ".path") if target else [fields.required(path + ".path")]
-    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-    if field is not None:
-        wrong += environment.object_field(field, environment.VOLUME_FIELDS, path + ".fieldRef")
-        if resource is not None:
-            text = "fieldRef and resourceFieldRef can not be specified simultaneously"
-            wrong.append(fields.invalid(path, "resource", text))
-    elif resource is not None:
-        wrong += environment.resource_field(resource, path + ".resourceFieldRef", volume=True)
-    else:
-        wrong.append(fields.required(path, "one of fieldRef and resourceFieldRef is required"))
-    return wrong + mode(item.get("mode"), path + ".mode")
-
-
-def _projected(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = mode(found.get("defaultMode"), path + ".defaultMode")
-    paths: set[str] = set()
-    for index, entry in enumerate(found.get("sources") or ()):
-        place = f"{path}.sources[{index}]"
-        given = 0
-        for field, check in _PROJECTIONS.items():
-            if (value := entry.get(field)) is None:
-                continue
-            given += 1
-            if given > 1:
-                wrong.append(fields.forbidden(f"{place}.{field}", "may not specify more than 1 volume type"))
-                continue
-            wrong += check(value, f"{place}.{field}")
-            wrong += _conflicts(_targets(field, value), paths, f"{place}.{field}")
-        if not given:
-            wrong.append(fields.required(place, "must specify a volume type"))
-    return wrong
-
-
-def _targets(field: str, value: Mapping[str, Any]) -> list[str]:
-    if field in ("serviceAccountToken", "clusterTrustBundle"):
-        return [value.get("path") or ""]
-    return [item.get("path") or "" for item in value.get("items") or ()]
-
-
-def _conflicts(targets: Sequence[str], paths: set[str], place: str) -> list[FieldError]:
-    wrong = []
-    for target in targets:
-        if target and target in paths:
-            wrong.append(fields.invalid(place, target, f"conflicting duplicate paths for {target}"))
-        paths.add(target)
-    return wrong
-
-
-def _projected_secret(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = [] if found.get("name") else [fields.required(path + ".name")]
-    return wrong + _items(found, path)
-
-
-def _token(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    seconds = found.get("expirationSeconds")
-    if seconds is None:
-        wrong.append(fields.required(path + ".expirationSeconds"))
-    elif seconds < 600:
-        text = "may not specify a duration less than 10 minutes"
-        wrong.append(fields.invalid(path + ".expirationSeconds", seconds, text))
-    elif seconds > 2**32:
-        text = "may not specify a duration larger than 2^32 seconds"
-        wrong.append(fields.invalid(path + ".expirationSeconds", seconds, text))
+def _local(found: _Found, path: str) -> list[FieldError]:
     target = found.get("path") or ""
-    return wrong + (mounts.unreserved_path(target, path + ".path") if target else [fields.required(path + ".path")])
+    return mounts.no_backsteps(target, path + ".path") if target else [fields.required(path + ".path")]
 
 
-def _trust_bundle(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong: list[FieldError] = []
-    name, signer = found.get("name"), found.get("signerName")
-    if name is not None and signer is not None:
-        wrong.append(fields.invalid(path, found, "only one of name and signerName may be used"))
-    elif name is None and signer is None:
-        wrong.append(fields.required(path, "either name or signerName must be specified"))
-    target = found.get("path") or ""
-    return wrong + (mounts.unreserved_path(target, path + ".path") if target else [fields.required(path + ".path")])
+def _keys_of(name: str) -> Callable[[_Found, str], list[FieldError]]:
+    """A secret's or config map's keys as files; ``name`` is the field that names it."""
+
+    def check(found: _Found, path: str) -> list[FieldError]:
+        wrong = vendor_volumes.required(found, path, (name,))
+        wrong += projections.mode(found.get("defaultMode"), path + ".defaultMode")
+        return wrong + projections.keys(found, path)
+
+    return check
 
 
-def _pod_certificate(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    return [fields.required(f"{path}.{name}") for name in ("signerName", "keyType") if not found.get(name)]
+def _image(found: _Found, path: str) -> list[FieldError]:
+    wrong = vendor_volumes.required(found, path, ("reference",))
+    policy = found.get("pullPolicy")
+    if not policy:
+        return [*wrong, fields.required(path + ".pullPolicy")]
+    return wrong + fields.one_of(path + ".pullPolicy", policy, _PULL_POLICIES)
 
 
-def _nfs(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    if found.get("path") and not str(found["path"]).startswith("/"):
-        return [fields.invalid(path + ".path", found["path"], "must be an absolute path")]
-    return []
-
-
-def _image(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = [] if found.get("reference") else [fields.required(path + ".reference")]
-    return wrong + fields.one_of(path + ".pullPolicy", found.get("pullPolicy"), ("Always", "IfNotPresent", "Never"))
-
-
-def _ephemeral(found: Mapping[str, Any], path: str) -> list[FieldError]:
+def _ephemeral(found: _Found, path: str) -> list[FieldError]:
     template = found.get("volumeClaimTemplate")
+    path += ".volumeClaimTemplate"
     if template is None:
-        return [fields.required(path + ".volumeClaimTemplate")]
-    spec = template.get("spec") or {}
-    place = path + ".volumeClaimTemplate.spec"
-    wrong = []
-    if not spec.get("accessModes"):
-        wrong.append(fields.required(place + ".accessModes", "at least 1 access mode is required"))
-    if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
-        wrong.append(fields.required(place + ".resources[storage]"))
+        return [fields.required(path)]
+    wrong = metadata.template(template.get("metadata") or {}, path + ".metadata")
+    return wrong + claims.spec(template.get("spec") or {}, path + ".spec")
+
+
+def driver_name(name: str, path: str) -> list[FieldError]:
+    """A CSI driver's."""
+    wrong = [] if name else [fields.required(path)]
+    if len(name) > 63:
+        wrong.append(fields.too_long(path, 63))
+    return wrong + fields.all_invalid(path, name, content.dns_subdomain(name.lower()))
+
+
+def _csi(found: _Found, path: str) -> list[FieldError]:
+    wrong = driver_name(found.get("driver") or "", path + ".driver")
+    if (secret := found.get("nodePublishSecretRef")) is not None:
+        name = secret.get("name") or ""
+        if not name:
+            wrong.append(fields.required(path + ".nodePublishSecretRef.name"))
+        else:
+            wrong += fields.all_invalid(path + ".name", name, content.dns_subdomain(name))
     return wrong
 
 
-def _csi(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    name = found.get("driver") or ""
-    if not name:
-        return []
-    if len(name) > 63:
-        return [fields.too_long(path + ".driver", 63)]
-    return fields.all_invalid(path + ".driver", name, content.dns_subdomain(name.lower()))
+_CSI_SECRETS = (
+    "controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef",
+)  # fmt: skip
 
 
-_Check = Callable[[Mapping[str, Any], str], list[FieldError]]
+def _persistent_csi(found: _Found, path: str) -> list[FieldError]:
+    wrong = driver_name(found.get("driver") or "", path + ".driver")
+    wrong += vendor_volumes.required(found, path, ("volumeHandle",))
+    for field in _CSI_SECRETS:
+        if (secret := found.get(field)) is None:
+            continue
+        for part, check in (("name", content.dns_subdomain), ("namespace", content.dns_label)):
+            text, place = secret.get(part) or "", f"{path}.{field}.{part}"
+            wrong += fields.all_invalid(place, text, check(text)) if text else [fields.required(place)]
+    return wrong
 
-_PROJECTIONS: dict[str, _Check] = {
-    "secret": _projected_secret,
-    "configMap": _projected_secret,
-    "downwardAPI": _downward,
-    "serviceAccountToken": _token,
-    "clusterTrustBundle": _trust_bundle,
-    "podCertificate": _pod_certificate,
-}
-_SOURCES: dict[str, _Check] = {
+
+_CHECKS: dict[str, Callable[[_Found, str], list[FieldError]]] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
-    "secret": _secret,
-    "configMap": _config_map,
-    "downwardAPI": _downward,
-    "projected": _projected,
-    "nfs": _nfs,
+    "secret": _keys_of("secretName"),
+    "configMap": _keys_of("name"),
+    "downwardAPI": projections.downward,
+    "projected": projections.projected,
+    "persistentVolumeClaim": lambda found, path: vendor_volumes.required(found, path, ("claimName",)),
     "image": _image,
     "ephemeral": _ephemeral,
     "csi": _csi,
-    "local": lambda found, path: [] if found.get("path") else [fields.required(path + ".path")],
+    "local": _local,
 }
+_OF_PODS = (
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+    "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk",
+    "storageos", "projected", "scaleIO", "csi", "ephemeral", "image",
+)  # fmt: skip
+"""In the order in which upstream looks for them: of two, the later is one too many."""
+_OF_PERSISTENT = (
+    "hostPath", "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "flocker", "nfs", "rbd", "quobyte",
+    "cephfs", "iscsi", "cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk",
+    "portworxVolume", "azureDisk", "scaleIO", "local", "storageos", "csi",
+)  # fmt: skip
+_SPELLED = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+"""What a second source is called in the complaint, where that differs from its field."""
+_CALLED = {"gcePersistentDisk": "persistentDisk"}
+"""What a source is called in complaints about its parts, where that differs from its field."""

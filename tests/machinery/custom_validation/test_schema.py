@@ -40,7 +40,7 @@ def at(node):
          "Invalid value: 0: x in body should be greater than 0"),
         ({"type": "integer", "multipleOf": 3}, 4, "Invalid value: 4: x in body should be a multiple of 3"),
         ({"enum": ["a", 2, None]}, "b", 'Unsupported value: "b": supported values: "a", "2", "null"'),
-        ({"enum": ["a"]}, None, 'Unsupported value: "null": supported values: "a"'),
+        ({"enum": ["a"]}, None, 'Unsupported value: null: supported values: "a"'),
         ({"type": "array", "items": {}, "minItems": 1}, [], "Invalid value: 0: x in body should have at least 1 items"),
         ({"type": "array", "items": {}, "maxItems": 1}, [1, 2], "Too many: 2: must have at most 1 item"),
         ({"type": "object", "minProperties": 1}, {}, "Invalid value: 0: x in body should have at least 1 properties"),

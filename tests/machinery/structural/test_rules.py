@@ -32,7 +32,7 @@ def field(node, name="x"):
         ({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "bag"},
          ['x-kubernetes-list-type: Unsupported value: "bag": supported values: "atomic", "set", "map"']),
         ({"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "set"},
-         ['items.x-kubernetes-map-type: Invalid value: "null": must be atomic as item of a list with '
+         ['items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with '
           "x-kubernetes-list-type=set"]),
         ({**MAP, "items": ITEM},
          ["x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map"]),

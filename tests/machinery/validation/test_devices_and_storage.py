@@ -18,6 +18,7 @@ from kubeshim.machinery.validation import (
     device_slices,
     pod_certificates,
     storage,
+    storage_classes,
     storage_migration,
 )
 
@@ -204,7 +205,7 @@ SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
         ),
         (storage.attachment, {"spec": {"attacher": "a", "nodeName": "n"}}, [f"spec.source: Required value: {SOURCE}"]),
         (
-            storage.attributes_class,
+            storage_classes.attributes_class,
             {"driverName": "d"},
             ["parameters: Required value: must contain at least one key/value pair"],
         ),
@@ -213,7 +214,7 @@ SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
             cluster_ranges.service_cidr,
             {"spec": {"cidrs": ["10.0.0.0/8", "11.0.0.0/8"]}},
             [
-                'spec.cidrs: Invalid value: {"CIDRs":["10.0.0.0/8","11.0.0.0/8"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'
+                'spec.cidrs: Invalid value: ["10.0.0.0/8","11.0.0.0/8"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64'
             ],
         ),
         (cluster_ranges.address, {"spec": {}}, ["spec.parentRef: Required value"]),
@@ -237,7 +238,7 @@ def test_storage_ranges_and_migrations(check, obj, expected):
     ("check", "new", "old", "expected"),
     [
         (
-            storage.attributes_class_update,
+            storage_classes.attributes_class_change,
             {"driverName": "a", "parameters": {"k": "v"}},
             {"driverName": "b"},
             [
@@ -261,7 +262,7 @@ def test_storage_ranges_and_migrations(check, obj, expected):
             cluster_ranges.service_cidr_update,
             {"spec": {"cidrs": ["10.0.0.0/8"]}},
             {"spec": {"cidrs": ["11.0.0.0/8"]}},
-            ['spec.cidrs: Invalid value: ["10.0.0.0/8"]: field is immutable'],
+            ['spec.cidrs[0]: Invalid value: "10.0.0.0/8": field is immutable'],
         ),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from kubeshim.machinery import defaults, resources
-from kubeshim.machinery.validation import content, pod_updates, pods
+from kubeshim.machinery.validation import content, pod_status, pod_updates, pods
 
 GVK = resources.GroupVersionKind("", "v1", "Pod")
 LABEL = content.dns_label("A")[0]
@@ -115,7 +115,10 @@ def test_a_plain_pod_passes():
         (
             {"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
             [
-                'securityContext: Invalid value: {"allowPrivilegeEscalation":false,"privileged":true}: cannot set '
+                'securityContext: Invalid value: {"Capabilities":null,"Privileged":true,"SELinuxOptions":null,'
+                '"WindowsOptions":null,"RunAsUser":null,"RunAsGroup":null,"RunAsNonRoot":null,'
+                '"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,"ProcMount":null,'
+                '"SeccompProfile":null,"AppArmorProfile":null}: cannot set '
                 "`allowPrivilegeEscalation` to false and `privileged` to true"
             ],
         ),
@@ -249,7 +252,7 @@ def test_a_finished_container_stays_finished():
     new = copy.deepcopy(old)
     old["status"] = {"containerStatuses": [{"name": "a", "state": {"terminated": {"exitCode": 1}}}]}
     new["status"] = {"containerStatuses": [{"name": "a", "state": {"running": {}}}]}
-    assert [str(problem) for problem in pod_updates.status(new, old)] == [
+    assert [str(problem) for problem in pod_status.status(new, old)] == [
         "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"
     ]
 

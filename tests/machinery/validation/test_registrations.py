@@ -137,14 +137,14 @@ EMPTY = "validations or auditAnnotations must contain at least one item"
             {"validations": [{"expression": "true", "message": "a\nb", "messageExpression": " ", "reason": "x"}]},
             [
                 'validations[0].messageExpression: Invalid value: " ": must be non-empty if specified',
-                'validations[0].message: Invalid value: "a\\nb": message must not contain line breaks',
+                'validations[0].message: Invalid value: "a\\nb": must not contain line breaks',
                 'validations[0].reason: Unsupported value: "x": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge"',
             ],
         ),
         (
             {"variables": [{"name": "in", "expression": "1"}, {"name": " "}]},
             [
-                'variables[0].name: Invalid value: "in": name is not a valid CEL identifier',
+                'variables[0].name: Invalid value: "in": must be a valid CEL identifier',
                 "variables[1].name: Required value: name is not specified",
                 "variables[1].expression: Required value: expression is not specified",
             ],

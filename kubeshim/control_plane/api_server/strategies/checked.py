@@ -8,11 +8,15 @@ from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources
 
 Check = Callable[[objects.Object], list[errors.FieldError]]
+Warn = Callable[[objects.Object, objects.Object | None], list[str]]
 ChangeCheck = Callable[[objects.Object, objects.Object], list[errors.FieldError]]
 
 
 class Checked(strategy.Strategy):
-    """``status`` is what a new object's status begins as (upstream's structs write their zeros out)."""
+    """``status`` is what a new object's status begins as (upstream's structs write their zeros out).
+
+    ``change`` says all that is wrong with an update, where the new object as a whole is judged by what it was.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,8 @@ class Checked(strategy.Strategy):
         validate_status: ChangeCheck | None = None,
         *,
         create: Check | None = None,
+        change: ChangeCheck | None = None,
+        warn: Warn | None = None,
         status: Mapping[str, Any] | None = None,
         create_on_update: bool = False,
         unconditional: bool = True,
@@ -29,7 +35,7 @@ class Checked(strategy.Strategy):
         counted_metadata: tuple[str, ...] = (),
     ) -> None:
         self._validate, self._validate_update, self._validate_status = validate, validate_update, validate_status
-        self._validate_create = create
+        self._validate_create, self._validate_change, self._warn = create, change, warn
         self._status = status
         self.allow_create_on_update = create_on_update
         self.allow_unconditional_update = unconditional
@@ -51,6 +57,16 @@ class Checked(strategy.Strategy):
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
         return self._validate_update(obj, old) if self._validate_update else []
+
+    def validate_change(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        if self._validate_change is not None:
+            return self._validate_change(obj, old)
+        return super().validate_change(resource, obj, old)
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        return self._warn(obj, old) if self._warn else []
 
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object

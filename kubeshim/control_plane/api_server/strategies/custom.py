@@ -110,7 +110,7 @@ def _rules(
     if custom.rules is None:
         return []
     if any(problem.reason in _BLOCKING for problem in wrong):
-        return [errors.FieldError("<nil>", "FieldValueInvalid", f'Invalid value: "null": {_NOT_CHECKED}')]
+        return [errors.FieldError("<nil>", "FieldValueInvalid", f"Invalid value: null: {_NOT_CHECKED}")]
     return custom.rules(obj, old)
 
 

@@ -2,7 +2,7 @@
 
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.validation import content, fields
+from kubeshim.machinery.validation import events
 
 _RENAMED = {
     "regarding": "involvedObject",
@@ -35,27 +35,10 @@ class Event(strategy.Strategy):
         return served
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-        wrong = _namespace(resource, obj)
-        if not obj.get("eventTime") or not resource.group:
-            return wrong
-        for field in ("reportingController", "reportingInstance", "action", "reason"):
-            if not obj.get(field):
-                wrong.append(fields.required(field))
-        if name := obj.get("reportingController"):
-            wrong += fields.all_invalid("reportingController", name, content.qualified_name(name))
-        for field, limit in (("reportingInstance", 128), ("action", 128), ("reason", 128), ("note", 1024)):
-            if len(obj.get(field) or "") > limit:
-                wrong.append(fields.invalid(field, "", f"can have at most {limit} characters"))
-        if obj.get("type") not in ("Normal", "Warning"):
-            wrong.append(fields.invalid("type", "", "has invalid value: " + str(obj.get("type") or "")))
-        return wrong
+        return events.event(self.to_storage(resource, obj), is_newer=bool(resource.group))
 
-
-def _namespace(resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-    """An event lives where its object does; those about cluster-wide objects live in ``default``."""
-    field = "regarding" if resource.group else "involvedObject"
-    about = objects.dig(obj, field, "namespace", default="")
-    own = objects.namespace(obj)
-    if own == about or (not about and own in ("default", "kube-system")):
-        return []
-    return [fields.invalid("involvedObject.namespace", about, "does not match event.namespace")]
+    def validate_change(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        new, before = self.to_storage(resource, obj), self.to_storage(resource, old)
+        return events.change(new, before, is_newer=bool(resource.group))

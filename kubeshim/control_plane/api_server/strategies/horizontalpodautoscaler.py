@@ -10,7 +10,7 @@ import orjson
 
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.validation import others
+from kubeshim.machinery.validation import autoscalers
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
@@ -24,7 +24,12 @@ class HorizontalPodAutoscaler(strategy.Strategy):
         obj["status"] = {"currentReplicas": 0, "desiredReplicas": 0} if resource.version == "v1" else _EMPTY.copy()
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-        return others.autoscaler(self.to_storage(resource, obj))
+        return autoscalers.autoscaler(self.to_storage(resource, obj))
+
+    def validate_status_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return autoscalers.status(obj, old)
 
     def to_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
         return _widened(obj) if resource.version == "v1" else obj

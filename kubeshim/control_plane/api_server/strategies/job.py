@@ -2,7 +2,7 @@
 
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.validation import jobs
+from kubeshim.machinery.validation import job_status, job_updates, jobs
 
 _PREFIX = "batch.kubernetes.io/"
 
@@ -22,10 +22,18 @@ class Job(strategy.Strategy):
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return jobs.job(obj)
 
-    def validate_update(
+    def validate_change(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
-        return jobs.job_update(obj, old)
+        return job_updates.change(obj, old)
+
+    def validate_status_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return job_status.status(obj, old)
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        return jobs.warn(obj, old)
 
 
 def generate_selector(obj: objects.Object) -> None:

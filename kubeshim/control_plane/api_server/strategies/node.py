@@ -31,6 +31,9 @@ class Node(strategy.Strategy):
     ) -> list[errors.FieldError]:
         return core.node(obj) + core.node_update(obj, old)
 
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        return core.warn_node(obj, old)
+
 
 def _pair_ranges(obj: objects.Object) -> None:
     """``podCIDR`` is the first of ``podCIDRs``."""

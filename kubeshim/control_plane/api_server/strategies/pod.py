@@ -4,7 +4,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, qos, resources
-from kubeshim.machinery.validation import content, pod_updates, pods
+from kubeshim.machinery.validation import pod_status, pod_updates, pod_warnings, pods
 
 
 class Pod(strategy.Strategy):
@@ -52,20 +52,10 @@ class Pod(strategy.Strategy):
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
-        return pod_updates.status(obj, old)
+        return pod_status.status(obj, old)
 
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
-        if old is not None and obj.get("spec") == old.get("spec"):
-            return []
-        found = template_warnings(obj.get("spec") or {}, "spec")
-        name = objects.name(obj)
-        complaints = content.dns_label(name) if old is None and name else []
-        if complaints:
-            found.append(
-                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS "
-                f"label is recommended: [{' '.join(complaints)}]"
-            )
-        return found
+        return pod_warnings.pod(obj, old)
 
     def grace_period(self, obj: objects.Object, options: dict[str, Any]) -> int:
         """The caller's wish, else the pod's own; none for a pod that runs nowhere or has ended."""
@@ -85,44 +75,3 @@ def _pair_addresses(status: dict[str, Any], field: str) -> None:
         status[field + "s"] = [{"ip": single}]
     elif several and not single:
         status[field] = several[0].get("ip")
-
-
-_OLD_LABELS = {
-    "beta.kubernetes.io/arch": ("v1.14", "kubernetes.io/arch"),
-    "beta.kubernetes.io/os": ("v1.14", "kubernetes.io/os"),
-    "failure-domain.beta.kubernetes.io/region": ("v1.17", "topology.kubernetes.io/region"),
-    "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
-    "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
-}
-
-
-def template_warnings(spec: dict[str, Any], path: str) -> list[str]:
-    """What is allowed in a pod spec but most likely not meant."""
-    found = [
-        f'{path}.nodeSelector[{key}]: deprecated since {since}; use "{instead}" instead'
-        for key, (since, instead) in _OLD_LABELS.items()
-        if key in (spec.get("nodeSelector") or {})
-    ]
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            found += _repeated(container, f"{path}.{field}[{index}]")
-    if spec.get("terminationGracePeriodSeconds") is not None and spec["terminationGracePeriodSeconds"] < 0:
-        found.append(
-            f"{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
-        )
-    return found
-
-
-def _repeated(container: dict[str, Any], path: str) -> list[str]:
-    names: dict[str, int] = {}
-    found = []
-    for index, variable in enumerate(container.get("env") or ()):
-        name = variable.get("name") or ""
-        if name in names and f"$({name})" not in str(variable.get("value") or ""):
-            first = names[name]
-            found.append(
-                f'{path}.env[{index}]: hides previous definition of "{name}", which may be unexpected when using apply'
-            )
-            names[name] = first
-        names.setdefault(name, index)
-    return found

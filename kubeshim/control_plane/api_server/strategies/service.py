@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.strategies import node_ports, service_families, strategy
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.validation import fields, services
+from kubeshim.machinery.validation import fields, service_updates, services
 
 SERVICES = resources.GroupVersionResource("", "v1", "services")
 RANGES = resources.GroupVersionResource("networking.k8s.io", "v1", "servicecidrs")
@@ -95,23 +95,18 @@ class Service(strategy.Strategy):
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return services.service(obj)
 
-    def validate_update(
+    def validate_change(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
-        return services.service_update(obj, old)
+        return service_updates.update(obj, old)
+
+    def validate_status_update(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        return service_updates.status(obj, old)
 
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
-        spec = obj.get("spec") or {}
-        found = []
-        if spec.get("externalIPs") and (old is None or objects.dig(old, "spec", "externalIPs") != spec["externalIPs"]):
-            found.append(
-                "spec.externalIPs: is deprecated and will be removed in a future release; use a LoadBalancer instead"
-            )
-        if spec.get("externalName") and spec.get("type") != "ExternalName":
-            found.append('spec.externalName is ignored when spec.type is not "ExternalName"')
-        if services.is_headless(spec) and spec.get("sessionAffinity") not in (None, "None"):
-            found.append("spec.SessionAffinity is ignored for headless services")
-        return found
+        return service_updates.warn(obj)
 
     def allocate(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,

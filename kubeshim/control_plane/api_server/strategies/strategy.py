@@ -71,6 +71,12 @@ class Strategy:
         """What is wrong with a change. ``validate`` is called on the new object as well."""
         return []
 
+    def validate_change(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object
+    ) -> list[errors.FieldError]:
+        """All that is wrong with an update, in the order it is told."""
+        return self.validate(resource, obj) + self.validate_update(resource, obj, old)
+
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:

@@ -24,21 +24,29 @@ from kubeshim.control_plane.api_server.strategies.checked import Checked
 from kubeshim.machinery.validation import (
     admission_policies,
     certificates,
+    claims,
     cluster_ranges,
     core,
+    cron_jobs,
     device_claims,
     device_slices,
+    endpoints,
     flow_control,
-    jobs,
+    limits,
+    network_policies,
     networking,
     others,
+    persistent_volumes,
     pod_certificates,
+    pod_warnings,
     pods,
     rbac,
-    services,
+    stateful_sets,
     storage,
+    storage_classes,
     storage_migration,
     webhooks,
+    workload_status,
     workloads,
 )
 
@@ -58,42 +66,101 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "horizontalpodautoscaler": horizontalpodautoscaler.HorizontalPodAutoscaler(),
     "certificatesigningrequest": certificatesigningrequest.CertificateSigningRequest(),
     "deployment": deployment.Deployment(
-        # Annotations are copied to ReplicaSets, so they count, too.
         workloads.deployment,
-        workloads.immutable_selector,
+        None,
+        workload_status.deployment,
+        change=workloads.deployment_change,
+        warn=pod_warnings.workload,
         status={},
+        # annotations are copied to ReplicaSets, so they count, too
         counted_metadata=("annotations",),
     ),
-    "replicaset": Checked(workloads.replica_set, workloads.immutable_selector, status={"replicas": 0}),
-    "controllerrevision": Checked(workloads.controller_revision, workloads.controller_revision_update),
-    "podtemplate": Checked(lambda obj: pods.template(obj.get("template"), "template")),
-    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}, orphans=True),
-    "statefulset": Checked(
-        workloads.stateful_set, workloads.stateful_set_update, status={"replicas": 0, "availableReplicas": 0}
+    "replicaset": Checked(
+        workloads.replica_set,
+        None,
+        workload_status.replica_set,
+        change=workloads.replica_set_change,
+        warn=pod_warnings.workload,
+        status={"replicas": 0},
     ),
-    "daemonset": Checked(workloads.daemon_set, workloads.immutable_selector, status=_DAEMON_STATUS),
-    "cronjob": Checked(jobs.cron_job, status={}),
-    "configmap": Checked(core.config_map, core.config_map_update),
-    "secret": Checked(core.secret, core.secret_update),
+    "controllerrevision": Checked(workloads.controller_revision, workloads.controller_revision_update),
+    "podtemplate": Checked(lambda obj: pods.template(obj.get("template"), "template"), warn=pod_warnings.pod_template),
+    "replicationcontroller": Checked(
+        workloads.replication_controller,
+        None,
+        workload_status.replica_set,
+        change=workloads.replication_controller_change,
+        warn=pod_warnings.workload,
+        status={"replicas": 0},
+        orphans=True,
+    ),
+    "statefulset": Checked(
+        stateful_sets.stateful_set,
+        None,
+        workload_status.stateful_set,
+        change=stateful_sets.change,
+        warn=stateful_sets.warn,
+        status={"replicas": 0, "availableReplicas": 0},
+    ),
+    "daemonset": Checked(
+        workloads.daemon_set,
+        None,
+        workload_status.daemon_set,
+        change=workloads.daemon_set_change,
+        warn=pod_warnings.workload,
+        status=_DAEMON_STATUS,
+    ),
+    "cronjob": Checked(cron_jobs.create, change=cron_jobs.change, warn=cron_jobs.warn, status={}),
+    "configmap": Checked(core.config_map, change=core.config_map_change),
+    "secret": Checked(core.secret, change=core.secret_change, warn=core.warn_secret),
     "serviceaccount": Checked(),
-    "endpoints": Checked(services.endpoints, create_on_update=True),
-    "endpointslice": Checked(services.endpoint_slice, services.endpoint_slice_update, counted_metadata=("labels",)),
-    "persistentvolume": Checked(core.volume, core.volume_update, status={"phase": "Pending"}),
-    "persistentvolumeclaim": Checked(core.claim, core.claim_update, status={"phase": "Pending"}),
-    "resourcequota": Checked(core.resource_quota, core.resource_quota_update, status={}),
-    "limitrange": Checked(core.limit_range, create_on_update=True),
-    "ingress": Checked(networking.ingress, create=networking.ingress_create, status={"loadBalancer": {}}),
+    "endpoints": Checked(endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True),
+    "endpointslice": Checked(
+        endpoints.endpoint_slice,
+        change=endpoints.endpoint_slice_update,
+        warn=endpoints.warn_slice,
+        counted_metadata=("labels",),
+    ),
+    "persistentvolume": Checked(
+        persistent_volumes.volume,
+        persistent_volumes.update,
+        warn=persistent_volumes.warn,
+        status={"phase": "Pending"},
+    ),
+    "persistentvolumeclaim": Checked(
+        claims.claim, claims.update, claims.status, warn=claims.warn, status={"phase": "Pending"}
+    ),
+    "resourcequota": Checked(
+        limits.resource_quota, limits.resource_quota_update, limits.resource_quota_status, status={}
+    ),
+    "limitrange": Checked(limits.limit_range, create_on_update=True),
+    "ingress": Checked(
+        networking.ingress,
+        None,
+        networking.ingress_status,
+        create=networking.ingress_create,
+        warn=networking.warn_ingress,
+        status={"loadBalancer": {}},
+    ),
     "ingressclass": Checked(networking.ingress_class, networking.ingress_class_update),
-    "networkpolicy": Checked(networking.network_policy),
+    "networkpolicy": Checked(
+        network_policies.network_policy, change=network_policies.network_policy, warn=network_policies.warn
+    ),
     "role": Checked(rbac.role, create_on_update=True),
     "clusterrole": Checked(rbac.cluster_role, create_on_update=True),
     "rolebinding": Checked(rbac.role_binding, rbac.binding_update, create_on_update=True),
     "clusterrolebinding": Checked(rbac.cluster_role_binding, rbac.binding_update, create_on_update=True),
     "lease": Checked(others.lease, create_on_update=True, unconditional=False),
-    "priorityclass": priorityclass.PriorityClass(others.priority_class, others.priority_class_update),
-    "storageclass": Checked(others.storage_class, others.storage_class_update),
-    "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
-    "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
+    "priorityclass": priorityclass.PriorityClass(others.priority_class, change=others.priority_class_update),
+    "storageclass": Checked(
+        storage_classes.storage_class, storage_classes.storage_class_update, warn=storage_classes.warn_storage_class
+    ),
+    "poddisruptionbudget": Checked(
+        others.disruption_budget, None, others.disruption_status, status=_BUDGET_STATUS, unconditional=False
+    ),
+    "runtimeclass": Checked(
+        others.runtime_class, change=others.runtime_class_update, warn=others.warn_runtime_class, unconditional=False
+    ),
     "webhookconfiguration": Checked(
         create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
     ),
@@ -119,8 +186,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={},
         unconditional=False,
     ),
-    "servicecidr": Checked(cluster_ranges.service_cidr, cluster_ranges.service_cidr_update, status={}),
-    "ipaddress": Checked(cluster_ranges.address, cluster_ranges.address_update),
+    "servicecidr": Checked(cluster_ranges.service_cidr, change=cluster_ranges.service_cidr_update, status={}),
+    "ipaddress": Checked(cluster_ranges.address, change=cluster_ranges.address_update),
     "deviceclass": Checked(device_claims.device_class),
     "resourceclaim": Checked(
         None, device_claims.immutable_spec, device_claims.claim_status, create=device_claims.claim_create, status={}
@@ -132,7 +199,12 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
-    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update, unconditional=False),
+    "csistoragecapacity": Checked(
+        storage.storage_capacity,
+        storage.storage_capacity_update,
+        warn=storage.warn_storage_capacity,
+        unconditional=False,
+    ),
     "volumeattachment": Checked(
         storage.attachment,
         storage.attachment_update,
@@ -141,7 +213,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={"attached": False},
         unconditional=False,
     ),
-    "volumeattributesclass": Checked(storage.attributes_class, storage.attributes_class_update),
+    "volumeattributesclass": Checked(storage_classes.attributes_class, change=storage_classes.attributes_class_change),
     "storageversionmigration": Checked(
         storage_migration.migration,
         storage_migration.migration_update,

@@ -18,13 +18,13 @@ def new(op: operation.Operation, obj: objects.Object) -> None:
 def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     """Raises ``errors.Invalid`` for what is wrong with a changed object, or with the change."""
     strategy, resource = op.strategy, op.resource
-    problems = metadata.validate_update(resource, obj, old)
+    problems = metadata.validate_update(resource, obj, old) * 2  # once for all kinds, once by the kind's own rules
     if op.subresource == "status":
         problems += strategy.validate_status_update(resource, obj, old)
     elif op.restrict is not None:
         problems += strategy.validate(resource, obj)  # the change itself ``restrict`` has judged
     else:
-        problems += strategy.validate(resource, obj) + strategy.validate_update(resource, obj, old)
+        problems += strategy.validate_change(resource, obj, old)
     if problems:
         raise errors.invalid(resource.group, resource.kind, objects.name(obj), problems)
     op.warnings += strategy.warnings(resource, obj, old)

@@ -149,7 +149,7 @@ def test_the_address_never_changes(strategy):
     old = create(strategy, Reader())
     new = copy.deepcopy(old)
     new["spec"].update(clusterIP="10.96.0.200", clusterIPs=["10.96.0.200"])
-    assert [str(problem) for problem in strategy.validate_update(RESOURCE, new, old)] == [
+    assert [str(problem) for problem in strategy.validate_change(RESOURCE, new, old)] == [
         'spec.clusterIPs[0]: Invalid value: ["10.96.0.200"]: may not change once set'
     ]
 
