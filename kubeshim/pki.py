@@ -11,7 +11,7 @@ One directory holds them as kubeadm lays them out::
     metrics-server.crt .key                  the serving certificate of the resource metrics server
     NAME.conf                                a kubeconfig with its own client certificate inside: admin,
                                              controller-manager, scheduler, kube-proxy, dns, metrics-server,
-                                             kubelet-NODE
+                                             ingress, local-storage, kubelet-NODE
     nodes/NODE/kubelet.crt .key              a kubelet's serving certificate
 
 ``create_all`` may be run again at any time: what is there and still good is kept, what is missing, expires within
@@ -233,6 +233,7 @@ COMPONENTS: dict[str, Leaf] = {
         ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
     ),
     "ingress": Leaf("kubeshim:ingress"),
+    "local-storage": Leaf("kubeshim:local-storage"),
 }
 """The kubeconfigs every cluster has, by file name. The bootstrap roles are bound to these names."""
 

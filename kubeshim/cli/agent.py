@@ -1,4 +1,4 @@
-"""Run a node's agent: kubelet, kube-proxy, network policies and cluster DNS in one process.
+"""Run a node's agent: kubelet, kube-proxy, network policies, cluster DNS and local volumes in one process.
 
   kubeshim agent --data-dir DIR --node NAME --holder-pid PID
   kubeshim agent ... --without kube-proxy,dns        leave parts out, to run others instead
@@ -13,7 +13,7 @@ import threading
 
 from kubeshim.cli import component
 
-PARTS = ("kube-proxy", "network-policy", "dns", "metrics")
+PARTS = ("kube-proxy", "network-policy", "dns", "metrics", "local-storage")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

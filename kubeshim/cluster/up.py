@@ -17,7 +17,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kubeshim import clock
-from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
+from kubeshim.cluster import (
+    api,
+    components,
+    configuration,
+    dns_service,
+    down,
+    host,
+    layout,
+    nodes,
+    processes,
+    ranges,
+    storage,
+)
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
 
@@ -235,6 +247,12 @@ class Up:
         metrics_service.install(self.admin, self.config, pki.Files(self.where.pki).ca)
         return "kubectl top"
 
+    def install_storage(self) -> str:
+        if self.fresh:  # from then on the classes are the user's
+            for path, obj in storage.classes():
+                self.admin.apply(path, obj)
+        return "StorageClass " + storage.DEFAULT
+
     def install_ingress(self) -> str:
         from kubeshim.cluster import ingress
 
@@ -290,6 +308,7 @@ class Up:
             ("wait for the API", self.wait_api),
             ("install cluster DNS", self.install_dns),
             ("install resource metrics", self.install_metrics),
+            ("install local volumes", self.install_storage),
             *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),

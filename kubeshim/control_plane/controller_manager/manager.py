@@ -46,6 +46,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     taint_eviction,
     ttl_after_finished,
     vac_protection,
+    volume_expand,
 )
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     pvc_protection.PVCProtectionController,
     pv_protection.PVProtectionController,
     vac_protection.VACProtectionController,
+    volume_expand.VolumeExpandController,
     clusterrole_aggregation.ClusterRoleAggregationController,
     resource_quota.ResourceQuotaController,
     certificates.CertificatesController,
