@@ -239,7 +239,7 @@ def pod_request(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
     wrong = signer_name(spec.get("signerName") or "", "spec.signerName")
     if (annotations := spec.get("unverifiedUserAnnotations")) is not None:
-        wrong += _user_annotations(annotations, "spec.unverifiedUserAnnotations")
+        wrong += user_annotations(annotations, "spec.unverifiedUserAnnotations")
     for field in ("pod", "serviceAccount", "node"):
         name, uid = spec.get(f"{field}Name") or "", spec.get(f"{field}UID") or ""
         wrong += fields.all_invalid(f"spec.{field}Name", name, content.dns_subdomain(name))
@@ -250,15 +250,20 @@ def pod_request(obj: objects.Object) -> list[FieldError]:
     seconds = spec.get("maxExpirationSeconds")
     if seconds is None:
         return [*wrong, fields.required("spec.maxExpirationSeconds", "must be set")]
-    ours = (spec.get("signerName") or "").partition("/")[0].endswith("kubernetes.io")
-    most = _LONGEST_OF_KUBERNETES if ours else _LONGEST
-    if not _SHORTEST <= seconds <= most:
-        text = f"must be in the range [{_SHORTEST}, {most}]"
-        wrong.append(fields.invalid("spec.maxExpirationSeconds", seconds, text))
+    wrong += lifetime(spec.get("signerName") or "", seconds, "spec.maxExpirationSeconds")
     return wrong + _stub(spec.get("stubPKCS10Request") or "", "spec.stubPKCS10Request")
 
 
-def _user_annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
+def lifetime(signer: str, seconds: int, path: str) -> list[FieldError]:
+    """How long a pod's certificate may be asked for."""
+    ours = signer.partition("/")[0].endswith("kubernetes.io")
+    most = _LONGEST_OF_KUBERNETES if ours else _LONGEST
+    if _SHORTEST <= seconds <= most:
+        return []
+    return [fields.invalid(path, seconds, f"must be in the range [{_SHORTEST}, {most}]")]
+
+
+def user_annotations(found: Mapping[str, str], path: str) -> list[FieldError]:
     wrong = metadata.annotations(found, path)
     for key in found:
         if "/" not in key:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim.machinery import quantity
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, environment, fields, mounts
+from kubeshim.machinery.validation import certificates, content, environment, fields, mounts
 
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
 _HOST_PATH_TYPES = (
@@ -174,6 +174,8 @@ def _projected(found: Mapping[str, Any], path: str) -> list[FieldError]:
 def _targets(field: str, value: Mapping[str, Any]) -> list[str]:
     if field in ("serviceAccountToken", "clusterTrustBundle"):
         return [value.get("path") or ""]
+    if field == "podCertificate":
+        return [value.get(name) or "" for name in _CERTIFICATE_PATHS]
     return [item.get("path") or "" for item in value.get("items") or ()]
 
 
@@ -218,7 +220,23 @@ def _trust_bundle(found: Mapping[str, Any], path: str) -> list[FieldError]:
 
 
 def _pod_certificate(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    return [fields.required(f"{path}.{name}") for name in ("signerName", "keyType") if not found.get(name)]
+    signer, kind = found.get("signerName") or "", found.get("keyType") or ""
+    wrong = certificates.signer_name(signer, path + ".signerName")
+    wrong += fields.one_of(path + ".keyType", kind, _KEY_TYPES)
+    seconds = found.get("maxExpirationSeconds")
+    if seconds is not None:
+        wrong += certificates.lifetime(signer, seconds, path + ".maxExpirationSeconds")
+    targets = [name for name in _CERTIFICATE_PATHS if found.get(name)]
+    if not targets:
+        wrong.append(fields.required(path, f"specify at least one of {', '.join(_CERTIFICATE_PATHS)}"))
+    for name in targets:
+        wrong += mounts.unreserved_path(found[name], f"{path}.{name}")
+    annotations = found.get("userAnnotations")
+    return wrong + (certificates.user_annotations(annotations, path + ".userAnnotations") if annotations else [])
+
+
+_KEY_TYPES = ("RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")
+_CERTIFICATE_PATHS = ("credentialBundlePath", "keyPath", "certificateChainPath")
 
 
 def _nfs(found: Mapping[str, Any], path: str) -> list[FieldError]:

@@ -320,6 +320,7 @@ class Syncer:
             shared.cache.every,
             lambda name, source: self._volume_image(work, source),
             shared.trees.tree,
+            shared.certificates.get,
         )
         try:
             os.makedirs(shared.pod_directory(work.uid), 0o750, exist_ok=True)
@@ -406,6 +407,7 @@ class Syncer:
         manager.remove(shared.pod_directory(work.uid))
         shared.cache.need(work.uid, ())
         shared.tokens.forget(work.uid)
+        shared.certificates.forget(work.uid)
         shared.images.forget_pod(work.uid)
         shared.crashes.forget(f"{work.uid}/")
         if work.removed:
