@@ -78,6 +78,11 @@ class VolumeBinding(framework.Plugin):
                 return framework.unresolvable(why if ephemeral else f'persistentvolumeclaim "{name}" not found')
             if objects.is_deleting(claim):
                 return framework.unresolvable(f'persistentvolumeclaim "{name}" is being deleted')
+            if ephemeral and (objects.controller_of(claim) or {}).get("uid") != objects.uid(pod.pod):
+                # of an earlier pod of that name, about to be collected
+                where = f"{pod.namespace}/{objects.name(pod.pod)}"
+                text = f"PVC {objects.key(claim)} was not created for pod {where} (pod is not owner)"
+                return framework.unresolvable(text)
             if objects.dig(claim, "status", "phase") == "Lost":
                 text = f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume '
                 return framework.unresolvable(f'{text}"{claim["spec"].get("volumeName")}"')
