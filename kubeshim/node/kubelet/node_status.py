@@ -79,10 +79,11 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
     """``old`` is the status the API has (empty for a new node)."""
     capacity = _capacity(settings, facts)
     allocatable = _allocatable(settings, capacity)
+    foreign = _foreign(old.get("capacity"))
     return {
         **{field: value for field, value in old.items() if field in ("volumesInUse", "volumesAttached", "phase")},
-        "capacity": {**_foreign(old.get("capacity")), **capacity},
-        "allocatable": {**_foreign(old.get("allocatable")), **allocatable},
+        "capacity": {**foreign, **capacity},
+        "allocatable": {**foreign, **allocatable},
         "conditions": _conditions(facts, old.get("conditions") or []),
         "addresses": [
             {"type": "InternalIP", "address": settings.node_ip},
@@ -94,6 +95,12 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         "runtimeHandlers": [{"name": "", "features": _FEATURES}],
         "features": {"supplementalGroupsPolicy": False},
     }
+
+
+def has_news(node: Object) -> bool:
+    """Whether somebody changed the capacity of a resource that is not ours: all of it can be allocated then."""
+    found = node.get("status") or {}
+    return _foreign(found.get("capacity")) != _foreign(found.get("allocatable"))
 
 
 def _foreign(found: Mapping[str, str] | None) -> dict[str, str]:
