@@ -2,6 +2,7 @@
 
 kubeshim node list                  which there are and how they are
 kubeshim node add [NODE]            one more
+kubeshim node add --simulated N     N more whose pods are only told of
 kubeshim node remove NODE           for good, with its pods (kubectl drain NODE first, to have them elsewhere)
 kubeshim node stop NODE             as if its power had gone
 kubeshim node start NODE            again, with the same name, address and range
@@ -29,11 +30,12 @@ _SAID = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["list", "add", *_SAID])
     parser.add_argument("node", nargs="?", default="", metavar="NODE")
+    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="how many simulated nodes to add")
     parser.add_argument("--name", default="kubeshim", help="name of the cluster (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import api, host, layout, nodes, ranges, up
+    from kubeshim.cluster import api, host, layout, nodes, ranges, simulation, up
     from kubeshim.node.container_runtime import runtime
 
     if options.what in _SAID and not options.node:
@@ -46,12 +48,16 @@ def run(options: argparse.Namespace) -> int:
             up.check_name(options.node)
         with up.locked(layout.Layout.of(options.name)):
             these = nodes.Nodes(options.name)
+            if options.what == "add" and options.simulated > 0:
+                print(f"{these.simulate(options.simulated)} simulated nodes are Ready")
+                return 0
             if options.what == "add":
                 print(f"{these.add(options.node).name} is Ready")
                 return 0
             getattr(these, options.what)(options.node)
     except (
-        nodes.NodeFailed, up.UpFailed, host.Unfit, ranges.RangeTaken, runtime.RuntimeFailure, api.APIError, OSError
+        nodes.NodeFailed, simulation.TooFew, up.UpFailed, host.Unfit, ranges.RangeTaken, runtime.RuntimeFailure,
+        api.APIError, OSError,
     ) as error:  # fmt: skip
         return output.fail(error)
     print(f"{options.node} {_SAID[options.what]}")

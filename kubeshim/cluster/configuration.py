@@ -21,7 +21,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress")
+_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress", "simulatedNodes")
 DEDICATED_FROM = 3
 """Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
 
@@ -56,6 +56,8 @@ class Configuration:
     """Whether the Ingress controller runs."""
     published: tuple[str, ...] = ()
     """``ADDRESS:PORT:TARGET``: ports of the machine that lead to the Ingress controller's."""
+    simulated_nodes: int = 0
+    """How many more nodes there seem to be."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -153,6 +155,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
         },
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
+        **({"simulatedNodes": configuration.simulated_nodes} if configuration.simulated_nodes else {}),
         **configuration.sections,
     }
     temporary = path.with_suffix(".new")
@@ -181,4 +184,5 @@ def load(path: pathlib.Path) -> Configuration:
         sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
         ingress="ingress" in document,
         published=tuple(document.get("ingress", {}).get("publish", ())),
+        simulated_nodes=document.get("simulatedNodes", 0),
     )

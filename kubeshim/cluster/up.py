@@ -49,6 +49,8 @@ class Options:
     name: str
     config: pathlib.Path | None = None
     nodes: int = 1
+    simulated_nodes: int | None = None
+    """How many there shall be; a cluster keeps what it has where nothing is said."""
     port: int = 0
     pod_range: str = ""
     service_range: str = ""
@@ -95,7 +97,8 @@ class Up:
                 )
             if self.options.ingress:
                 self._add_ingress()
-                configuration.save(self.config, self.where.configuration)
+            self._simulate()
+            configuration.save(self.config, self.where.configuration)
             return self._summary()
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
@@ -109,9 +112,18 @@ class Up:
         self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
         if self.options.ingress:
             self._add_ingress()
+        self._simulate()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
         return self._summary()
+
+    def _simulate(self) -> None:
+        wanted = self.options.simulated_nodes
+        if wanted is None:
+            return
+        if wanted < 0:
+            raise UpFailed(f"--simulated-nodes {wanted}: a number from 0 on is expected")
+        self.config = dataclasses.replace(self.config, simulated_nodes=wanted)
 
     def _add_ingress(self) -> None:
         from kubeshim.cluster import ingress
@@ -296,6 +308,15 @@ class Up:
             f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
+    def wait_simulated_nodes(self) -> str:
+        from kubeshim.cluster import simulation
+
+        count = self.config.simulated_nodes
+        if not count:
+            self.admin.call("DELETE", simulation.NODES_PATH)
+            return "gone"
+        return f"{simulation.wait(self.admin, count, READY_SECONDS)} Ready"
+
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
         return [
             ("check the machine", self.check_machine),
@@ -312,6 +333,11 @@ class Up:
             *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),
+            *(
+                [("wait for the simulated nodes", self.wait_simulated_nodes)]
+                if self.options.simulated_nodes is not None
+                else []
+            ),
         ]
 
 
