@@ -18,11 +18,11 @@ def observed(pod: Object) -> observation.Observation:
             container = known.get(entry["name"])
             if container is None:
                 continue
-            instances = [
-                record(pod, container, state, int(entry.get("restartCount") or 0) - age)
-                for age, state in enumerate((entry.get("state") or {}, entry.get("lastState") or {}))
-                if "running" in state or "terminated" in state
-            ]
+            # the last state of one that waits is what its restart count counts
+            states = (entry.get("state") or {}, entry.get("lastState") or {})
+            told = [state for state in states if "running" in state or "terminated" in state]
+            count = int(entry.get("restartCount") or 0)
+            instances = [record(pod, container, state, count - age) for age, state in enumerate(told)]
             if instances:
                 found[entry["name"]] = instances
     made = sandbox(pod) if found or status.get("podIP") else None

@@ -19,11 +19,11 @@ _WHAT = {
 
 
 def refusal(path: str) -> str:
-    """In whose name what cannot be."""
+    """In whose name what cannot be. Without a colon: kubectl would take the text for YAML, and show none of it."""
     parts = path.partition("?")[0].strip("/").split("/")
     if parts[0] in _WHAT and len(parts) >= 3:
-        return f"pod {parts[1]}/{parts[2]} is simulated: its containers {_WHAT[parts[0]]}"
-    return f"this node is simulated: its kubelet does not serve /{parts[0]}"
+        return f"pod {parts[1]}/{parts[2]} is simulated and its containers {_WHAT[parts[0]]}"
+    return f"this node is simulated and its kubelet does not serve /{parts[0]}"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
