@@ -1,6 +1,7 @@
 """What this machine has and how it is: read from ``/proc`` and the file systems."""
 
 import dataclasses
+import functools
 import os
 import platform
 from collections.abc import Mapping
@@ -52,6 +53,12 @@ def read() -> Machine:
         os_image=release.get("PRETTY_NAME", "Linux").strip('"'),
         swap=memory.get("SwapTotal", 0),
     )
+
+
+@functools.cache
+def has_apparmor() -> bool:
+    """Whether the kernel has it, and it is on."""
+    return _text("/sys/module/apparmor/parameters/enabled").startswith("Y")
 
 
 def load(directory: str) -> Load:

@@ -23,6 +23,7 @@ from kubeshim.node.kubelet import (
     handlers,
     images,
     labels,
+    machine,
     local_storage,
     object_cache,
     observation,
@@ -181,7 +182,11 @@ class Syncer:
         shared = self._parts
         node = shared.node() or {}
         refusal = eviction.refusal(work.pod, self._conditions()) or admission.refuse(
-            work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls
+            work.pod,
+            self._others(work.uid),
+            node,
+            shared.config.allowed_unsafe_sysctls,
+            apparmor=machine.has_apparmor(),
         )
         if refusal is None:
             work.admitted = True
