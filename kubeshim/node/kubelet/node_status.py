@@ -16,7 +16,7 @@ VERSION = "v1.37.0"
 """The kubelet version told to the API: that of the Kubernetes this behaves like."""
 _MOST_IMAGES = 50
 _FEATURES = {"recursiveReadOnlyMounts": mounts.recursive_read_only(), "userNamespaces": False}
-_OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods", "hugepages-1Gi", "hugepages-2Mi")
+_OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ def has_news(node: Object) -> bool:
 
 
 def _foreign(found: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value for name, value in (found or {}).items() if name not in _OWN_CAPACITY}
+    return {name: value for name, value in (found or {}).items() if not _is_own(name)}
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN_CAPACITY or name.startswith("hugepages-")
 
 
 def _capacity(settings: config.KubeletConfig, facts: Facts) -> dict[str, str]:
@@ -114,6 +118,7 @@ def _capacity(settings: config.KubeletConfig, facts: Facts) -> dict[str, str]:
         "ephemeral-storage": f"{facts.load.disk_total // 1024}Ki",
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
+        **{name: quantity.of(size, "BinarySI").canonical() for name, size in facts.hardware.huge_pages.items()},
         "pods": str(settings.max_pods),
     }
 
@@ -124,6 +129,10 @@ def _allocatable(settings: config.KubeletConfig, capacity: Mapping[str, str]) ->
         if name in found:
             left = quantity.parse(found[name]) - quantity.parse(reserved)
             found[name] = left.canonical()
+    set_aside = sum(quantity.parse(size).value() for name, size in capacity.items() if name.startswith("hugepages-"))
+    if set_aside:  # nobody else can have that memory
+        left = quantity.parse(found["memory"]) - quantity.of(set_aside, "BinarySI")
+        found["memory"] = max(left, quantity.of(0, "BinarySI")).canonical()
     return found
 
 
