@@ -65,7 +65,7 @@ def instance(
         sandbox_id=objects.uid(pod),
         state=runtime.State.RUNNING if code is None else runtime.State.EXITED,
         image=container.get("image", ""),
-        image_id=f"docker-pullable://{container.get('image', '')}",
+        image_id=container.get("image", ""),
         created_at=started,
         started_at=started,
         finished_at=finished,
