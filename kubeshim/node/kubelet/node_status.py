@@ -92,9 +92,15 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
         "nodeInfo": _node_info(facts),
         "images": _images(facts.images),
-        "runtimeHandlers": [{"name": "", "features": _FEATURES}],
+        "runtimeHandlers": [{"name": name, "features": _FEATURES} for name in _handlers(facts.info)],
         "features": {"supplementalGroupsPolicy": False},
     }
+
+
+def _handlers(info: runtime.Info | None) -> list[str]:
+    """What RuntimeClasses may name: the engine's default, then each of its runtimes."""
+    known = (info.details.get("Runtimes") or {}) if info else {}
+    return ["", *sorted(known)]
 
 
 def has_news(node: Object) -> bool:
