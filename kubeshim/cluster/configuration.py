@@ -133,6 +133,7 @@ def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port
         domain=networking.get("dnsDomain", "cluster.local"),
         upstream_dns=networking.get("upstreamDNS", True),
         nodes=make_nodes(name, nodes, chosen),
+        simulated_nodes=document.get("simulatedNodes", 0),
         sections={
             key: document[key]
             for key in ("apiServer", "controllerManager", "scheduler", "kubelet", "proxy", "dns")

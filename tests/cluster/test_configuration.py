@@ -19,8 +19,13 @@ def test_what_is_no_duration(text):
 
 def test_an_effective_configuration_survives_being_written(tmp_path):
     made = configuration.complete(
-        "dev", {"networking": {"dnsDomain": "dev.test"}, "kubelet": {}}, ranges.choose([]), 6443, 3
+        "dev",
+        {"networking": {"dnsDomain": "dev.test"}, "kubelet": {}, "simulatedNodes": 7},
+        ranges.choose([]),
+        6443,
+        3,
     )
+    assert made.simulated_nodes == 7
     configuration.save(made, tmp_path / "cluster.json")
     assert configuration.load(tmp_path / "cluster.json") == made
     assert [node.name for node in made.nodes] == ["dev-node-1", "dev-node-2", "dev-node-3"]

@@ -99,7 +99,8 @@ def ranges(names: Sequence[str], present: Mapping[str, str], pods: str) -> dict[
 
     Real nodes get theirs from below. Raises ``ValueError`` where there is no room for all.
     """
-    half = list(ipaddress.IPv4Network(pods).subnets(prefixlen_diff=1))[1]
+    four = next(part for part in pods.split(",") if ":" not in part)
+    half = list(ipaddress.IPv4Network(four).subnets(prefixlen_diff=1))[1]
     prefix = max(_PREFIX, half.prefixlen + max(0, len(names) - 1).bit_length())
     taken = [ipaddress.ip_network(cidr) for cidr in present.values()]
     busy = [(int(each.network_address), int(each.broadcast_address)) for each in taken if each.version == 4]
