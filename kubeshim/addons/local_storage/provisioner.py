@@ -18,8 +18,10 @@ GONE_NODE_SECONDS = 60.0
 
 
 class Provisioner:
-    """For the nodes ``owns`` says are ours. With ``forgets``, it also lets go of released volumes whose node is gone
-    from the API: their data went with it, and somebody must. ``here`` is the node for claims that nothing has placed.
+    """For the nodes ``owns`` says are ours; ``here`` is the node for claims that nothing has placed.
+
+    With ``forgets``, it also lets go of released volumes whose node is gone from the API, for their data went with it,
+    and gives claims back that were meant for such a node.
 
     Queue keys are ``claim/NS/NAME`` and ``volume/NAME``; one worker.
     """
@@ -137,6 +139,8 @@ class Provisioner:
             self._take(claim, storage_class)
         elif self._owns(node):
             self._provision(claim, storage_class, node)
+        elif self._forgets:
+            self._give_back(claim, node)
 
     def _take(self, claim: Object, storage_class: Object) -> None:
         """An unplaced claim: whichever node's provisioner writes its name first has it."""
@@ -151,6 +155,17 @@ class Provisioner:
         metadata = {**claim["metadata"], "annotations": annotations}
         self._client.update(kinds.PERSISTENT_VOLUME_CLAIMS, {**claim, "metadata": metadata})
         self._hesitated.discard(uid)
+
+    def _give_back(self, claim: Object, node: str) -> None:
+        """A node that is gone makes no volumes: the scheduler shall choose another."""
+        if self._exists(node):
+            self._queue.add_after(CLAIM + objects.key(claim), GONE_NODE_SECONDS)
+            return
+        self._recorder.event(claim, "Warning", "ProvisioningFailed", f'node "{node}" not found')
+        kept = {key: value for key, value in objects.annotations(claim).items() if key != claims.SELECTED_NODE}
+        self._client.update(
+            kinds.PERSISTENT_VOLUME_CLAIMS, {**claim, "metadata": {**claim["metadata"], "annotations": kept}}
+        )
 
     def _provision(self, claim: Object, storage_class: Object, node: str) -> None:
         if self._volumes.get(claims.volume_name(claim)) is not None:

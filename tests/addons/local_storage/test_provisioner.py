@@ -169,3 +169,13 @@ def test_an_empty_directory_without_claim_or_volume_goes_at_the_start(api, clien
         volume_of(client, ask(client))
     assert not (tmp_path / "pvc-a_x_empty").exists()
     assert (tmp_path / "pvc-b_x_full" / "data").exists()
+
+
+def test_a_claim_for_a_node_that_is_gone_is_given_back(api, client, tmp_path):
+    ask(client, **{claims.SELECTED_NODE: "n9"})
+    with serving(api, tmp_path, forgets=True):
+
+        def annotations():
+            return client.get(kinds.PERSISTENT_VOLUME_CLAIMS, "data", "x")["metadata"]["annotations"]
+
+        fake_api.eventually(lambda: annotations().get(claims.SELECTED_NODE) != "n9")
