@@ -1,10 +1,13 @@
 """Ways to a pod: UDP, host ports, the API server's proxy; with the test image's servers at their ends."""
 
+import http.client
 import json
+import ssl
+import urllib.parse
 
 import pytest
 
-from tests.conformance.kube import IDLE, Refused, container, is_ready, meta, pod
+from tests.conformance.kube import IDLE, Refused, container, is_ready, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_network import addresses, service
 
@@ -149,14 +152,9 @@ def echoing(kube, testhost):
 
 
 def status(kube, method, path):
-    """Of the answer itself, redirections not followed."""
-    import http.client
-    import urllib.parse
-
+    """Of the answer itself, redirections not followed; and its body."""
     configuration = kube.client.configuration
     url = urllib.parse.urlsplit(configuration.host)
-    import ssl
-
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     context.load_cert_chain(configuration.cert_file, configuration.key_file)
     connection = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=20)
@@ -209,4 +207,3 @@ def test_what_no_port_serves_is_refused(kube, testhost):
     with pytest.raises(Refused) as caught:
         kube.call("get", f"/api/v1/namespaces/{kube.namespace}/pods/it:1/proxy/")
     assert caught.value.status == 503
-    assert meta("it")["name"] in kube.path("Pod", "it")
