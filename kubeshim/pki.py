@@ -9,9 +9,10 @@ One directory holds them as kubeadm lays them out::
     apiserver.crt .key                       the API server's serving certificate
     apiserver-kubelet-client.crt .key        what the API server shows to kubelets
     metrics-server.crt .key                  the serving certificate of the resource metrics server
+    simulator.crt .key                       what answers for the kubelets of simulated nodes
     NAME.conf                                a kubeconfig with its own client certificate inside: admin,
                                              controller-manager, scheduler, kube-proxy, dns, metrics-server,
-                                             kubelet-NODE
+                                             ingress, local-storage, simulator, kubelet-NODE
     nodes/NODE/kubelet.crt .key              a kubelet's serving certificate
 
 ``create_all`` may be run again at any time: what is there and still good is kept, what is missing, expires within
@@ -233,6 +234,8 @@ COMPONENTS: dict[str, Leaf] = {
         ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
     ),
     "ingress": Leaf("kubeshim:ingress"),
+    "local-storage": Leaf("kubeshim:local-storage"),
+    "simulator": Leaf("kubeshim:simulator"),
 }
 """The kubeconfigs every cluster has, by file name. The bootstrap roles are bound to these names."""
 
@@ -282,6 +285,8 @@ def create_all(
     _ensure_pair(ca, files.pair("apiserver-kubelet-client"), kubelet_client, time_source)
     metrics = Leaf("metrics-server", (), ("metrics-server.kube-system.svc",), (), SERVER)
     _ensure_pair(ca, files.pair("metrics-server"), metrics, time_source)
+    simulator = Leaf("simulated-nodes", (), (), tuple(ips), SERVER)
+    _ensure_pair(ca, files.pair("simulator"), simulator, time_source)
     _ensure_pair(front, files.pair("front-proxy-client"), Leaf("front-proxy-client"), time_source)
     for name, leaf in COMPONENTS.items():
         url = server if name == "admin" else component_server or server

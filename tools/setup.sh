@@ -33,6 +33,7 @@ if [ "$purpose" = test ]; then
     need curl curl
     need wget wget
     need openssl openssl
+    [ -x /usr/bin/python3 ] || missing+=(python3)  # the test image is made of it
     [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
 fi
 if [ ${#missing[@]} -gt 0 ]; then

@@ -7,7 +7,8 @@
   sudo kubeshim up --name NAME            brings the node back after a reboot
   sudo kubeshim down --name NAME          takes it away from here (then, there: kubeshim node remove NODE)
 
-Or run a node's agent itself, as the supervisor does: kubelet, kube-proxy, network policies and DNS in one process.
+Or run a node's agent itself, as the supervisor does: kubelet, kube-proxy, network policies, cluster DNS and local
+volumes in one process.
 
   kubeshim agent --data-dir DIR --node NAME --holder-pid PID
   kubeshim agent ... --without kube-proxy,dns        leave parts out, to run others instead
@@ -24,7 +25,7 @@ import time
 
 from kubeshim.cli import component
 
-PARTS = ("kube-proxy", "network-policy", "dns", "metrics")
+PARTS = ("kube-proxy", "network-policy", "dns", "metrics", "local-storage")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

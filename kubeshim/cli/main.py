@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "controller-manager": Verb("controller_manager", "run the controller manager", "components"),
     "scheduler": Verb("scheduler", "run the scheduler", "components"),
     "agent": Verb("agent", "run a node's agent, or join a cluster with this machine: agent --join URL", "components"),
+    "simulated-nodes": Verb("simulated_nodes", "run nodes that are only told of", "components"),
     "ingress": Verb("ingress", "run the Ingress controller", "components"),
 }
 

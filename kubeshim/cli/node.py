@@ -2,6 +2,7 @@
 
 kubeshim node list                  which there are and how they are
 kubeshim node add [NODE]            one more
+kubeshim node add --simulated N     N more whose pods are only told of
 kubeshim node remove NODE           for good, with its pods (kubectl drain NODE first, to have them elsewhere)
 kubeshim node stop NODE             as if its power had gone
 kubeshim node stop NODE --graceful  after its pods have ended, by priority (needs the kubelet's shutdownGracePeriod)
@@ -30,12 +31,13 @@ _SAID = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["list", "add", *_SAID])
     parser.add_argument("node", nargs="?", default="", metavar="NODE")
+    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="how many simulated nodes to add")
     parser.add_argument("--name", default="kubeshim", help="name of the cluster (default: %(default)s)")
     parser.add_argument("--graceful", action="store_true", help="stop: end the pods first")
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim.cluster import api, host, layout, lock, nodes, ranges, up
+    from kubeshim.cluster import api, host, layout, lock, nodes, ranges, simulation, up
     from kubeshim.node.container_runtime import runtime
 
     if options.what in _SAID and not options.node:
@@ -50,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
             up.check_name(options.node)
         with lock.locked(layout.Layout.of(options.name)):
             these = nodes.Nodes(options.name)
+            if options.what == "add" and options.simulated > 0:
+                print(f"{these.simulate(options.simulated)} simulated nodes are Ready")
+                return 0
             if options.what == "add":
                 print(f"{these.add(options.node).name} is Ready")
                 return 0
@@ -57,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
                 these.end_pods(options.node)
             getattr(these, options.what)(options.node)
     except (
-        nodes.NodeFailed, up.UpFailed, host.Unfit, ranges.RangeTaken, runtime.RuntimeFailure, api.APIError, OSError
+        nodes.NodeFailed, simulation.TooFew, up.UpFailed, host.Unfit, ranges.RangeTaken, runtime.RuntimeFailure,
+        api.APIError, OSError,
     ) as error:  # fmt: skip
         return output.fail(error)
     print(f"{options.node} {_SAID[options.what]}")

@@ -3,6 +3,7 @@
   sudo kubeshim up
   sudo kubeshim up --name other --nodes 2
   sudo kubeshim up --config cluster.json
+  sudo kubeshim up --simulated-nodes 500
   sudo kubeshim up --ingress --publish 8080:80
   sudo kubeshim up --advertise 192.0.2.1          other machines may join: kubeshim token create --print-join-command
 
@@ -19,6 +20,12 @@ from kubeshim.cli import output
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="kubeshim", help="name of the cluster (default: %(default)s)")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="number of nodes (default: 1)")
+    parser.add_argument(
+        "--simulated-nodes",
+        type=int,
+        metavar="N",
+        help="nodes beside these whose pods are only told of (see kubeshim simulated-nodes --help)",
+    )
     parser.add_argument("--port", type=int, default=0, help="port of the API server (default: 6443, or a free one)")
     parser.add_argument("--config", type=pathlib.Path, metavar="FILE", help="configuration file (JSON)")
     parser.add_argument("--pod-range", default="", metavar="CIDR", help="addresses of pods (default: 10.244.0.0/16)")
@@ -51,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         name=options.name,
         config=options.config,
         nodes=options.nodes,
+        simulated_nodes=options.simulated_nodes,
         port=options.port,
         pod_range=options.pod_range,
         service_range=options.service_range,

@@ -29,6 +29,7 @@ JOBS = GroupVersionResource("batch", "v1", "jobs")
 
 HORIZONTAL_POD_AUTOSCALERS = GroupVersionResource("autoscaling", "v2", "horizontalpodautoscalers")
 CERTIFICATE_SIGNING_REQUESTS = GroupVersionResource("certificates.k8s.io", "v1", "certificatesigningrequests")
+POD_CERTIFICATE_REQUESTS = GroupVersionResource("certificates.k8s.io", "v1", "podcertificaterequests")
 LEASES = GroupVersionResource("coordination.k8s.io", "v1", "leases")
 ENDPOINT_SLICES = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
 INGRESS_CLASSES = GroupVersionResource("networking.k8s.io", "v1", "ingressclasses")

@@ -1,5 +1,5 @@
-"""A node's agent, put together: the network namespace, kubelet, kube-proxy, network policies, DNS, and on the control
-plane's node the resource metrics server.
+"""A node's agent, put together: the network namespace, kubelet, kube-proxy, network policies, DNS, volumes on
+demand, and on the control plane's node the resource metrics server.
 
 Each has its own credentials, but for network policies, which use kube-proxy's.
 """
@@ -17,6 +17,7 @@ from typing import Any
 from kubeshim import pki
 from kubeshim.addons.dns import forwarder
 from kubeshim.addons.dns import server as dns
+from kubeshim.addons.local_storage import directories, provisioner
 from kubeshim.addons.metrics import cluster as metrics_view
 from kubeshim.addons.metrics import server as metrics
 from kubeshim.client import kubeconfig, recorder, rest
@@ -110,6 +111,8 @@ class Agent:
             self._start_renewals()
         if "metrics" in self._sockets and "metrics" not in without:
             self._start_metrics()
+        if "local-storage" not in without:
+            self._start_local_storage()
 
     def stop(self) -> None:
         """Pods and rules stay; the next agent takes them over."""
@@ -241,6 +244,18 @@ class Agent:
         view = metrics_view.Cluster(self._client("metrics-server"), self._network.run_in_node)
         context = metrics.tls_context(str(certificate), str(key), str(self._files.front_proxy_ca))
         serving = metrics.MetricsServer(view, self._sockets["metrics"], context)
+        serving.start()
+        self._stops.append(serving.stop)
+
+    def _start_local_storage(self) -> None:
+        name = self._node.name
+        serving = provisioner.Provisioner(
+            self._client("local-storage"),
+            lambda node: node == name,
+            directories.OnDisk(self._where.node(name) / "local-path"),
+            here=name,
+            forgets=self._node.control_plane,
+        )
         serving.start()
         self._stops.append(serving.stop)
 

@@ -11,6 +11,8 @@ INGRESS_PORTS = {"http": 80, "https": 443}
 DNS_PORT = 10053
 """Of the node. Port 53 stays free for workloads; the kube-dns Service points here."""
 ANY = "0.0.0.0"
+SIMULATION_PORT = 10247
+"""Of the address that the API server advertises; there simulated nodes' kubelets would answer."""
 METRICS_PORT = 10243
 """Of the control plane's node; the metrics-server Service points here."""
 
@@ -78,6 +80,20 @@ def ingress(config: configuration.Configuration, holder_pid: int, where: layout.
     }
 
 
+def simulated_nodes(config: configuration.Configuration, where: layout.Layout) -> list[dict[str, Any]]:
+    """All of them in one process, if there are any."""
+    if not config.simulated_nodes:
+        return []
+    return [
+        {
+            "name": "simulated-nodes",
+            "command": command("simulated-nodes", where, "--count", str(config.simulated_nodes)),
+            "sockets": [{"name": "kubelet", "address": config.ranges.gateway, "port": SIMULATION_PORT}],
+            "stopSeconds": 5,
+        }
+    ]
+
+
 def on_node(
     config: configuration.Configuration, node: configuration.Node, holder_pid: int, where: layout.Layout
 ) -> list[dict[str, Any]]:
@@ -95,6 +111,7 @@ def everything(
     return [
         api_server(config, where),
         controller_manager(where),
+        *simulated_nodes(config, where),
         *(
             component
             for node in config.nodes

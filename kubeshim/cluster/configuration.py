@@ -23,7 +23,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress", "joined")
+_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress", "joined", "simulatedNodes")
 BACKENDS = ("auto", "host-gw", "vxlan")
 """How packets get to pods on other machines: routed by the machines where they stand on one link, or wrapped."""
 DEDICATED_FROM = 3
@@ -81,6 +81,8 @@ class Configuration:
     joined: Joined | None = None
     engine: str = engine_http.SOCKET
     """The socket of the Docker engine that carries the nodes; ``DOCKER_HOST`` chose it at the first ``up``."""
+    simulated_nodes: int = 0
+    """How many more nodes there seem to be."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -174,6 +176,7 @@ def complete(name: str, document: Mapping[str, Any], chosen: ranges.Ranges, port
         advertise=networking.get("advertiseAddress", ""),
         listen=tuple(networking.get("listenAddresses", ())),
         backend=networking.get("backend", "auto"),
+        simulated_nodes=document.get("simulatedNodes", 0),
         sections={
             key: document[key]
             for key in ("apiServer", "controllerManager", "scheduler", "kubelet", "proxy", "dns")
@@ -206,6 +209,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
         "engine": configuration.engine,
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
+        **({"simulatedNodes": configuration.simulated_nodes} if configuration.simulated_nodes else {}),
         **({"joined": dataclasses.asdict(configuration.joined)} if configuration.joined else {}),
     }
     document["networking"] |= {
@@ -247,4 +251,5 @@ def parse(document: Mapping[str, Any]) -> Configuration:
         listen=tuple(networking.get("listenAddresses", ())),
         backend=networking.get("backend", "auto"),
         joined=Joined(**document["joined"]) if document.get("joined") else None,
+        simulated_nodes=document.get("simulatedNodes", 0),
     )

@@ -135,6 +135,18 @@ class Nodes:
         self.start(node.name)
         return node
 
+    def simulate(self, more: int) -> int:
+        """So many more simulated nodes; returns when all are Ready, and how many they are."""
+        from kubeshim.cluster import simulation
+
+        self.config = dataclasses.replace(self.config, simulated_nodes=self.config.simulated_nodes + more)
+        configuration.save(self.config, self.where.configuration)
+        wanted = components.simulated_nodes(self.config, self.where)
+        names = {spec["name"] for spec in wanted}
+        others = [spec for spec in processes.wanted(self.where) if spec["name"] not in names]
+        processes.want(self.where, [*others, *wanted])
+        return simulation.wait(self.admin, self.config.simulated_nodes, READY_SECONDS)
+
     def remove(self, name: str) -> None:
         """With its pods; whoever wants them elsewhere first drains it.
 

@@ -27,6 +27,7 @@ from kubeshim.cluster import (
     nodes,
     processes,
     ranges,
+    storage,
 )
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
@@ -47,6 +48,8 @@ class Options:
     name: str
     config: pathlib.Path | None = None
     nodes: int = 1
+    simulated_nodes: int | None = None
+    """How many there shall be; a cluster keeps what it has where nothing is said."""
     port: int = 0
     pod_range: str = ""
     service_range: str = ""
@@ -103,6 +106,7 @@ class Up:
             if self.options.ingress:
                 self._add_ingress()
             self._add_addresses()
+            self._simulate()
             self.reachable_anew = before.machine_address != self.config.machine_address
             if self.config != before:
                 configuration.save(self.config, self.where.configuration)
@@ -122,9 +126,18 @@ class Up:
         if self.options.ingress:
             self._add_ingress()
         self._add_addresses()
+        self._simulate()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
         return self._summary()
+
+    def _simulate(self) -> None:
+        wanted = self.options.simulated_nodes
+        if wanted is None:
+            return
+        if wanted < 0:
+            raise UpFailed(f"--simulated-nodes {wanted}: a number from 0 on is expected")
+        self.config = dataclasses.replace(self.config, simulated_nodes=wanted)
 
     def _add_ingress(self) -> None:
         from kubeshim.cluster import ingress
@@ -266,6 +279,12 @@ class Up:
         metrics_service.install(self.admin, self.config, pki.Files(self.where.pki).ca)
         return "kubectl top"
 
+    def install_storage(self) -> str:
+        if self.fresh:  # from then on the classes are the user's
+            for path, obj in storage.classes():
+                self.admin.apply(path, obj)
+        return "StorageClass " + storage.DEFAULT
+
     def install_ingress(self) -> str:
         from kubeshim.cluster import ingress
 
@@ -315,6 +334,15 @@ class Up:
             f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
+    def wait_simulated_nodes(self) -> str:
+        from kubeshim.cluster import simulation
+
+        count = self.config.simulated_nodes
+        if not count:
+            self.admin.call("DELETE", simulation.NODES_PATH)
+            return "gone"
+        return f"{simulation.wait(self.admin, count, READY_SECONDS)} Ready"
+
     def steps(self) -> Iterator[tuple[str, Callable[[], str]]]:
         """What comes late may depend on what was chosen early."""
         yield "check the machine", self.check_machine
@@ -327,12 +355,15 @@ class Up:
         yield "wait for the API", self.wait_api
         yield "install cluster DNS", self.install_dns
         yield "install resource metrics", self.install_metrics
+        yield "install local volumes", self.install_storage
         if self.options.ingress:
             yield "install the Ingress controller", self.install_ingress
         if self.config.advertise:
             yield "let other machines join", self.let_others_join
         yield "write the kubeconfig", self.write_kubeconfig
         yield "wait for the nodes", self.wait_nodes
+        if self.options.simulated_nodes is not None:
+            yield "wait for the simulated nodes", self.wait_simulated_nodes
 
 
 def ranges_in_use(engine: engine_http.Engine) -> list[ranges.Network]:

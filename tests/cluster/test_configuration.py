@@ -21,8 +21,13 @@ def test_what_is_no_duration(text):
 
 def test_an_effective_configuration_survives_being_written(tmp_path):
     made = configuration.complete(
-        "dev", {"networking": {"dnsDomain": "dev.test"}, "kubelet": {}}, ranges.choose([]), 6443, 3
+        "dev",
+        {"networking": {"dnsDomain": "dev.test"}, "kubelet": {}, "simulatedNodes": 7},
+        ranges.choose([]),
+        6443,
+        3,
     )
+    assert made.simulated_nodes == 7
     made = dataclasses.replace(made, engine="/run/other/docker.sock")
     configuration.save(made, tmp_path / "cluster.json")
     assert configuration.load(tmp_path / "cluster.json") == made

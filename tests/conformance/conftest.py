@@ -15,6 +15,7 @@ from tests.conformance import kube as clusters
 from tests.conformance import names as table
 from tests.e2e import conftest as e2e
 from tests.e2e.conftest import images, kubectl_path
+from tests.images import build
 
 __all__ = ["images", "kubectl_path"]
 
@@ -97,6 +98,12 @@ def forgetful(tmp_path, kubectl_path):
     yield found
     found.close()
     e2e.kubeshim("down", "--name", running.name, "--kubeconfig", str(running.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def testhost():
+    """The image with the subcommands of the official suite's, made of this machine's packages."""
+    return build.ensure()
 
 
 @pytest.fixture(scope="session")

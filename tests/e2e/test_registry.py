@@ -1,67 +1,27 @@
 """Pulling from a registry that asks for a password: Debian's docker-registry on loopback."""
 
-import ctypes
 import json
 import os
-import shutil
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
+from tests.e2e import registries
 from tests.e2e.conftest import eventually
-
-CONFIG = """
-version: 0.1
-storage: {filesystem: {rootdirectory: ROOT}}
-http: {addr: "127.0.0.1:PORT"}
-auth: {htpasswd: {realm: test, path: HTPASSWD}}
-"""
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory, images):
     """``127.0.0.1:PORT`` with one image, for user ``me`` with password ``secret``."""
-    binary = shutil.which("docker-registry")
-    assert binary, "docker-registry is missing: tools/setup.sh test installs it"
     work = tmp_path_factory.mktemp("registry")
-    libcrypt = ctypes.CDLL("libcrypt.so.1")
-    libcrypt.crypt.restype = ctypes.c_char_p
-    hashed = libcrypt.crypt(b"secret", b"$2y$05$abcdefghijklmnopqrstuu").decode()
-    (work / "htpasswd").write_text(f"me:{hashed}\n")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    text = CONFIG.replace("ROOT", str(work / "data")).replace("PORT", str(port))
-    (work / "config.yml").write_text(text.replace("HTPASSWD", str(work / "htpasswd")))
-    process = subprocess.Popen(
-        [binary, "serve", str(work / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    host = f"127.0.0.1:{port}"
-    eventually(lambda: answers(f"http://{host}/v2/"))
-    environment = {**os.environ, "DOCKER_CONFIG": str(work)}
-    login = ["docker", "login", "-u", "me", "--password-stdin", host]
-    subprocess.run(login, input="secret", text=True, env=environment, check=True, capture_output=True)
-    subprocess.run(["docker", "tag", "kubeshim.example/web:1", f"{host}/web:1"], check=True)
-    subprocess.run(["docker", "push", "-q", f"{host}/web:1"], env=environment, check=True, capture_output=True)
-    subprocess.run(["docker", "rmi", f"{host}/web:1"], check=True, capture_output=True)
-    yield host
-    process.terminate()
-    process.wait(10)
-    subprocess.run(["docker", "rmi", "-f", f"{host}/web:1"], check=False, capture_output=True)
-
-
-def answers(url):
-    try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2)
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    with registries.serving(work, password="secret") as host:
+        environment = {**os.environ, "DOCKER_CONFIG": str(work)}
+        login = ["docker", "login", "-u", "me", "--password-stdin", host]
+        subprocess.run(login, input="secret", text=True, env=environment, check=True, capture_output=True)
+        registries.push("kubeshim.example/web:1", f"{host}/web:1", environment)
+        yield host
+        subprocess.run(["docker", "rmi", "-f", f"{host}/web:1"], check=False, capture_output=True)
 
 
 def pod(name, image, secret=None):

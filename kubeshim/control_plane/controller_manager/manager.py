@@ -34,6 +34,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     node_ipam,
     node_lifecycle,
     persistentvolume_binder,
+    pod_certificate_cleaner,
     pod_gc,
     pv_protection,
     pvc_protection,
@@ -48,6 +49,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     token_cleaner,
     ttl_after_finished,
     vac_protection,
+    volume_expand,
 )
 
 _log = logging.getLogger(__name__)
@@ -78,11 +80,13 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     pvc_protection.PVCProtectionController,
     pv_protection.PVProtectionController,
     vac_protection.VACProtectionController,
+    volume_expand.VolumeExpandController,
     clusterrole_aggregation.ClusterRoleAggregationController,
     resource_quota.ResourceQuotaController,
     certificates.CertificatesController,
     bootstrap_signer.BootstrapSignerController,
     token_cleaner.TokenCleanerController,
+    pod_certificate_cleaner.PodCertificateCleanerController,
     service_lb.ServiceLBController,
     endpoints.EndpointsController,
     endpointslice.EndpointSliceController,

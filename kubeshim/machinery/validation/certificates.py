@@ -250,12 +250,17 @@ def pod_request(obj: objects.Object) -> list[FieldError]:
     seconds = spec.get("maxExpirationSeconds")
     if seconds is None:
         return [*wrong, fields.required("spec.maxExpirationSeconds", "must be set")]
-    ours = (spec.get("signerName") or "").partition("/")[0].endswith("kubernetes.io")
-    most = _LONGEST_OF_KUBERNETES if ours else _LONGEST
-    if not _SHORTEST <= seconds <= most:
-        text = f"must be in the range [{_SHORTEST}, {most}]"
-        wrong.append(fields.invalid("spec.maxExpirationSeconds", seconds, text))
+    wrong += lifetime(spec.get("signerName") or "", seconds, "spec.maxExpirationSeconds")
     return wrong + _stub(spec.get("stubPKCS10Request") or "", "spec.stubPKCS10Request")
+
+
+def lifetime(signer: str, seconds: int, path: str) -> list[FieldError]:
+    """How long a pod's certificate may be asked for."""
+    ours = signer.partition("/")[0].endswith("kubernetes.io")
+    most = _LONGEST_OF_KUBERNETES if ours else _LONGEST
+    if _SHORTEST <= seconds <= most:
+        return []
+    return [fields.invalid(path, seconds, f"must be in the range [{_SHORTEST}, {most}]")]
 
 
 def user_annotations(found: Mapping[str, str], path: str) -> list[FieldError]:

@@ -75,7 +75,9 @@ def limit(engine_parent: str, driver: str, version: int, resources: runtime.Reso
     where = directory(engine_parent, driver)
     if version == 2 and driver != "systemd":
         _delegate(root, where)
-    for controller, name, value in settings(version, resources):
+    elif driver != "systemd" and resources.huge_pages is not None and os.path.isdir(f"{root}/hugetlb"):
+        os.makedirs(f"{root}/hugetlb/{where}", exist_ok=True)
+    for controller, name, value in [*settings(version, resources), *_huge_pages(version, resources, root, where)]:
         top = root if version == 2 else f"{root}/{controller}"
         if not os.path.isdir(top):
             continue
@@ -87,12 +89,36 @@ def limit(engine_parent: str, driver: str, version: int, resources: runtime.Reso
                 file.write(value)
 
 
+def _huge_pages(version: int, resources: runtime.Resources, root: str, where: str) -> list[tuple[str, str, str]]:
+    """Limits of every size of page that the kernel counts."""
+    if resources.huge_pages is None:
+        return []
+    top = root if version == 2 else f"{root}/hugetlb"
+    suffix = ".max" if version == 2 else ".limit_in_bytes"
+    sizes = {page_name(size): limit for size, limit in resources.huge_pages.items()}
+    counted = [
+        name.removeprefix("hugetlb.").removesuffix(suffix)
+        for name in _names(f"{top}/{where}")
+        if name.startswith("hugetlb.") and name.endswith(suffix) and name.count(".") == 2
+    ]
+    return [("hugetlb", f"hugetlb.{name}{suffix}", str(sizes.get(name, 0))) for name in sorted(counted)]
+
+
+def page_name(size: int) -> str:
+    """``2MB``, as the kernel calls it."""
+    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if size >= unit:
+            return f"{size // unit}{name}"
+    return str(size)
+
+
 def _delegate(root: str, where: str) -> None:
     """Lets every level of ``where`` hand its controllers down."""
     path = root
+    available = _text(f"{root}/cgroup.controllers").split() if os.path.exists(f"{root}/cgroup.controllers") else []
     for part in where.split("/"):
         with open(f"{path}/cgroup.subtree_control", "w", encoding="ascii") as file:
-            file.write("+cpu +memory +pids")
+            file.write("+cpu +memory +pids" + (" +hugetlb" if "hugetlb" in available else ""))
         path = f"{path}/{part}"
         os.makedirs(path, exist_ok=True)
 

@@ -98,6 +98,8 @@ class Resources:
     memory: int = 0
     pids: int = 0
     oom_score_adj: int = 0
+    huge_pages: Mapping[int, int] | None = None
+    """Bytes by the size of a page, of all sizes that are not named none; of a cgroup parent. None limits nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,8 +14,18 @@ Refusal = tuple[str, str]
 """Reason and message."""
 
 
-def refuse(pod: Object, others: Sequence[Object], node: Object, allowed_sysctls: Sequence[str]) -> Refusal | None:
-    """``others`` are the pods already running here (or meant to). None takes the pod."""
+def refuse(
+    pod: Object, others: Sequence[Object], node: Object, allowed_sysctls: Sequence[str], *, apparmor: bool = True
+) -> Refusal | None:
+    """``others`` are the pods already running here (or meant to). None takes the pod.
+
+    ``apparmor`` says whether the machine has it.
+    """
+    system = _other_system(pod)
+    if system is not None:
+        return system
+    if not apparmor and security.wants_apparmor(pod):
+        return "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
     sysctl = security.forbidden_sysctl(pod, allowed_sysctls)
     if sysctl:
         return "SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted'
@@ -37,6 +47,16 @@ def refuse(pod: Object, others: Sequence[Object], node: Object, allowed_sysctls:
             "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         )
     return _lacks(pod, others, objects.dig(node, "status", "allocatable", default={}))
+
+
+def _other_system(pod: Object) -> Refusal | None:
+    """Pods for another operating system."""
+    if objects.dig(pod, "spec", "nodeSelector", "kubernetes.io/os", default="linux") != "linux":
+        text = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+        return "PodOSSelectorNodeLabelDoesNotMatch", text
+    if objects.dig(pod, "spec", "os", "name", default="linux") != "linux":
+        return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    return None
 
 
 def _lacks(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:

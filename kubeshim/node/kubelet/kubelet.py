@@ -37,6 +37,7 @@ from kubeshim.node.kubelet import (
     node_status,
     object_cache,
     parts,
+    pod_certificates,
     pod_spec,
     pod_sync,
     pod_worker,
@@ -136,6 +137,9 @@ class Kubelet:
             ),
             cache=object_cache.ObjectCache(client, self._on_source),
             tokens=tokens.Tokens(client, time_source),
+            certificates=pod_certificates.Certificates(
+                client, lambda: self._node, settings.node_name, recorder, time_source, self._poke
+            ),
             probes=probes.Probes(pool, timers, actions, recorder, time_source, self._poke),
             hooks=handlers.Hooks(actions, self._stopping.wait),
             statuses=status_manager.StatusManager(client, self._poke_if_deleting, self._static.shown_as),
@@ -165,6 +169,7 @@ class Kubelet:
             each.stop()
         self._registration.stop()
         self._parts.cache.close()
+        self._parts.certificates.close()
         self._parts.statuses.stop()
         self._parts.timers.close()
         self._parts.pool.close()

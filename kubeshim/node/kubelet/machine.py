@@ -1,9 +1,12 @@
 """What this machine has and how it is: read from ``/proc`` and the file systems."""
 
 import dataclasses
+import functools
 import os
 import platform
 from collections.abc import Mapping
+
+from kubeshim.machinery import quantity
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class Machine:
     kernel: str
     os_image: str
     swap: int
+    huge_pages: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Bytes set aside, by the resource's name (``hugepages-2Mi``)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +56,32 @@ def read() -> Machine:
         kernel=platform.release(),
         os_image=release.get("PRETTY_NAME", "Linux").strip('"'),
         swap=memory.get("SwapTotal", 0),
+        huge_pages=huge_pages(),
     )
+
+
+def huge_pages(root: str = "/sys/kernel/mm/hugepages") -> dict[str, int]:
+    """What the machine's administrator has set aside of each size the kernel has."""
+    found = {}
+    for name in _names(root):
+        size = name.removeprefix("hugepages-").removesuffix("kB")
+        count = _text(f"{root}/{name}/nr_hugepages").strip()
+        if size.isdigit() and count.isdigit():
+            found[f"hugepages-{quantity.of(int(size) * 1024, 'BinarySI').canonical()}"] = int(size) * 1024 * int(count)
+    return found
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+@functools.cache
+def has_apparmor() -> bool:
+    """Whether the kernel has it, and it is on."""
+    return _text("/sys/module/apparmor/parameters/enabled").startswith("Y")
 
 
 def load(directory: str) -> Load:

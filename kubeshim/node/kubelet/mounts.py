@@ -45,6 +45,14 @@ def tmpfs(target: str, *, size: int = 0, mode: int = 0o1777) -> None:
     mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
 
 
+def huge_pages(target: str, page_size: int) -> None:
+    """Makes ``target`` a file system of huge pages; nothing to do where it is one."""
+    if is_mount(target):
+        return
+    os.makedirs(target, exist_ok=True)
+    mount("nodev", target, "hugetlbfs", 0, f"pagesize={page_size},mode=0777")
+
+
 def bind(source: str, target: str) -> None:
     mount(source, target, "", MS_BIND | MS_REC)
 

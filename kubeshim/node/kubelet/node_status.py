@@ -16,7 +16,7 @@ VERSION = "v1.37.0"
 """The kubelet version told to the API: that of the Kubernetes this behaves like."""
 _MOST_IMAGES = 50
 _FEATURES = {"recursiveReadOnlyMounts": mounts.recursive_read_only(), "userNamespaces": False}
-_OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods", "hugepages-1Gi", "hugepages-2Mi")
+_OWN_CAPACITY = ("cpu", "memory", "ephemeral-storage", "pods")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,10 +84,11 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
     """``old`` is the status the API has (empty for a new node)."""
     capacity = _capacity(settings, facts)
     allocatable = _allocatable(settings, capacity)
+    foreign = _foreign(old.get("capacity"))
     return {
         **{field: value for field, value in old.items() if field in ("volumesInUse", "volumesAttached", "phase")},
-        "capacity": {**_foreign(old.get("capacity")), **capacity},
-        "allocatable": {**_foreign(old.get("allocatable")), **allocatable},
+        "capacity": {**foreign, **capacity},
+        "allocatable": {**foreign, **allocatable},
         "conditions": _conditions(facts, old.get("conditions") or []),
         "addresses": [
             {"type": "InternalIP", "address": settings.node_ip},
@@ -96,13 +97,29 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
         "nodeInfo": _node_info(facts),
         "images": _images(facts.images),
-        "runtimeHandlers": [{"name": "", "features": _FEATURES}],
+        "runtimeHandlers": [{"name": name, "features": _FEATURES} for name in _handlers(facts.info)],
         "features": {"supplementalGroupsPolicy": False},
     }
 
 
+def _handlers(info: runtime.Info | None) -> list[str]:
+    """What RuntimeClasses may name: the engine's default, then each of its runtimes."""
+    known = (info.details.get("Runtimes") or {}) if info else {}
+    return ["", *sorted(known)]
+
+
+def has_news(node: Object) -> bool:
+    """Whether somebody changed the capacity of a resource that is not ours: all of it can be allocated then."""
+    found = node.get("status") or {}
+    return _foreign(found.get("capacity")) != _foreign(found.get("allocatable"))
+
+
 def _foreign(found: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: value for name, value in (found or {}).items() if name not in _OWN_CAPACITY}
+    return {name: value for name, value in (found or {}).items() if not _is_own(name)}
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN_CAPACITY or name.startswith("hugepages-")
 
 
 def _capacity(settings: config.KubeletConfig, facts: Facts) -> dict[str, str]:
@@ -112,6 +129,7 @@ def _capacity(settings: config.KubeletConfig, facts: Facts) -> dict[str, str]:
         "ephemeral-storage": f"{facts.load.disk_total // 1024}Ki",
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
+        **{name: quantity.of(size, "BinarySI").canonical() for name, size in facts.hardware.huge_pages.items()},
         "pods": str(settings.max_pods),
     }
 
@@ -122,6 +140,10 @@ def _allocatable(settings: config.KubeletConfig, capacity: Mapping[str, str]) ->
         if name in found:
             left = quantity.parse(found[name]) - quantity.parse(reserved)
             found[name] = left.canonical()
+    set_aside = sum(quantity.parse(size).value() for name, size in capacity.items() if name.startswith("hugepages-"))
+    if set_aside:  # nobody else can have that memory
+        left = quantity.parse(found["memory"]) - quantity.of(set_aside, "BinarySI")
+        found["memory"] = max(left, quantity.of(0, "BinarySI")).canonical()
     return found
 
 

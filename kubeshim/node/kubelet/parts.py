@@ -20,6 +20,7 @@ from kubeshim.node.kubelet import (
     labels,
     network_addresses,
     object_cache,
+    pod_certificates,
     probes,
     seams,
     status_manager,
@@ -44,6 +45,7 @@ class Parts:
     trees: image_trees.Trees
     cache: object_cache.ObjectCache
     tokens: tokens.Tokens
+    certificates: pod_certificates.Certificates
     probes: probes.Probes
     hooks: handlers.Hooks
     statuses: status_manager.StatusManager

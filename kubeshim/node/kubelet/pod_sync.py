@@ -24,6 +24,7 @@ from kubeshim.node.kubelet import (
     images,
     labels,
     local_storage,
+    machine,
     object_cache,
     observation,
     parts,
@@ -187,7 +188,13 @@ class Syncer:
         refusal = (
             refusal
             or eviction.refusal(work.pod, self._conditions())
-            or admission.refuse(work.pod, self._others(work.uid), node, shared.config.allowed_unsafe_sysctls)
+            or admission.refuse(
+                work.pod,
+                self._others(work.uid),
+                node,
+                shared.config.allowed_unsafe_sysctls,
+                apparmor=machine.has_apparmor(),
+            )
         )
         if refusal is None:
             work.admitted = True
@@ -331,6 +338,7 @@ class Syncer:
             shared.cache.every,
             lambda name, source: self._volume_image(work, source),
             shared.trees.tree,
+            shared.certificates.get,
         )
         try:
             os.makedirs(shared.pod_directory(work.uid), 0o750, exist_ok=True)
@@ -437,6 +445,7 @@ class Syncer:
         manager.remove(shared.pod_directory(work.uid))
         shared.cache.need(work.uid, ())
         shared.tokens.forget(work.uid)
+        shared.certificates.forget(work.uid)
         shared.images.forget_pod(work.uid)
         shared.crashes.forget(f"{work.uid}/")
         if work.removed:

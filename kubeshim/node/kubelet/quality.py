@@ -101,13 +101,26 @@ def pod_resources(pod: Object, pids_limit: int = 0) -> runtime.Resources:
     kind = qos_class(pod)
     cpu, memory = limited(pod, "cpu"), limited(pod, "memory")
     if kind == BEST_EFFORT:
-        return runtime.Resources(cpu_shares=_MINIMUM_SHARES, pids=pids_limit)
+        return runtime.Resources(cpu_shares=_MINIMUM_SHARES, pids=pids_limit, huge_pages=huge_pages(pod))
     return runtime.Resources(
         cpu_shares=shares(requested(pod, "cpu")),
         cpu_quota=quota(cpu or 0),
         memory=(memory or 0) // 1000,
         pids=pids_limit,
+        huge_pages=huge_pages(pod),
     )
+
+
+HUGE_PAGES = "hugepages-"
+
+
+def huge_pages(pod: Object) -> dict[int, int]:
+    """Bytes a pod may use of each size of page it asks for."""
+    found = {}
+    for name in resource_names(pod):
+        if name.startswith(HUGE_PAGES):
+            found[quantity.parse(name.removeprefix(HUGE_PAGES)).value()] = (_together(pod, "limits", name)) // 1000
+    return found
 
 
 def class_shares(pods: Iterable[Object]) -> int:

@@ -106,6 +106,8 @@ class Registration:
     def observe(self, node: Object) -> None:
         """The API's copy as the informer has it."""
         self._node = node
+        if node_status.has_news(node):
+            self.wake()
 
     def wake(self) -> None:
         """Something that shows in the status has changed: look now."""

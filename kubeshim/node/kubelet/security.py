@@ -101,6 +101,16 @@ def _seccomp(merged: Mapping[str, object], defaults: Defaults) -> str:
         raise environment.ConfigProblem(f'{_UNSAFE_PROFILE} "{path}": {error}') from error
 
 
+def wants_apparmor(pod: Object) -> bool:
+    """Whether some container is to be confined by a profile."""
+    outer = (pod_spec.spec(pod).get("securityContext") or {}).get("appArmorProfile")
+    for container in pod_spec.every(pod):
+        profile = (container.get("securityContext") or {}).get("appArmorProfile") or outer or {}
+        if profile.get("type") in ("RuntimeDefault", "Localhost"):
+            return True
+    return False
+
+
 def _apparmor(merged: Mapping[str, object]) -> str:
     profile = merged.get("appArmorProfile")
     if not isinstance(profile, dict):

@@ -183,11 +183,32 @@ NODE = {"metadata": {"name": "n", "labels": {"disk": "ssd"}}, "status": {"alloca
         (pod({}, nodeSelector={"disk": "hdd"}), [], "NodeAffinity"),
         (pod({}, securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), [], "SysctlForbidden"),
         (pod({}, securityContext={"sysctls": [{"name": "kernel/shm_rmid_forced", "value": "1"}]}), [], None),
+        (pod({}, os={"name": "windows"}), [], "PodOSNotSupported"),
+        (pod({}, os={"name": "linux"}), [], None),
+        (pod({}, nodeSelector={"kubernetes.io/os": "windows"}), [], "PodOSSelectorNodeLabelDoesNotMatch"),
+        (pod({}, securityContext={"appArmorProfile": {"type": "RuntimeDefault"}}), [], None),
     ],
 )
 def test_admission(wanted, others, reason):
     refusal = admission.refuse(wanted, others, NODE, ())
     assert (refusal[0] if refusal else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "refused"),
+    [
+        (None, None, False),
+        ("RuntimeDefault", None, True),
+        (None, "Localhost", True),
+        ("RuntimeDefault", "Unconfined", False),
+        ("Unconfined", "RuntimeDefault", True),
+    ],
+)
+def test_apparmor_where_there_is_none(outer, inner, refused):
+    made = pod({}, securityContext={"appArmorProfile": {"type": outer}} if outer else {})
+    made["spec"]["containers"][0]["securityContext"] = {"appArmorProfile": {"type": inner}} if inner else {}
+    refusal = admission.refuse(made, [], NODE, (), apparmor=False)
+    assert (refusal is not None and refusal[0] == "AppArmor") is refused
 
 
 def with_port(address, protocol="TCP", port=80):

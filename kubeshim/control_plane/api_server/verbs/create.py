@@ -8,7 +8,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, stored
 from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, owners, place
-from kubeshim.machinery import apply, errors, objects
+from kubeshim.machinery import apply, disabled_fields, errors, objects
 from kubeshim.machinery.codecs import strict
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -39,6 +39,7 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     if generated:
         # before the strategy: jobs label their pods with the name
         metadata["name"] = _generated_name(metadata)
+    disabled_fields.drop(resource.group, resource.kind, obj)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
     for attempt in range(_ATTEMPTS):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import request, response, storage, stored
 from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
 
@@ -93,8 +93,10 @@ def _write(
     if not raw:
         if op.subresource == "status":
             strategy.prepare_for_status_update(resource, obj, old)
-        elif not op.subresource:
-            strategy.prepare_for_update(resource, obj, old)
+        else:
+            disabled_fields.drop(resource.group, resource.kind, obj, old)
+            if not op.subresource:
+                strategy.prepare_for_update(resource, obj, old)
     _count_generation(op, obj, old)
     if not raw:
         checks.changed(op, obj, old)

@@ -148,14 +148,18 @@ class GarbageCollectorController(controller.Controller):
     def _judge(self, node: ownership.Node) -> None:
         if node.deleting and not node.deletes_dependents:
             return
+        gvr, namespace = node.gvr, node.namespace
         try:
-            gvr = node.gvr or self._type_of(node.api_version, node.kind).gvr
+            if gvr is None:
+                one = self._type_of(node.api_version, node.kind)
+                # known from a dependent alone, which has a namespace where this one may have none
+                gvr, namespace = one.gvr, node.namespace if one.namespaced else ""
         except _NoMapping:
             if not node.virtual:
                 raise errors.NotFound(f"no type {node.api_version} {node.kind}") from None
             self._judge_dependents(node)
             return
-        live = self._read(gvr, node.namespace, node.name, node.uid)
+        live = self._read(gvr, namespace, node.name, node.uid)
         if live is None:
             if node.virtual:
                 with self._graph_lock:

@@ -8,7 +8,7 @@ name, to the class's provisioner. Binding the pod then waits until its claims ar
 import dataclasses
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import framework, node_info, pod_info
@@ -78,6 +78,11 @@ class VolumeBinding(framework.Plugin):
                 return framework.unresolvable(why if ephemeral else f'persistentvolumeclaim "{name}" not found')
             if objects.is_deleting(claim):
                 return framework.unresolvable(f'persistentvolumeclaim "{name}" is being deleted')
+            if ephemeral and (objects.controller_of(claim) or {}).get("uid") != objects.uid(pod.pod):
+                # of an earlier pod of that name, about to be collected
+                where = f"{pod.namespace}/{objects.name(pod.pod)}"
+                text = f"PVC {objects.key(claim)} was not created for pod {where} (pod is not owner)"
+                return framework.unresolvable(text)
             if objects.dig(claim, "status", "phase") == "Lost":
                 text = f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume '
                 return framework.unresolvable(f'{text}"{claim["spec"].get("volumeName")}"')
@@ -169,15 +174,23 @@ class VolumeBinding(framework.Plugin):
             return None
         for claim, volume in plan.bind:
             self._promise(claim, volume)
+        asked: dict[str, int] = {}
         for claim in plan.provision:
             patch = {"metadata": {"annotations": {SELECTED_NODE: node}, "uid": objects.uid(claim)}}
-            self.handle.client.patch(
+            written = self.handle.client.patch(
                 kinds.PERSISTENT_VOLUME_CLAIMS, objects.name(claim), patch, objects.namespace(claim)
             )
+            asked[objects.key(claim)] = int(objects.resource_version(written))
         wanted = [objects.key(claim) for claim in (*(claim for claim, _ in plan.bind), *plan.provision)]
         with self._changed:
-            if not self._changed.wait_for(lambda: all(self._is_bound(key) for key in wanted), TIMEOUT):
-                return framework.unschedulable("timed out waiting for the condition")
+            self._changed.wait_for(
+                lambda: all(self._is_bound(key) for key in wanted) or self._given_up(asked, node), TIMEOUT
+            )
+        given_up = self._given_up(asked, node)
+        if given_up:
+            return framework.unschedulable(f'provisioning failed for PVC "{given_up}"')
+        if not all(self._is_bound(key) for key in wanted):
+            return framework.unschedulable("timed out waiting for the condition")
         for _, volume in plan.bind:
             self._assumed.pop(objects.name(volume), None)
         return None
@@ -198,6 +211,20 @@ class VolumeBinding(framework.Plugin):
             "spec": {**volume["spec"], "claimRef": reference},
         }
         self.handle.client.update(kinds.PERSISTENT_VOLUMES, changed)
+
+    def _given_up(self, asked: Mapping[str, int], node: str) -> str:
+        """The name of a claim whose provisioner has taken the node's name off again, or that is gone.
+
+        ``asked`` has the revision at which each claim was given the name: the cache may be behind that.
+        """
+        for key, revision in asked.items():
+            claim = self._claims.get(key)
+            if claim is None:
+                return objects.split_key(key)[1]
+            behind = int(objects.resource_version(claim)) < revision
+            if not (behind or self._is_bound(key)) and objects.annotations(claim).get(SELECTED_NODE) != node:
+                return objects.name(claim)
+        return ""
 
     def _is_bound(self, key: str) -> bool:
         claim = self._claims.get(key)

@@ -1,4 +1,4 @@
-"""``projected``: several sources in one directory in memory; a service account's token is renewed in time."""
+"""``projected``: several sources in one directory in memory; tokens and certificates are renewed in time."""
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import mounts
@@ -11,7 +11,7 @@ def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made
     payload: dict[str, atomic_writer.File] = {}
     watched: list[tuple[str, str]] = []
     refresh_at = 0.0
-    for part in source.get("sources") or ():
+    for index, part in enumerate(source.get("sources") or ()):
         if part.get("serviceAccountToken"):
             files, moment = sources.service_account_token(part["serviceAccountToken"], context, mode)
             refresh_at = min(refresh_at or moment, moment)
@@ -26,6 +26,10 @@ def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made
         elif part.get("clusterTrustBundle"):
             files = sources.cluster_trust_bundle(part["clusterTrustBundle"], context, mode)
             watched.append((trust_bundles.KIND, part["clusterTrustBundle"].get("name") or ""))
+        elif part.get("podCertificate"):
+            credentials = context.certificate(context.pod, spec["name"], index, part["podCertificate"])
+            files = sources.pod_certificate(part["podCertificate"], credentials, context, mode)
+            refresh_at = min(refresh_at or credentials.refresh_at, credentials.refresh_at)
         else:
             kinds = ", ".join(sorted(part)) or "nothing"
             raise volume.VolumeProblem(f"projected volume source not supported by this kubelet: {kinds}")

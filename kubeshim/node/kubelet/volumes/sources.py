@@ -78,6 +78,24 @@ def service_account_token(
     return {source["path"]: atomic_writer.File(token.text.encode(), mode, context.fs_user)}, token.refresh_at
 
 
+def pod_certificate(
+    source: Object, credentials: volume.Credentials, context: volume.Context, mode: int
+) -> dict[str, atomic_writer.File]:
+    """The key, the chain, or both in one file. Only its user or group may read them where the pod names one."""
+    if context.fs_user is not None or context.fs_group is not None:
+        mode = 0o600
+    parts = {
+        "credentialBundlePath": credentials.key + credentials.chain,
+        "keyPath": credentials.key,
+        "certificateChainPath": credentials.chain,
+    }
+    return {
+        source[field]: atomic_writer.File(data, mode, context.fs_user)
+        for field, data in parts.items()
+        if source.get(field)
+    }
+
+
 def cluster_trust_bundle(source: Object, context: volume.Context, mode: int) -> dict[str, atomic_writer.File]:
     try:
         chosen = trust_bundles.choose(source, context.every(trust_bundles.KIND))

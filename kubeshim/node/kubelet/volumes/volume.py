@@ -27,6 +27,19 @@ class Token:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Credentials:
+    """A pod's private key and certificate chain, in PEM, and when to ask for them again."""
+
+    key: bytes
+    chain: bytes
+    refresh_at: float
+
+
+def _no_certificates() -> NoReturn:
+    raise VolumeProblem("no pod certificates here")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Context:
     """One pod, as its volumes see it."""
 
@@ -43,6 +56,8 @@ class Context:
     """``(volume name, source)`` → the image, pulled. Raises ``images.ImageProblem``."""
     tree: Callable[[runtime.Image], str] = lambda image: _no_images()
     """The directory with the image's files."""
+    certificate: Callable[[Object, str, int, Object], Credentials] = lambda pod, name, index, source: _no_certificates()
+    """``(pod, volume name, number of the source, source)``. Raises ``VolumeProblem``."""
 
     @property
     def namespace(self) -> str:

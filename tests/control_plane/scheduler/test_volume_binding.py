@@ -1,0 +1,119 @@
+"""Claims of pods: whose they are, and what ends the wait for a volume that is being made."""
+
+import types
+
+import pytest
+
+from kubeshim.client import kinds
+from kubeshim.control_plane.scheduler import framework, pod_info
+from kubeshim.control_plane.scheduler.plugins import volume_binding
+
+CLASS = {"metadata": {"name": "local"}, "provisioner": "x", "volumeBindingMode": "WaitForFirstConsumer"}
+
+
+class Cache:
+    """An informer's cache that a test fills."""
+
+    def __init__(self, *found):
+        self.found = {self.key(one): one for one in found}
+        self.tell = []
+
+    @staticmethod
+    def key(obj):
+        space = obj["metadata"].get("namespace")
+        return f"{space}/{obj['metadata']['name']}" if space else obj["metadata"]["name"]
+
+    def get(self, key):
+        return self.found.get(key)
+
+    def list(self, **_):
+        return list(self.found.values())
+
+    def add_handler(self, **handlers):
+        self.tell += handlers.values()
+
+
+class Client:
+    """Patches what the cache has, and lets the test go on from there."""
+
+    def __init__(self, claims, then):
+        self.claims, self.then = claims, then
+
+    def patch(self, gvr, name, patch, namespace):
+        claim = self.claims.found[f"{namespace}/{name}"]
+        written = {**claim, "metadata": {**claim["metadata"], **patch["metadata"], "resourceVersion": "7"}}
+        self.then(self.claims, written)
+        return written
+
+
+def claim(owner="p", version="5"):
+    owners = [{"kind": "Pod", "name": "p", "uid": owner, "controller": True}]
+    metadata = {"name": "p-v", "namespace": "x", "uid": "c", "ownerReferences": owners, "resourceVersion": version}
+    return {"metadata": metadata, "spec": {"storageClassName": "local"}}
+
+
+def plugin(*claims, then=lambda *_: None):
+    caches = {
+        kinds.PERSISTENT_VOLUME_CLAIMS: Cache(*claims),
+        kinds.PERSISTENT_VOLUMES: Cache(),
+        kinds.STORAGE_CLASSES: Cache(CLASS),
+    }
+    client = Client(caches[kinds.PERSISTENT_VOLUME_CLAIMS], then)
+    return volume_binding.VolumeBinding(types.SimpleNamespace(informer=caches.__getitem__, client=client))
+
+
+def pod():
+    volumes = [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]
+    return pod_info.of(
+        {
+            "metadata": {"name": "p", "namespace": "x", "uid": "p"},
+            "spec": {"containers": [{"name": "c", "image": "i"}], "volumes": volumes, "priority": 0},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "said"),
+    [("p", ""), ("an earlier one", "PVC x/p-v was not created for pod x/p (pod is not owner)")],
+)
+def test_an_ephemeral_volumes_claim_is_the_pods_own(owner, said):
+    found = plugin(claim(owner)).pre_filter({}, pod(), [])
+    assert (found.message if isinstance(found, framework.Status) else "") == said
+
+
+def bound(cache, written):
+    done = {
+        **written["metadata"],
+        "annotations": {**written["metadata"]["annotations"], volume_binding.BIND_COMPLETED: "yes"},
+    }
+    cache.found["x/p-v"] = {**written, "metadata": done}
+
+
+def given_back(cache, written):
+    cache.found["x/p-v"] = {**written, "metadata": {**written["metadata"], "annotations": {}, "resourceVersion": "8"}}
+
+
+def deleted(cache, written):
+    del cache.found["x/p-v"]
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (bound, ""),
+        (given_back, 'provisioning failed for PVC "p-v"'),
+        (deleted, 'provisioning failed for PVC "p-v"'),
+    ],
+)
+def test_what_ends_the_wait(then, said):
+    this = plugin(claim(), then=then)
+    state = {this.name: volume_binding._Claims([], [claim()], {"n": volume_binding._Plan((), (claim(),))})}
+    found = this.pre_bind(state, pod(), "n")
+    assert (found.message if found else "") == said
+
+
+def test_a_cache_that_is_behind_ends_nothing(monkeypatch):
+    monkeypatch.setattr(volume_binding, "TIMEOUT", 0.01)
+    this = plugin(claim())
+    state = {this.name: volume_binding._Claims([], [claim()], {"n": volume_binding._Plan((), (claim(),))})}
+    assert this.pre_bind(state, pod(), "n").message == "timed out waiting for the condition"
