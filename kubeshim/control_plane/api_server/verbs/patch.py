@@ -4,9 +4,10 @@ JSON, merge and strategic merge patch change the object as the client sees it an
 Server-side apply decides by field ownership and creates the object where it is missing.
 """
 
+import functools
 from typing import Any
 
-from kubeshim.control_plane.api_server import representations, request, response, stored
+from kubeshim.control_plane.api_server import native, representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, objects
@@ -167,7 +168,7 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
             missing = fields.required("fieldManager", "is required for apply patch")
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [missing])
         try:
-            content, duplicates = yaml.decode(asked.body, strict=strictly)
+            content, duplicates = native.read(asked.body, functools.partial(yaml.decode, asked.body, strict=strictly))
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {problem.message}") from problem
         return media_type, content, duplicates
