@@ -5,7 +5,7 @@ the whole document, ``replace`` can. An operation that does not apply is a 422 w
 reason: that is what upstream answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -40,6 +40,23 @@ def check(ops: Any) -> list[dict[str, Any]]:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
     return ops
+
+
+_FIELDS = frozenset(("op", "path", "from", "value"))
+
+
+def strictness(ops: list[dict[str, Any]], duplicates: Iterable[str]) -> list[str]:
+    """What is unknown or, by ``duplicates``, said twice in the operations themselves, in their order."""
+    found = [
+        (index, f'unknown field "[{index}].{key}"')
+        for index, operation in enumerate(ops)
+        if not operation.keys() <= _FIELDS
+        for key in operation
+        if key not in _FIELDS
+    ]
+    found += [(int(text.partition("[")[2].partition("]")[0]), text) for text in duplicates]
+    found.sort(key=lambda entry: entry[0])
+    return [f"json patch {text}" for _, text in found]
 
 
 def apply(obj: Any, ops: Any) -> Any:

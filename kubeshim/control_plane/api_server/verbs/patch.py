@@ -175,10 +175,10 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
     if "force" in asked.query:
         meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [meaningless])
-    content, duplicates = json.decode(asked.body, strict=strictly)
+    content, duplicates = native.read(asked.body, functools.partial(json.decode, asked.body, strict=strictly))
     if media_type == negotiation.JSON_PATCH:
         content = json_patch.check(content)
-        duplicates = []
+        duplicates = json_patch.strictness(content, duplicates) if strictly else []
     elif not isinstance(content, dict):
         raise errors.BadRequest(
             f"json: cannot unmarshal {bodies.type_name(content)} into Go value of type map[string]interface {{}}"
