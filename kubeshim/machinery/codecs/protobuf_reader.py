@@ -68,13 +68,19 @@ def _fill(name: str, buffer: bytes, at: int, end: int, into: dict[str, Any], dep
         raise Malformed("exceeded max depth")
     handlers, omitted = _handlers(name)
     while at < end:
-        tag, at = varint(buffer, at)
+        tag = buffer[at]
+        at += 1
+        if tag > 0x7F:
+            tag, at = varint(buffer, at - 1)
         wire = tag & 7
         handler = handlers.get(tag >> 3)
         if handler is not None and handler[0] != wire:
             handler = _packed(handler, wire)
         if wire == 2:
-            length, at = varint(buffer, at)
+            length = buffer[at]
+            at += 1
+            if length > 0x7F:
+                length, at = varint(buffer, at - 1)
             stop = at + length
             if stop > end:
                 raise Malformed("unexpected EOF")
@@ -132,6 +138,8 @@ def _handler(field: descriptors.Field, special: bool) -> _Handler:
         return 2, lambda buffer, at, end, into, depth: _fill(kind, buffer, at, end, into, depth + 1)
     if field.label == "map":
         return 2, _map_put(name, field.type)
+    if field.type not in descriptors.SCALARS and field.type not in protobuf_special.TABLE:
+        return 2, _struct_put(name, field.type, repeated=field.label == "repeated")
     wire, convert = _converter(field.type, raw=special and name in protobuf_special.KEEP_BYTES)
     omit = protobuf_special.OMIT
     drop_zero = field.presence == "struct" and field.type.endswith(".IntOrString")
@@ -146,6 +154,27 @@ def _handler(field: descriptors.Field, special: bool) -> _Handler:
         into.setdefault(name, []).append(None if value is omit else value)
 
     return wire, put_many if field.label == "repeated" else put_one
+
+
+def _struct_put(name: str, kind: str, *, repeated: bool) -> _Put:
+    """A message inside a message. Said twice, the second adds to the first, as protobuf has it."""
+
+    def put_struct(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
+        found = into.get(name)
+        if found is None:
+            found = into[name] = {}
+        _fill(kind, buffer, at, end, found, depth + 1)
+
+    def put_item(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
+        item: dict[str, Any] = {}
+        _fill(kind, buffer, at, end, item, depth + 1)
+        found = into.get(name)
+        if found is None:
+            into[name] = [item]
+        else:
+            found.append(item)
+
+    return put_item if repeated else put_struct
 
 
 _Convert = Callable[[bytes, int, int, int], Any]
