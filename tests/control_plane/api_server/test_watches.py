@@ -188,3 +188,20 @@ def test_a_watch_from_the_state_now_says_where_that_ends(running, configmaps, ch
         events = list(running.watch(f"{query}&allowWatchBookmarks=true"))
         assert told(events) == ["ADDED a", "BOOKMARK"]
         assert events[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_many_watchers_of_a_busy_type_miss_nothing(running, configmaps, change):
+    start = change("+a")
+    watches = [running.watch(f"{configmaps}?watch=1&timeoutSeconds=60&resourceVersion={start}") for _ in range(40)]
+    ours, count = [], 60
+    readers = [threading.Thread(target=lambda w=w: ours.append([next(w) for _ in range(count)])) for w in watches]
+    for reader in readers:
+        reader.start()
+    for number in range(count):
+        patch = {"data": {"at": str(number)}}
+        assert running.ask("PATCH", f"{configmaps}/a", patch, "application/merge-patch+json").status == 200
+    for reader in readers:
+        reader.join(30)
+    assert [[event["object"]["data"]["at"] for event in seen] for seen in ours] == [
+        [str(number) for number in range(count)]
+    ] * len(watches)
