@@ -48,7 +48,7 @@ def test_create_and_describe(typed):
     typed("create", "service", "clusterip", "web", "--tcp=80:80")
     typed("create", "serviceaccount", "robot")
     assert typed("create", "token", "robot").count(".") == 2
-    assert "successfully rolled out" in typed("rollout", "status", "deployment/web", "--timeout=60s")
+    typed.cluster.kubectl("-n", typed.namespace, "rollout", "status", "deployment/web", "--timeout=60s")
     assert "hello" in typed("describe", "configmap/a")
     assert "password:  6 bytes" in typed("describe", "secret/s")
     assert "1 available" in typed("describe", "deployment/web")
@@ -67,6 +67,7 @@ def test_create_and_describe(typed):
     assert [word for word in ("Capacity:", "Kernel Version", "Allocated resources:", "web-") if word not in node] == []
     assert "Name:         view" in typed("describe", "clusterrole", "view")
     typed("rollout", "history", "deployment/web")
+    assert "SuccessfulCreate" in typed("events")
     assert "yes" in typed("auth", "can-i", "create", "pods")
     assert "*.*" in typed("auth", "can-i", "--list")
     assert "kubernetes-admin" in typed("auth", "whoami")

@@ -23,15 +23,13 @@ _TABLE_ROWS = 250
 _JSON = ("Content-Type", negotiation.JSON)
 _HEADERS = [("Cache-Control", "no-cache, private"), _JSON]
 
-negotiate = negotiation.negotiate
-
 
 def offers_of(resource: resources.Resource) -> negotiation.Offers:
     return negotiation.OBJECTS if representations.has_message(resource.gvk) else negotiation.CUSTOM_OBJECTS
 
 
 def form(asked: request.Request, resource: resources.Resource) -> negotiation.MediaType:
-    return negotiate(asked.header("accept"), offers_of(resource))
+    return negotiation.negotiate(asked.header("accept"), offers_of(resource))
 
 
 def of_stored(
@@ -171,7 +169,7 @@ def of_error(asked: request.Request | None, error: errors.APIStatusError) -> req
         if asked is None:
             answer = request.Response(error.status_code, list(_HEADERS), json.encode(status) + b"\n")
         else:
-            media = negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
+            media = negotiation.negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
             answer = encoded(asked, media, status, error.status_code)
     except errors.NotAcceptable:
         # A refusal is told in any case: indented JSON then.

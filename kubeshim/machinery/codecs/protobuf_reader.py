@@ -66,15 +66,21 @@ def _fill(name: str, buffer: bytes, at: int, end: int, into: dict[str, Any], dep
     """Reads the fields between ``at`` and ``end`` into ``into``."""
     if depth > MAX_DEPTH:
         raise Malformed("exceeded max depth")
-    handlers, omitted = _handlers(name)
+    handlers = _handlers(name)
     while at < end:
-        tag, at = varint(buffer, at)
+        tag = buffer[at]
+        at += 1
+        if tag > 0x7F:
+            tag, at = varint(buffer, at - 1)
         wire = tag & 7
         handler = handlers.get(tag >> 3)
         if handler is not None and handler[0] != wire:
             handler = _packed(handler, wire)
         if wire == 2:
-            length, at = varint(buffer, at)
+            length = buffer[at]
+            at += 1
+            if length > 0x7F:
+                length, at = varint(buffer, at - 1)
             stop = at + length
             if stop > end:
                 raise Malformed("unexpected EOF")
@@ -96,9 +102,6 @@ def _fill(name: str, buffer: bytes, at: int, end: int, into: dict[str, Any], dep
             raise Malformed(f"proto: illegal wireType {wire}")
     if at != end:
         raise Malformed("unexpected EOF")
-    for field in omitted:
-        if field in into and not into[field]:
-            del into[field]
 
 
 def _packed(handler: _Handler, wire: int) -> _Handler:
@@ -115,14 +118,9 @@ def _packed(handler: _Handler, wire: int) -> _Handler:
 
 
 @functools.cache
-def _handlers(name: str) -> tuple[dict[int, _Handler], tuple[str, ...]]:
-    message = descriptors.messages()[name]
+def _handlers(name: str) -> dict[int, _Handler]:
     special = name in protobuf_special.TABLE
-    handlers = {field.number: _handler(field, special) for field in message.fields}
-    omitted = (
-        () if special else tuple(f.name for f in message.fields if f.presence == "value" and f.label == "optional")
-    )
-    return handlers, omitted
+    return {field.number: _handler(field, special) for field in descriptors.messages()[name].fields}
 
 
 def _handler(field: descriptors.Field, special: bool) -> _Handler:
@@ -132,20 +130,51 @@ def _handler(field: descriptors.Field, special: bool) -> _Handler:
         return 2, lambda buffer, at, end, into, depth: _fill(kind, buffer, at, end, into, depth + 1)
     if field.label == "map":
         return 2, _map_put(name, field.type)
+    if field.type not in descriptors.SCALARS and field.type not in protobuf_special.TABLE:
+        return 2, _struct_put(name, field.type, field.label, field.presence)
     wire, convert = _converter(field.type, raw=special and name in protobuf_special.KEEP_BYTES)
     omit = protobuf_special.OMIT
-    drop_zero = field.presence == "struct" and field.type.endswith(".IntOrString")
+    drop_zero = not special and (
+        field.presence == "value" or (field.presence == "struct" and field.type.endswith(".IntOrString"))
+    )
 
     def put_one(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
         value = convert(buffer, at, end, depth)
-        if value is not omit and not (drop_zero and not value):
+        if value is omit:
+            return
+        if value or not drop_zero:
             into[name] = value
+        elif name in into:
+            del into[name]
 
     def put_many(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
         value = convert(buffer, at, end, depth)
         into.setdefault(name, []).append(None if value is omit else value)
 
     return wire, put_many if field.label == "repeated" else put_one
+
+
+def _struct_put(name: str, kind: str, label: str, presence: descriptors.Presence) -> _Put:
+    """A message inside a message. Said twice, the second adds to the first, as protobuf has it."""
+
+    def put_struct(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
+        found = into.get(name)
+        if found is None:
+            found = into[name] = {}
+        _fill(kind, buffer, at, end, found, depth + 1)
+        if not found and presence == "value":
+            del into[name]
+
+    def put_item(buffer: bytes, at: int, end: int, into: dict[str, Any], depth: int) -> None:
+        item: dict[str, Any] = {}
+        _fill(kind, buffer, at, end, item, depth + 1)
+        found = into.get(name)
+        if found is None:
+            into[name] = [item]
+        else:
+            found.append(item)
+
+    return put_item if label == "repeated" else put_struct
 
 
 _Convert = Callable[[bytes, int, int, int], Any]

@@ -300,3 +300,21 @@ def test_paths_nobody_knows_are_plain_text(running, path):
 def test_a_body_beyond_the_limit(running, configmaps):
     answer = running.ask("POST", configmaps, b'{"x":"' + b"y" * (3 << 20) + b'"}')
     assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
+
+
+def test_a_json_patch_is_held_against_fieldvalidation(running, configmaps):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}, "data": {"k": "1"}})
+    patch = (
+        '[{"op":"add","path":"/data/b","value":"1","foo":"x"},'
+        '{"op":"add","path":"/data/c","path":"/data/c","value":"1"},{"op":"add","path":"/odd","value":1}]'
+    )
+    texts = ['json patch unknown field "[0].foo"', 'json patch duplicate field "[1].path"', 'unknown field "odd"']
+    kind = "application/json-patch+json"
+    strict = running.ask("PATCH", f"{configmaps}/a?fieldValidation=Strict", patch, kind)
+    assert strict.status == 422
+    assert f"strict decoding error: {', '.join(texts)}" in strict.body["message"]
+    warned = running.ask("PATCH", f"{configmaps}/a", patch, kind)
+    expected = ['299 - "' + text.replace('"', '\\"') + '"' for text in texts]
+    assert (warned.status, warned.headers.get_all("Warning")) == (200, expected)
+    ignored = running.ask("PATCH", f"{configmaps}/a?fieldValidation=Ignore", patch, kind)
+    assert (ignored.status, ignored.headers.get_all("Warning")) == (200, None)

@@ -181,3 +181,12 @@ def test_watch_frames():
     assert b"ADDED" in frame
     assert protobuf.decode(frame[frame.index(protobuf.PREFIX) :]) == obj
     assert frames.json_frame("ADDED", b'{"a":1}\n') == b'{"type":"ADDED","object":{"a":1}}\n'
+
+
+def test_a_message_said_twice_adds_up():
+    name = "k8s.io.api.core.v1.Pod"
+    first = {"spec": {"nodeName": "a", "containers": [{"name": "x"}], "priority": 1}}
+    second = {"spec": {"nodeName": "b", "containers": [{"name": "y"}]}}
+    both = protobuf_writer.write(name, first) + protobuf_writer.write(name, second)
+    expected = {"nodeName": "b", "containers": [{"name": "x"}, {"name": "y"}], "priority": 1}
+    assert protobuf_reader.read(name, both) == {"spec": expected}

@@ -71,3 +71,19 @@ def test_building_an_object_member_by_member(target):
         for key, value in target.items()
     ]
     assert json_patch.apply({}, ops) == target
+
+
+def test_what_is_odd_about_the_operations_themselves():
+    ops = [
+        {"op": "add", "path": "/a", "value": {"k": 2}, "foo": "x"},
+        {"op": "remove", "path": "/b"},
+        {"op": "add", "path": "/c", "value": 1, "bar": 1},
+    ]
+    duplicates = ['duplicate field "[0].value.k"', 'duplicate field "[1].path"']
+    assert json_patch.strictness(ops, duplicates) == [
+        'json patch unknown field "[0].foo"',
+        'json patch duplicate field "[0].value.k"',
+        'json patch duplicate field "[1].path"',
+        'json patch unknown field "[2].bar"',
+    ]
+    assert json_patch.strictness(ops[1:2], []) == []

@@ -64,7 +64,7 @@ def answer(asked: request.Request, obj: objects.Object, code: int = 201) -> requ
 
 def _form(asked: request.Request) -> negotiation.MediaType:
     """What is stored nowhere has no table. Raises ``errors.NotAcceptable``."""
-    return response.negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
+    return negotiation.negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
 
 
 def success(code: int = 201) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from kubeshim.machinery import defaults, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding
 
-_LARGE = 256 << 10
-"""Bodies from this size on are parsed in a native thread: YAML takes its time."""
 _NO_MESSAGE = (
     "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to "
     "a protobuf message"
@@ -28,7 +26,7 @@ def read(
     strictly = op.field_validation != "Ignore"
     read_body = custom_bodies.read if op.server.custom.get(expected) is not None else bodies.read
     reading = functools.partial(read_body, asked.body, media_type, expected, strictly=strictly)
-    obj, duplicates = native.run(reading) if len(asked.body) >= _LARGE else reading()
+    obj, duplicates = native.read(asked.body, reading)
     complete(op, obj, expected, duplicates)
     return obj
 

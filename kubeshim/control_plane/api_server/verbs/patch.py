@@ -4,9 +4,10 @@ JSON, merge and strategic merge patch change the object as the client sees it an
 Server-side apply decides by field ownership and creates the object where it is missing.
 """
 
+import functools
 from typing import Any
 
-from kubeshim.control_plane.api_server import representations, request, response, stored
+from kubeshim.control_plane.api_server import native, representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
@@ -214,7 +215,7 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
             missing = fields.required("fieldManager", "is required for apply patch")
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [missing])
         try:
-            content, duplicates = yaml.decode(asked.body, strict=strictly)
+            content, duplicates = native.read(asked.body, functools.partial(yaml.decode, asked.body, strict=strictly))
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
@@ -228,7 +229,7 @@ def _decoded(media_type: str, body: bytes, strictly: bool) -> tuple[Any, list[st
     """A JSON, merge or strategic patch and what is strictly wrong with it. Raises 400 and 413."""
     prefix = "error decoding patch: " if strictly and media_type != negotiation.STRATEGIC_MERGE_PATCH else ""
     try:
-        content, duplicates = json.decode(body, strict=strictly)
+        content, duplicates = native.read(body, functools.partial(json.decode, body, strict=strictly))
         if media_type == negotiation.JSON_PATCH:
             if strictly:
                 duplicates = json_patch.strict_problems(content, duplicates)

@@ -135,5 +135,5 @@ def handle_patch(op: operation.Operation, asked: request.Request) -> request.Res
 
 
 def _answer(op: operation.Operation, asked: request.Request, item: stored.Stored) -> request.Response:
-    media = response.negotiate(asked.header("accept"), negotiation.OBJECTS)
+    media = negotiation.negotiate(asked.header("accept"), negotiation.OBJECTS)
     return response.encoded(asked, media, scale_of(op, item.obj))
