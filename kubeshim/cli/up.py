@@ -5,7 +5,8 @@
   sudo kubeshim up --config cluster.json
   sudo kubeshim up --ingress --publish 8080:80
 
-The kubeconfig of the calling user gets a context of the cluster's name and uses it.
+The kubeconfig of the calling user gets a context of the cluster's name and uses it. Another Docker engine than the
+machine's own is chosen by DOCKER_HOST=unix:///PATH at the first up; the cluster stays on it.
 """
 
 import argparse
