@@ -157,3 +157,28 @@ def test_a_new_supervisor_ends_what_was_started_from_another_description(cluster
     start()
     assert ask(other) != first
     assert supervisor.start_time(first) == 0
+
+
+def test_a_signal_cuts_the_wait_for_a_restart_short(cluster):
+    """Of a component that ends again and again: whoever says what shall run does not mean in ten seconds."""
+    start, run, port = cluster
+    process = start()
+    last = ask(port)
+    for number in range(9):  # the next wait would be 0.1 * 2**7, so the longest there is
+        end(last)
+        wait_until(lambda ended=last: components(run).get("echo", {}).get("pid") != ended)
+        process.send_signal(signal.SIGHUP)
+        last = ask(port)
+        assert components(run)["echo"]["restarts"] == number + 1
+    assert process.poll() is None
+
+
+def components(run):
+    return json.loads((run / "state.json").read_text())["components"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.01)

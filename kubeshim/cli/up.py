@@ -7,7 +7,8 @@
   sudo kubeshim up --ingress --publish 8080:80
   sudo kubeshim up --advertise 192.0.2.1          other machines may join: kubeshim token create --print-join-command
 
-The kubeconfig of the calling user gets a context of the cluster's name and uses it.
+The kubeconfig of the calling user gets a context of the cluster's name and uses it. Another Docker engine than the
+machine's own is chosen by DOCKER_HOST=unix:///PATH at the first up; the cluster stays on it.
 """
 
 import argparse

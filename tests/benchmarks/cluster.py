@@ -138,7 +138,8 @@ def run_pods(client, names):
 def remove_pods(client, names):
     for name in names:
         client.delete(kinds.PODS, name, "default", options={"gracePeriodSeconds": 0})
-    while client.list(kinds.PODS, "default", label_selector="bench=1")["items"]:
+    gone = set(names)
+    while gone & {item["metadata"]["name"] for item in client.list(kinds.PODS, "default")["items"]}:
         time.sleep(0.05)
 
 
