@@ -246,11 +246,12 @@ def label_selector(selector: Mapping[str, Any] | None, path: str) -> list[FieldE
     if found := selector.get("matchLabels"):
         wrong += labels(found, path + ".matchLabels")
     for index, term in enumerate(selector.get("matchExpressions") or ()):
-        wrong += _expression(term, f"{path}.matchExpressions[{index}]")
+        wrong += label_requirement(term, f"{path}.matchExpressions[{index}]")
     return wrong
 
 
-def _expression(term: Mapping[str, Any], path: str) -> list[FieldError]:
+def label_requirement(term: Mapping[str, Any], path: str, *, any_operator: bool = False) -> list[FieldError]:
+    """A ``metav1.LabelSelectorRequirement``; ``any_operator`` lets operators of later versions through."""
     operator, listed = term.get("operator") or "", term.get("values") or []
     wrong: list[FieldError] = []
     if operator in ("In", "NotIn"):
@@ -260,7 +261,7 @@ def _expression(term: Mapping[str, Any], path: str) -> list[FieldError]:
         if listed:
             text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             wrong.append(fields.forbidden(path + ".values", text))
-    else:
+    elif not any_operator:
         wrong.append(fields.invalid(path + ".operator", operator, "not a valid selector operator"))
     wrong += fields.all_invalid(path + ".key", term.get("key") or "", content.qualified_name(term.get("key") or ""))
     for index, value in enumerate(listed):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.control_plane.api_server.authorization import rules
-from kubeshim.control_plane.api_server.subresources import call
+from kubeshim.control_plane.api_server.subresources import call, review_selectors
 from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery.validation import fields
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
 _GROUP = "authorization.k8s.io"
-_OPERATORS = {"In": "=", "NotIn": "!="}
 
 
 class AccessReview:
@@ -27,7 +27,7 @@ class AccessReview:
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
         op, review = call.created(asked, server, resources.GroupVersionKind(_GROUP, "v1", self._kind))
         spec = review.get("spec") or {}
-        _validate(self._kind, spec)
+        _validate(self._kind, review, spec)
         if self._kind == "SelfSubjectAccessReview":
             user = op.user
         else:
@@ -35,45 +35,53 @@ class AccessReview:
             user = request.UserInfo(
                 spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra
             )
-        if self._kind == "LocalSubjectAccessReview":
-            _validate_local(spec, op.namespace)
         decision = server.authorizer.authorize(_question(user, spec))
         status: dict[str, Any] = {"allowed": decision.allowed}
         if decision.verdict is questions.Verdict.DENY:
             status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
+        ignored = review_selectors.ignored(spec.get("resourceAttributes") or {})
+        if ignored:
+            status["evaluationError"] = ignored
         return call.answer(asked, {**review, "status": status})
 
 
-def _validate(kind: str, spec: objects.Object) -> None:
+def _validate(kind: str, review: objects.Object, spec: objects.Object) -> None:
+    """Raises 422, whose message names no kind: upstream has forgotten it by then."""
     problems = []
     about_resource, about_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if about_resource is not None and about_path is not None:
-        problems.append(_invalid("nonResourceAttributes", "cannot be specified in combination with resourceAttributes"))
+        why = "cannot be specified in combination with resourceAttributes"
+        problems.append(fields.invalid("spec.nonResourceAttributes", about_path, why))
     if about_resource is None and about_path is None:
-        problems.append(
-            _invalid(
-                "resourceAttributes", "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            )
-        )
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        problems.append(fields.invalid("spec.resourceAttributes", None, why))
     if kind != "SelfSubjectAccessReview" and not spec.get("user") and not spec.get("groups"):
-        problems.append(
-            errors.FieldError(
-                "spec.user", "FieldValueInvalid", 'Invalid value: "": at least one of user or group must be specified'
-            )
-        )
+        problems.append(fields.invalid("spec.user", "", "at least one of user or group must be specified"))
+    problems += review_selectors.problems(about_resource or {}, "spec.resourceAttributes")
+    local = kind == "LocalSubjectAccessReview"
+    metadata = review["metadata"]
+    if any(
+        value for name, value in metadata.items() if name != "managedFields" and not (local and name == "namespace")
+    ):
+        why = "must be empty except for namespace" if local else "must be empty"
+        problems.append(fields.invalid("metadata", metadata, why))
+    if local:
+        problems += _local_problems(spec, metadata.get("namespace") or "")
     if problems:
-        raise errors.invalid(_GROUP, kind, "", problems)
+        raise errors.invalid(_GROUP, "", "", problems)
 
 
-def _invalid(field: str, why: str) -> errors.FieldError:
-    return errors.FieldError(f"spec.{field}", "FieldValueInvalid", f"Invalid value: null: {why}")
-
-
-def _validate_local(spec: objects.Object, namespace: str) -> None:
-    if (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
-        raise errors.BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+def _local_problems(spec: objects.Object, namespace: str) -> list[errors.FieldError]:
+    about, problems = spec.get("resourceAttributes"), []
+    if about is not None and (about.get("namespace") or "") != namespace:
+        why = "must match metadata.namespace"
+        problems.append(fields.invalid("spec.resourceAttributes.namespace", about.get("namespace") or "", why))
+    if spec.get("nonResourceAttributes") is not None:
+        path = "spec.nonResourceAttributes"
+        problems.append(fields.invalid(path, spec["nonResourceAttributes"], "disallowed on this kind of request"))
+    return problems
 
 
 def _question(user: request.UserInfo, spec: objects.Object) -> questions.Attributes:
@@ -82,21 +90,10 @@ def _question(user: request.UserInfo, spec: objects.Object) -> questions.Attribu
         path = spec["nonResourceAttributes"]
         return questions.Attributes(user, path.get("verb") or "", path=path.get("path") or "", is_resource=False)
     return questions.Attributes(
-        user, about.get("verb") or "", about.get("group") or "", about.get("version") or "",
+        user, about.get("verb") or "", about.get("group") or "", about.get("version") or "*",
         about.get("resource") or "", about.get("subresource") or "", about.get("namespace") or "",
-        about.get("name") or "", "", True, _selector(about.get("fieldSelector") or {}),
+        about.get("name") or "", "", True, review_selectors.as_query(about),
     )  # fmt: skip
-
-
-def _selector(selector: objects.Object) -> str:
-    """A field selector in structured form as the text a query would have."""
-    if selector.get("rawSelector"):
-        return str(selector["rawSelector"])
-    return ",".join(
-        f"{one['key']}{_OPERATORS[one['operator']]}{one['values'][0]}"
-        for one in selector.get("requirements") or ()
-        if one.get("operator") in _OPERATORS and len(one.get("values") or ()) == 1
-    )
 
 
 class RulesReview:

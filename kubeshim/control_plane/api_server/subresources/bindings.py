@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request, storage
 from kubeshim.control_plane.api_server.subresources import call, kubelets, pods
-from kubeshim.control_plane.api_server.verbs import operation
+from kubeshim.control_plane.api_server.verbs import operation, update
 from kubeshim.machinery import errors, objects, resources
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Bind:
     """``pods/binding``, and ``bindings`` for clients of old."""
 
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
-        op, binding = call.created(asked, server, _BINDING)
+        op, binding = call.created(asked, server, _BINDING, keep_identity=True)
         name = objects.name(binding)
         if op.name and name != op.name:
             raise errors.BadRequest("name in URL does not match name in Binding object")
@@ -54,7 +54,7 @@ def _assign(op: operation.Operation, binding: objects.Object, name: str) -> None
             if item is None:
                 raise errors.not_found("", "pods", name)
             pod = item.copy()
-            _check(pod, binding)
+            _check(op, pod, binding)
             _bind(server, pod, binding)
             if op.dry_run:
                 return
@@ -66,18 +66,15 @@ def _assign(op: operation.Operation, binding: objects.Object, name: str) -> None
     raise errors.conflict("", "pods/binding", name, errors.MODIFIED)
 
 
-def _check(pod: objects.Object, binding: objects.Object) -> None:
+def _check(op: operation.Operation, pod: objects.Object, binding: objects.Object) -> None:
     """Raises 409 where the pod cannot be bound (any more)."""
     name, wanted = objects.name(pod), binding["metadata"]
+    for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        condition, found = wanted.get(field), pod["metadata"].get(field)
+        if condition and condition != found:
+            raise update.precondition_failed(op, word, condition, found)
     why = ""
-    if wanted.get("uid") and wanted["uid"] != objects.uid(pod):
-        why = f"Precondition failed: UID in precondition: {wanted['uid']}, UID in object meta: {objects.uid(pod)}"
-    elif wanted.get("resourceVersion") and wanted["resourceVersion"] != objects.resource_version(pod):
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {wanted['resourceVersion']}, "
-            f"ResourceVersion in object meta: {objects.resource_version(pod)}"
-        )
-    elif objects.is_deleting(pod):
+    if objects.is_deleting(pod):
         why = f"pod {name} is being deleted, cannot be assigned to a host"
     elif objects.dig(pod, "spec", "nodeName"):
         why = f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
@@ -107,6 +104,7 @@ def _bind(server: "servers.Server", pod: objects.Object, binding: objects.Object
     if metadata.get("generation"):
         scheduled["observedGeneration"] = metadata["generation"]
     status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)
     kept = [entry for entry in status.get("conditions") or [] if entry.get("type") != "PodScheduled"]
     status["conditions"] = [*kept, scheduled]
 

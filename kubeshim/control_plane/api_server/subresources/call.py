@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import request, response
-from kubeshim.control_plane.api_server.verbs import decoding, operation, options
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.control_plane.api_server.verbs import decoding, operation, options, place
+from kubeshim.machinery import apply, errors, objects, resources
 from kubeshim.machinery.codecs import negotiation
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+_SYSTEM = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 def operation_of(asked: request.Request, server: "servers.Server") -> operation.Operation:
@@ -31,22 +32,26 @@ def operation_of(asked: request.Request, server: "servers.Server") -> operation.
 
 
 def created(
-    asked: request.Request, server: "servers.Server", gvk: resources.GroupVersionKind
+    asked: request.Request, server: "servers.Server", gvk: resources.GroupVersionKind, *, keep_identity: bool = False
 ) -> tuple[operation.Operation, objects.Object]:
-    """The operation and the body of a POST, admitted. Raises 400, 403, 405, 406, 415, 422."""
+    """The operation and the body of a POST, admitted. Raises 400, 403, 405, 406, 415, 422.
+
+    ``keep_identity`` leaves what the client says of the uid: it is a condition there. Though the object is stored
+    nowhere, its fields get a manager, as upstream.
+    """
     if asked.info.verb != "create":
         raise errors.MethodNotAllowed("the server does not allow this method on the requested resource", details={})
     _form(asked)
     op = operation_of(asked, server)
     obj = decoding.read(op, asked, gvk)
     metadata = obj.setdefault("metadata", {})
-    if op.resource.namespaced:
-        space = metadata.setdefault("namespace", op.namespace) or op.namespace
-        if space != op.namespace:
-            raise errors.BadRequest(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        metadata["namespace"] = space
+    place.fit_namespace(op, metadata)
+    for field in () if keep_identity else _SYSTEM:
+        metadata.pop(field, None)
+    apply.track_update(
+        None, obj, schema=server.schema(gvk), manager=op.manager, api_version=gvk.group_version,
+        subresource=op.subresource, now=server.clock.now(), reset=(),
+    )  # fmt: skip
     admit(op, obj)
     return op, obj
 

@@ -197,18 +197,37 @@ def _check(budget: objects.Object) -> None:
         raise too_many(name, wait=10)
     allowed = status.get("disruptionsAllowed", 0)
     if allowed < 0:
-        raise errors.forbidden("policy", "poddisruptionbudget", name, "pdb disruptions allowed is negative")
+        why = "pdb disruptions allowed is negative"
+        raise _forbidden(name, why, why)
     if len(status.get("disruptedPods") or ()) > _MAX_DISRUPTED:
-        raise errors.forbidden(
-            "policy", "poddisruptionbudget", name,
+        raise _forbidden(
+            name,
             "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
-        )  # fmt: skip
-    if allowed == 0:
-        why = (
-            f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods "
-            f"and has {status.get('currentHealthy', 0)} currently"
+            "too many pending evictions not confirmed by PDB controller",
         )
-        raise too_many(name, why)
+    if allowed == 0:
+        raise too_many(name, _why_none(budget))
+
+
+def _forbidden(name: str, why: str, cause: str) -> errors.Forbidden:
+    refusal = errors.forbidden("policy", "poddisruptionbudget", name, why)
+    message = f"The disruption budget {name} does not allow evicting pods currently: {cause}"
+    refusal.details["causes"] = [{"reason": "DisruptionBudget", "message": message}]
+    return refusal
+
+
+def _why_none(budget: objects.Object) -> str:
+    """Why the budget allows no disruption. Where its controller failed, its numbers are not to be trusted."""
+    status, name = budget["status"], objects.name(budget)
+    current, desired = (status.get(field, 0) for field in ("currentHealthy", "desiredHealthy"))
+    condition = objects.condition(budget, "DisruptionAllowed") or {}
+    refused = condition.get("status") == "False" and condition.get("message")
+    text = f"The disruption budget {name} does not allow evicting pods currently"
+    if refused and condition.get("reason") == "SyncFailed":
+        return f"{text} because it failed sync: {condition['message']}"
+    if current <= desired:
+        return f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
+    return f"{text} ({condition.get('reason', '')}): {condition['message']}" if refused else text
 
 
 def too_many(name: str, why: str = "", *, wait: int = 0) -> errors.TooManyRequests:

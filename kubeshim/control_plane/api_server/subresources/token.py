@@ -12,6 +12,7 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.authentication import jwt, service_accounts
 from kubeshim.control_plane.api_server.subresources import call
 from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery.validation import fields
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -23,19 +24,27 @@ _MOST_SECONDS = 1 << 32
 WARN_AFTER_SECONDS = 3607
 """The odd lifetime the ServiceAccount admission plugin asks for: such a token lives a year, but warns after this."""
 _EXTENDED_SECONDS = 365 * 24 * 3600
+_WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 class Token:
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
         if not server.config.service_account_key:
             raise errors.NotFound("the server could not find the requested resource", details={})
-        op, wanted = call.created(asked, server, _REQUEST)
+        op, wanted = call.created(asked, server, _REQUEST, keep_identity=True)
+        metadata, name = wanted["metadata"], objects.name(wanted)
+        if name and name != op.name:
+            found = fields.invalid("metadata.name", name, "must match the service account name if specified")
+            raise errors.invalid(_REQUEST.group, _REQUEST.kind, op.name, [found])
         account = server.storage.reader.get(service_accounts.ACCOUNTS, op.namespace, op.name)
         if account is None:
             raise errors.not_found("", "serviceaccounts", op.name)
-        name = objects.name(wanted)
-        if name and name != op.name:
-            raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({op.name})")
+        uid = objects.uid(account)
+        if metadata.setdefault("uid", uid) != uid:
+            asked_for = f"the UID in the token request ({metadata['uid']})"
+            why = f"{asked_for} does not match the UID of the service account ({uid})"
+            raise errors.conflict(_REQUEST.group, _REQUEST.kind, op.name, why)
+        metadata |= {"name": op.name, "creationTimestamp": clock.rfc3339(server.clock.now())}
         spec = wanted.setdefault("spec", {})
         _validate(spec)
         pod, secret, node = _bound(server, op.namespace, op.name, spec.get("boundObjectRef"))
@@ -51,12 +60,7 @@ class Token:
         key = _signing_key(server.config.service_account_key)
         signed = server.in_thread(jwt.sign, claims, key)
         shown = clock.rfc3339(datetime.datetime.fromtimestamp(claims["iat"] + seconds, datetime.UTC))
-        metadata = {"name": op.name, "namespace": op.namespace, "creationTimestamp": clock.rfc3339(server.clock.now())}
-        answer = {
-            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": metadata, "spec": spec,
-            "status": {"token": signed, "expirationTimestamp": shown},
-        }  # fmt: skip
-        return call.answer(asked, answer)
+        return call.answer(asked, {**wanted, "status": {"token": signed, "expirationTimestamp": shown}})
 
 
 @functools.lru_cache(maxsize=4)
@@ -96,16 +100,17 @@ def _bound(
         "Node": (service_accounts.NODES, ""),
     }  # fmt: skip
     if group or kind not in known:
-        shown = f"{group}/{version}, Kind={kind}"
-        raise errors.BadRequest(f"cannot bind token to object of type {shown}")
+        text = f"cannot bind token to object of type {group}/{version}, Kind={kind}"
+        if (group, version) == ("admissionregistration.k8s.io", "v1") and kind in _WEBHOOKS:
+            text += " (feature gate APIServerWebhookAuthenticationToken is disabled)"
+        raise errors.BadRequest(text)
     gvr, space = known[kind]
     found = server.storage.reader.get(gvr, space, name)
     if found is None:
         raise errors.not_found("", gvr.resource, name)
     if kind == "Pod" and objects.dig(found, "spec", "serviceAccountName", default="") != account:
-        runs_as = objects.dig(found, "spec", "serviceAccountName", default="")
         raise errors.BadRequest(
-            f'cannot bind token for serviceaccount "{account}" to pod running with serviceaccount "{runs_as}"'
+            f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
         )
     uid = reference.get("uid") or ""
     if uid and uid != objects.uid(found):

@@ -49,12 +49,16 @@ def modify(
 
 
 def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Conflict:
+    return precondition_failed(op, "UID", wanted, found)
+
+
+def precondition_failed(op: operation.Operation, what: str, wanted: str, found: str) -> errors.Conflict:
     """The refusal of upstream's storage, key and all."""
     key = op.resource.storage_key(op.namespace, op.name)
     return errors.conflict(
         op.resource.group, op.resource.plural, op.name,
         f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
-        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
+        f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}",
     )  # fmt: skip
 
 

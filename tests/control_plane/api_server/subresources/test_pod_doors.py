@@ -23,6 +23,20 @@ def test_a_pod_is_bound_once(secure, shop):
     )
 
 
+def test_binding_holds_to_its_preconditions(secure, shop):
+    path = shop("held", bound=False)
+    for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        found = secure.ask("GET", path).body["metadata"][field]
+        body = {"metadata": {"name": "held", field: "1"}, "target": {"name": "n1"}}
+        answer = secure.ask("POST", f"{path}/binding", body)
+        assert (answer.status, answer.body["message"]) == (
+            409,
+            'Operation cannot be fulfilled on pods "held": StorageError: invalid object, Code: 4, Key: '
+            "/registry/pods/shop/held, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+            f"{word} in precondition: 1, {word} in object meta: {found}",
+        )
+
+
 def test_binding_needs_a_target_and_a_pod(secure, shop):
     path = shop("unbound", bound=False)
     answer = secure.ask("POST", f"{path}/binding", {"metadata": {"name": "unbound"}, "target": {"name": ""}})
@@ -77,6 +91,33 @@ def test_an_exhausted_budget_refuses(secure, shop):
         }
     ]
     assert secure.ask("GET", path).status == 200
+
+
+NO = "The disruption budget {} does not allow evicting pods currently"
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "status", "code", "cause"),
+    [
+("waiting", 1, {"disruptedPods": {f"p{i}": "2026-01-01T00:00:00Z" for i in range(2001)}}, 403,
+         f"{NO}: too many pending evictions not confirmed by PDB controller"),
+        ("unsynced", 0, {"conditions": [
+            {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale",
+             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}, 429, f"{NO} because it failed sync: no scale"),
+        ("spare", 0, {"currentHealthy": 3}, 429, NO),
+    ],
+)  # fmt: skip
+def test_why_a_budget_refuses(secure, shop, name, allowed, status, code, cause):
+    path = shop(name)
+    make_ready(secure, path)
+    budget(secure, name, 0)
+    where = f"/apis/policy/v1/namespaces/shop/poddisruptionbudgets/{name}"
+    changed = secure.ask("GET", where).body
+    changed["status"] |= {"disruptionsAllowed": allowed, **status}
+    assert secure.ask("PUT", f"{where}/status", changed).status == 200
+    answer = evict(secure, path, name)
+    assert answer.status == code
+    assert answer.body["details"]["causes"] == [{"reason": "DisruptionBudget", "message": cause.format(name)}]
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Succeeded"])
@@ -163,6 +204,29 @@ def test_tokens_that_are_not_given(secure, shop, spec, status, text):
     answer = request_token(secure, **spec)
     assert answer.status == status
     assert text in answer.body["message"]
+
+
+def test_a_token_request_is_for_one_account(secure, shop):
+    path = "/api/v1/namespaces/shop/serviceaccounts/default"
+    uid = secure.ask("GET", path).body["metadata"]["uid"]
+    made = secure.ask("POST", f"{path}/token", {"metadata": {"uid": uid}, "spec": {"expirationSeconds": 700}}).body
+    metadata = made["metadata"]
+    assert (metadata["name"], metadata["namespace"], metadata["uid"]) == ("default", "shop", uid)
+    (entry,) = metadata["managedFields"]
+    assert entry["subresource"] == "token"
+    assert entry["fieldsV1"] == {"f:spec": {"f:expirationSeconds": {}}}
+    other = secure.ask("POST", f"{path}/token", {"metadata": {"uid": "x"}, "spec": {}})
+    assert (other.status, other.body["message"]) == (
+        409,
+        'Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "default": the UID in the token request '
+        f"(x) does not match the UID of the service account ({uid})",
+    )
+    named = secure.ask("POST", f"{path}/token", {"metadata": {"name": "b"}, "spec": {}})
+    assert (named.status, named.body["message"]) == (
+        422,
+        'TokenRequest.authentication.k8s.io "default" is invalid: metadata.name: Invalid value: "b": must match the '
+        "service account name if specified",
+    )
 
 
 def test_ephemeral_containers_are_only_added(secure, shop):

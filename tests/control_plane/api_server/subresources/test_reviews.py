@@ -1,5 +1,7 @@
 """Questions about permissions and identity, and the roles a cluster starts with."""
 
+import pytest
+
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
@@ -15,12 +17,77 @@ def test_access_reviews(secure):
     local = secure.ask("POST", f"{AUTHORIZATION}/namespaces/shop/localsubjectaccessreviews", body)
     assert local.body["status"] == {"allowed": False}
     elsewhere = secure.ask("POST", f"{AUTHORIZATION}/namespaces/other/localsubjectaccessreviews", body)
-    assert elsewhere.status == 400
+    assert (elsewhere.status, elsewhere.body["message"]) == (
+        422,
+        '.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "shop": '
+        "must match metadata.namespace",
+    )
     own = secure.ask(
         "POST", f"{AUTHORIZATION}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": about}}, who="scheduler"
     )
     assert own.body["status"]["allowed"] is False
     assert secure.ask("POST", f"{AUTHORIZATION}/subjectaccessreviews", {"spec": {}}).status == 422
+
+
+def review(secure, spec, metadata=None, kind="subjectaccessreviews"):
+    return secure.ask("POST", f"{AUTHORIZATION}/{kind}", {"spec": spec, "metadata": metadata or {}})
+
+
+def test_reviews_have_managers(secure):
+    made = review(secure, {"resourceAttributes": {"verb": "get"}}, kind="selfsubjectaccessreviews").body
+    (entry,) = made["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:resourceAttributes": {".": {}, "f:verb": {}}}}
+    assert (entry["manager"], entry["apiVersion"]) == ("test", "authorization.k8s.io/v1")
+
+
+REFUSED = [
+    ({"user": "u"}, "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or "
+     "resourceAttributes must be specified"),
+    ({"resourceAttributes": {}}, 'spec.user: Invalid value: "": at least one of user or group must be specified'),
+    ({"user": "u", "resourceAttributes": {"fieldSelector": {"rawSelector": "foo", "requirements": [
+        {"key": "k", "operator": "Unknown"}]}}},
+     'spec.resourceAttributes.fieldSelector.rawSelector: Invalid value: "foo": may not specified at the same time as '
+     "requirements"),
+    ({"user": "u", "resourceAttributes": {"labelSelector": {}}},
+     "spec.resourceAttributes.labelSelector.requirements: Required value: when spec.resourceAttributes.labelSelector "
+     "is specified, requirements or rawSelector is required"),
+    ({"user": "u", "resourceAttributes": {"fieldSelector": {"requirements": [{"key": "k", "operator": "In"}]}}},
+     "spec.resourceAttributes.fieldSelector.requirements[0].values: Required value: must be specified when `operator` "
+     "is 'In' or 'NotIn'"),
+    ({"user": "u", "resourceAttributes": {"labelSelector": {"requirements": [
+        {"key": "k", "operator": "Exists", "values": ["v"]}]}}},
+     "spec.resourceAttributes.labelSelector.requirements[0].values: Forbidden: may not be specified when `operator` is "
+     "'Exists' or 'DoesNotExist'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "why"), REFUSED)
+def test_questions_that_are_none(secure, spec, why):
+    answer = review(secure, spec)
+    assert (answer.status, answer.body["message"]) == (422, f'.authorization.k8s.io "" is invalid: {why}')
+
+
+def test_reviews_have_no_names(secure):
+    answer = review(secure, {"user": "u", "resourceAttributes": {}}, {"name": "a"})
+    assert answer.status == 422
+    assert answer.body["message"].endswith("must be empty")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({"fieldSelector": {"rawSelector": "key in value"}, "labelSelector": {"rawSelector": "&"}},
+         "spec.resourceAttributes.fieldSelector ignored due to parse error; "
+         "spec.resourceAttributes.labelSelector ignored due to parse error"),
+        ({"fieldSelector": {"requirements": [
+            {"key": "a", "operator": "In", "values": ["b"]}, {"key": "a", "operator": "Later"}]}},
+         "spec.resourceAttributes.fieldSelector partially ignored due to parse error"),
+        ({"fieldSelector": {"rawSelector": "a=b"}, "labelSelector": {"rawSelector": "a in (b)"}}, None),
+    ],
+)  # fmt: skip
+def test_selectors_that_cannot_be_used(secure, attributes, text):
+    status = review(secure, {"user": "u", "resourceAttributes": attributes}).body["status"]
+    assert status.get("evaluationError") == text
 
 
 def test_rules_review(secure):
