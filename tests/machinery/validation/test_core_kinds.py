@@ -138,6 +138,7 @@ QUOTAS = """
 {hard: {cpu: "1", pods: "2", requests.example.com/x: "3", count/widgets.example.com: "4"}}
 {hard: {bogus: "1"}}
     spec.hard[bogus]: Invalid value: "bogus": must be a standard resource type or fully qualified
+    spec.hard[bogus]: Invalid value: "bogus": must be a standard resource for quota
 {hard: {pods: "500m"}}
     spec.hard[pods]: Invalid value: "500m": must be an integer
 {hard: {cpu: "-1"}}
