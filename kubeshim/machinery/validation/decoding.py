@@ -17,7 +17,7 @@ from typing import Any
 from kubeshim import clock
 from kubeshim.machinery import errors, objects, quantity, resources
 from kubeshim.machinery.schemas import Schema
-from kubeshim.machinery.validation import gotypes
+from kubeshim.machinery.validation import go_times, gotypes
 
 Check = Callable[[Any], Any]
 """Checks a value that is not null, changes it in place or returns what takes its place."""
@@ -257,7 +257,6 @@ def _int_or_string(value: Any) -> Any:
 
 
 _CANONICAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
-_TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
 def _time(value: Any) -> Any:
@@ -266,16 +265,16 @@ def _time(value: Any) -> Any:
 
 
 def _micro_time(value: Any) -> Any:
-    return clock.rfc3339_micro(_moment(value))
+    return clock.rfc3339_micro(_moment(value, micro=True))
 
 
-def _moment(value: Any) -> datetime.datetime:
+def _moment(value: Any, *, micro: bool = False) -> datetime.datetime:
     if type(value) is not str:
         raise Mismatch(_word(value), "string")
     try:
-        return clock.parse_rfc3339(value)
-    except ValueError:
-        raise Malformed(f'parsing time "{value}" as "{_TIME_LAYOUT}": cannot parse "{value}" as "2006"') from None
+        return go_times.parse(value, micro=micro)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
 
 
 def _bytes(value: Any) -> Any:

@@ -90,6 +90,15 @@ PARENT_REFERENCE = Shape(
 )
 _SUCCESS_RULE = Shape(("succeededIndexes", "succeededCount"))
 SUCCESS_POLICY = Shape(("rules",), nested={"rules": _SUCCESS_RULE})
+_FAILURE_RULE = Shape(
+    ("action", "onExitCodes", "onPodConditions"),
+    {"action": ""},
+    {
+        "onExitCodes": Shape(("containerName", "operator", "values"), {"operator": ""}),
+        "onPodConditions": Shape(("type", "status"), {"type": "", "status": ""}),
+    },
+)
+FAILURE_POLICY = Shape(("rules",), nested={"rules": _FAILURE_RULE})
 UNCOUNTED_PODS = Shape(("succeeded", "failed"))
 DISRUPTION_BUDGET = Shape(("minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy"))
 TOLERATION = Shape(

@@ -5,9 +5,11 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import fields, jobs
+from kubeshim.machinery.validation import fields, go_structs, jobs
 
 _ONCE_ONLY = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+
+_SHAPES = {"podFailurePolicy": go_structs.FAILURE_POLICY, "successPolicy": go_structs.SUCCESS_POLICY}
 
 _Spec = Mapping[str, Any]
 
@@ -23,7 +25,10 @@ def change(obj: objects.Object, old: objects.Object) -> list[FieldError]:
         wrong.append(fields.invalid("spec.selector", shown, fields.IMMUTABLE))
     wrong += _template(spec.get("template") or {}, before.get("template") or {}, old)
     for field in _ONCE_ONLY:
-        wrong += fields.immutable(f"spec.{field}", spec.get(field), before.get(field))
+        new, shape = spec.get(field), _SHAPES.get(field)
+        if new != before.get(field):
+            shown = go_structs.shown(shape, new) if shape and new is not None else new
+            wrong.append(fields.invalid(f"spec.{field}", shown, fields.IMMUTABLE))
     return wrong
 
 

@@ -16,7 +16,8 @@ def _counts(found: Mapping[str, Any], *names: str) -> list[FieldError]:
 
 def _within(found: Mapping[str, Any], *names: str) -> list[FieldError]:
     most = found.get("replicas") or 0
-    return [fields.invalid(f"status.{name}", found[name], _MORE) for name in names if (found.get(name) or 0) > most]
+    given = {name: found.get(name) or 0 for name in names}
+    return [fields.invalid(f"status.{name}", count, _MORE) for name, count in given.items() if count > most]
 
 
 def _available(found: Mapping[str, Any], other: str) -> list[FieldError]:

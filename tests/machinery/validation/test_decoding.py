@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from kubeshim.machinery import errors, resources, schemas
-from kubeshim.machinery.validation import decoding
+from kubeshim.machinery.validation import decoding, go_times
 
 DEPLOYMENT = resources.GroupVersionKind("apps", "v1", "Deployment")
 POD = resources.GroupVersionKind("", "v1", "Pod")
@@ -89,3 +89,47 @@ def test_canonical_form():
         "spec": {"containers": [{"name": "a", "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]},
         "unknown": None,
     }
+
+
+LAYOUT = "2006-01-02T15:04:05Z07:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", f'parsing time "" as "{LAYOUT}": cannot parse "" as "2006"'),
+        ("soon", f'parsing time "soon" as "{LAYOUT}": cannot parse "soon" as "2006"'),
+        ("2026-01-01", f'parsing time "2026-01-01" as "{LAYOUT}": cannot parse "" as "T"'),
+        (
+            "2026-01-01 00:00:00Z",
+            f'parsing time "2026-01-01 00:00:00Z" as "{LAYOUT}": cannot parse " 00:00:00Z" as "T"',
+        ),
+        ("2026-01-01T00:00:00", f'parsing time "2026-01-01T00:00:00" as "{LAYOUT}": cannot parse "" as "Z07:00"'),
+        ("2026-13-01T00:00:00Z", 'parsing time "2026-13-01T00:00:00Z": month out of range'),
+        ("2026-02-30T00:00:00Z", 'parsing time "2026-02-30T00:00:00Z": day out of range'),
+        ("2026-01-01T24:00:00Z", 'parsing time "2026-01-01T24:00:00Z": hour out of range'),
+        ("2026-01-01T00:00:00Zx", 'parsing time "2026-01-01T00:00:00Zx": extra text: "x"'),
+        ("2026-01-01T0:00:00.5+01:00", None),
+    ],
+)
+def test_times(text, problem):
+    if problem is None:
+        assert go_times.parse(text).isoformat() == "2026-01-01T00:00:00.500000+01:00"
+        return
+    with pytest.raises(ValueError, match="parsing time") as caught:
+        go_times.parse(text)
+    assert str(caught.value) == problem
+
+
+def test_micro_times_have_six_digits():
+    with pytest.raises(ValueError, match="parsing time") as caught:
+        go_times.parse("2026-01-01T00:00:00Z", micro=True)
+    assert str(caught.value) == (
+        'parsing time "2026-01-01T00:00:00Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"'
+    )
+    assert go_times.parse("2026-01-01T00:00:00.000001Z", micro=True).microsecond == 1
+
+
+def test_amounts_of_resources_are_whole_thousandths():
+    pod = decode(POD, container(resources={"limits": {"cpu": "100u", "memory": "1.5"}}))
+    assert pod["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1m", "memory": "1500m"}
