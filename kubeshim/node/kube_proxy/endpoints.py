@@ -7,14 +7,16 @@ and one is for this node or zone. A Local policy sees the node's own endpoints a
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Address = tuple[str, int]
 """``(IP, port)``."""
+_NO_HINTS: frozenset[str] = frozenset()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
+    """A named tuple, as is what else there are tens of thousands of: it costs a third of a dataclass to make."""
+
     address: Address
     ready: bool
     serving: bool
@@ -64,17 +66,16 @@ def _endpoints(entry: Mapping[str, Any], port: int, node_name: str) -> Iterable[
     terminating = bool(conditions.get("terminating"))
     ready = conditions.get("ready") is not False
     serving = conditions.get("serving")
-    hints = entry.get("hints") or {}
+    hints = entry.get("hints")
+    zones, nodes = _hints(hints, "forZones"), _hints(hints, "forNodes")
+    local = bool(node_name) and entry.get("nodeName") == node_name
+    serves = ready if serving is None else bool(serving)
     for address in entry.get("addresses") or ():
-        yield Endpoint(
-            address=(address, port),
-            ready=ready,
-            serving=ready if serving is None else bool(serving),
-            terminating=terminating,
-            local=bool(node_name) and entry.get("nodeName") == node_name,
-            for_zones=frozenset(hint["name"] for hint in hints.get("forZones") or ()),
-            for_nodes=frozenset(hint["name"] for hint in hints.get("forNodes") or ()),
-        )
+        yield Endpoint((address, port), ready, serves, terminating, local, zones, nodes)
+
+
+def _hints(hints: Mapping[str, Any] | None, what: str) -> frozenset[str]:
+    return frozenset(hint["name"] for hint in hints.get(what) or ()) if hints else _NO_HINTS
 
 
 def _hinted(ready: list[Endpoint], node_name: str, zone: str) -> list[Endpoint]:

@@ -231,7 +231,7 @@ class Proxy:
         return services.frontends(service, self._slices.by_index("service", key), self._node)
 
     def _forget_flows(self, old: list[services.Frontend], new: list[services.Frontend]) -> None:
-        gone = conntrack.targets([dataclasses.replace(frontend, cluster=(), local=()) for frontend in old], self._node)
+        gone = conntrack.targets([frontend._replace(cluster=(), local=()) for frontend in old], self._node)
         wanted = {**gone, **conntrack.targets(new, self._node)}
         if wanted:
             self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(wanted))

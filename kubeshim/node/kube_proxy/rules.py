@@ -17,6 +17,7 @@ What has no endpoint is refused in the filter chains, as is every unknown port o
 import dataclasses
 import hashlib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from kubeshim.node.kube_proxy import endpoints, services
 
@@ -81,8 +82,7 @@ class Chain:
         return tuple(Chain(kind, self.node_port, self.count, 0, self.affinity) for kind in ("cluster", "external"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """An entry of a map or (with an empty value) of a set. A verdict's value names ``chain``."""
 
     map: str
@@ -121,12 +121,12 @@ def _elements(frontend: services.Frontend) -> set[Element]:
         return found | {Element(verdicts, key, "drop")}
     found.add(Element(verdicts, key, f"goto {chain.name}", chain))
     for first, chosen in slots:
-        numbers = _numbers(chosen)
+        numbers = _numbers(chosen) if frontend.affinity else {}
         for place, address in enumerate(chosen, first):
             target = f"{address[0]} . {address[1]}"
             found.add(Element(f"{prefix}eps", f"{key} . {place}", target))
             found.add(Element("hairpin", f"{address[0]} . {address[0]}"))
-            if frontend.affinity:
+            if numbers:
                 found.add(Element(f"{prefix}ids", f"{key} . {place}", str(numbers[address])))
                 found.add(Element(f"{prefix}eps", f"{key} . {numbers[address]}", target))
     return found

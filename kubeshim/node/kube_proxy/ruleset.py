@@ -8,6 +8,7 @@ was not committed.
 
 import collections
 import dataclasses
+import operator
 from collections.abc import Iterable
 
 from kubeshim.node.kube_proxy import rules, services
@@ -98,7 +99,7 @@ class Ruleset:
             *(f"flush chain {rules.TABLE} {name}" for name in stale),
             *_define(chains, self.node),
             *(f"delete chain {rules.TABLE} {name}" for name in stale),
-            *_elements("add", sorted(elements, key=lambda element: (element.map, element.key))),
+            *_elements("add", sorted(elements, key=operator.itemgetter(0, 1))),
         ]
         text = head + rules.base(self.node) + "".join(f"{line}\n" for line in lines)
         return Change(text, dict(wanted), whole=True)

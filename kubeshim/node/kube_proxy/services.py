@@ -3,7 +3,7 @@
 import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubeshim.machinery import objects
 from kubeshim.node.kube_proxy import endpoints
@@ -28,8 +28,7 @@ class Node:
     masquerade_all: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(NamedTuple):
     """One address and port of a Service, and where it leads.
 
     ``kind``: ``cluster`` is a ClusterIP; ``external`` an external IP or a load balancer's; ``node-port`` has no
@@ -97,17 +96,17 @@ def _of_port(service: Mapping[str, Any], port: Mapping[str, Any], base: Frontend
     spec = service["spec"]
     internal_local = spec.get("internalTrafficPolicy") == "Local"
     for address in _ipv4(spec.get("clusterIPs") or [spec.get("clusterIP")]):
-        yield dataclasses.replace(base, address=address, local_only=internal_local)
-    external = dataclasses.replace(base, kind="external", local_only=spec.get("externalTrafficPolicy") == "Local")
+        yield base._replace(address=address, local_only=internal_local)
+    external = base._replace(kind="external", local_only=spec.get("externalTrafficPolicy") == "Local")
     for address in _ipv4(spec.get("externalIPs") or ()):
-        yield dataclasses.replace(external, address=address)
+        yield external._replace(address=address)
     if spec.get("type") == "LoadBalancer":
         sources = _sources(spec.get("loadBalancerSourceRanges") or ())
         ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=())
         for address in _ipv4(entry.get("ip") for entry in ingress if entry.get("ipMode") != "Proxy"):
-            yield dataclasses.replace(external, address=address, sources=sources)
+            yield external._replace(address=address, sources=sources)
     if port.get("nodePort"):
-        yield dataclasses.replace(external, kind="node-port", port=int(port["nodePort"]))
+        yield external._replace(kind="node-port", port=int(port["nodePort"]))
 
 
 def _ipv4(addresses: Iterable[Any]) -> list[str]:

@@ -227,10 +227,14 @@ def test_two_services_with_one_external_address_take_turns():
     assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.3 . 8080" in state.changes().text
 
 
+def chains_of(*svcs_and_slices):
+    found = [f for svc, slices in svcs_and_slices for f in services.frontends(svc, slices, NODE)]
+    return iptables_rules.whole([iptables_rules.part(each, NODE) for each in found], NODE)
+
+
 def test_iptables_text():
     svc = service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
-    text = iptables_rules.restore(services.frontends(svc, [TWO], NODE), NODE, ["KUBE-SVC-OLD"])
-    lines = text.splitlines()
+    lines = iptables_rules.restore(chains_of((svc, [TWO])), None, ["KUBE-SVC-OLD"]).splitlines()
     entry = next(line for line in lines if line.startswith("-A KUBE-SERVICES -d 10.96.0.5/32 -p tcp -m tcp --dport 80"))
     chain = entry.split()[-1]
     assert f"-A {chain} ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ" in lines
@@ -238,6 +242,17 @@ def test_iptables_text():
     assert sum("--to-destination 10.244.0.2:8080" in line for line in lines) == 2
     assert "-A KUBE-REFUSE -d 10.96.0.0/16 -j REJECT" in lines
     assert "-X KUBE-SVC-OLD" in lines
+
+
+def test_an_iptables_change_writes_no_other_services_chains():
+    other = service("other", clusterIP="10.96.0.6"), [TWO]
+    before = chains_of((service(), [TWO]), other)
+    after = chains_of((service(), [piece(endpoint("10.244.0.2"))]), other)
+    lines = iptables_rules.restore(after, before).splitlines()
+    assert not any("KUBE-SERVICES" in line or "10.96.0.6" in line for line in lines)
+    assert [line.split()[0] for line in lines].count("-X") == 1, "the chain of the endpoint that is gone"
+    assert sum(line.startswith(":") for line in lines) == 2
+    assert iptables_rules.restore(after, after) == ""
 
 
 def test_stale_flows_are_those_answered_by_nobody_present():
