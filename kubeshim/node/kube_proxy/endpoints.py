@@ -34,11 +34,13 @@ class Choice:
     local: tuple[Address, ...] = ()
 
 
-def by_port(slices: Iterable[Mapping[str, Any]], node_name: str) -> dict[tuple[str, str], list[Endpoint]]:
-    """``(port name, protocol)`` → endpoints, each address once (the ready one of duplicates)."""
+def by_port(
+    slices: Iterable[Mapping[str, Any]], node_name: str, kind: str = "IPv4"
+) -> dict[tuple[str, str], list[Endpoint]]:
+    """``(port name, protocol)`` → endpoints of slices of a ``kind``, each address once: the ready one of two."""
     found: dict[tuple[str, str], dict[Address, Endpoint]] = {}
     for piece in slices:
-        if piece.get("addressType", "IPv4") != "IPv4":
+        if piece.get("addressType", "IPv4") != kind:
             continue
         for port in piece.get("ports") or ():
             if port.get("port") is None:

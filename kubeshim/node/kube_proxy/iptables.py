@@ -20,6 +20,7 @@ class IptablesBackend:
     def __init__(self, run_in_node: nftables.RunInNode, node: services.Node) -> None:
         self._run_in_node = run_in_node
         self._node = node
+        self._programs = node.family.programs
         self._parts: dict[str, list[tuple[_Key, iptables_rules.Part]]] = {}
         self._standing: iptables_rules.Chains | None = None
 
@@ -33,7 +34,7 @@ class IptablesBackend:
         """Writes differences, or everything. True where it wrote. Raises ``OSError``."""
         wanted = iptables_rules.whole(self._every(), self._node)
         if whole or self._standing is None:
-            there = _OURS.findall(self._call(["iptables-save", "-t", "nat"]))
+            there = _OURS.findall(self._call([f"{self._programs}-save", "-t", "nat"]))
             text = iptables_rules.restore(wanted, None, there)
         else:
             text = iptables_rules.restore(wanted, self._standing)
@@ -41,7 +42,7 @@ class IptablesBackend:
             return False
         # Until it went through, nothing is known of what stands.
         before, self._standing = self._standing, None
-        self._call(["iptables-restore", "-w", "5", "--noflush"], text)
+        self._call([f"{self._programs}-restore", "-w", "5", "--noflush"], text)
         if whole or before is None:
             for table, chain, rule in iptables_rules.JUMPS:
                 self._jump(table, chain, rule)
@@ -51,7 +52,7 @@ class IptablesBackend:
     def stands(self) -> bool:
         """Whether the first jump is still there: somebody may have flushed the tables."""
         table, chain, rule = iptables_rules.JUMPS[0]
-        return self._test(["iptables", "-w", "5", "-t", table, "-C", chain, *rule])
+        return self._test([self._programs, "-w", "5", "-t", table, "-C", chain, *rule])
 
     def close(self) -> None:
         pass
@@ -59,12 +60,12 @@ class IptablesBackend:
     def remove(self) -> None:
         """Takes everything away."""
         for table, chain, rule in iptables_rules.JUMPS:
-            self._test(["iptables", "-w", "5", "-t", table, "-D", chain, *rule])
-        there = [*iptables_rules.FIXED, *_OURS.findall(self._call(["iptables-save", "-t", "nat"]))]
+            self._test([self._programs, "-w", "5", "-t", table, "-D", chain, *rule])
+        there = [*iptables_rules.FIXED, *_OURS.findall(self._call([f"{self._programs}-save", "-t", "nat"]))]
         lines = ["*nat", *(f":{name} - [0:0]" for name in there), *(f"-X {name}" for name in there), "COMMIT"]
         for table, name in (("filter", "KUBE-REFUSE"), ("raw", "KUBE-PROXY-FIREWALL")):
             lines += [f"*{table}", f":{name} - [0:0]", f"-X {name}", "COMMIT"]
-        self._call(["iptables-restore", "-w", "5", "--noflush"], "\n".join(lines) + "\n")
+        self._call([f"{self._programs}-restore", "-w", "5", "--noflush"], "\n".join(lines) + "\n")
 
     def _every(self) -> list[iptables_rules.Part]:
         """One for each address and port: the first owner by name has it."""
@@ -75,7 +76,7 @@ class IptablesBackend:
         return list(found.values())
 
     def _jump(self, table: str, chain: str, rule: tuple[str, ...]) -> None:
-        command = ["iptables", "-w", "5", "-t", table]
+        command = [self._programs, "-w", "5", "-t", table]
         if not self._test([*command, "-C", chain, *rule]):
             self._call([*command, "-I", chain, *rule])
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kubeshim.node.kube_proxy import endpoints, services
+from kubeshim.node.kube_proxy import endpoints, families, services
 
 MARK = "0x4000/0x4000"
 FIXED = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ")
@@ -97,7 +97,7 @@ def restore(wanted: Chains, standing: Chains | None = None, there: Iterable[str]
 def _matches(frontend: services.Frontend, node: services.Node) -> list[str]:
     ports = f"-p {frontend.protocol} -m {frontend.protocol} --dport {frontend.port}"
     addresses = node.addresses if frontend.kind == "node-port" else (frontend.address,)
-    return [f"-d {address}/32 {ports}" for address in addresses]
+    return [f"-d {address}/{node.family.bits} {ports}" for address in addresses]
 
 
 def _own_chains(frontend: services.Frontend, node: services.Node) -> tuple[str, dict[str, list[str]]]:
@@ -110,11 +110,11 @@ def _own_chains(frontend: services.Frontend, node: services.Node) -> tuple[str, 
             here.append("-j KUBE-MARK-MASQ")
         else:
             here.append(f"! -s {node.cluster_cidr} -j KUBE-MARK-MASQ")
-        _spread(chains, name, frontend, frontend.local if frontend.local_only else frontend.cluster)
+        _spread(chains, name, frontend, node.family, frontend.local if frontend.local_only else frontend.cluster)
         return name, chains
     if not frontend.local_only:
         here.append("-j KUBE-MARK-MASQ")
-        _spread(chains, name, frontend, frontend.cluster)
+        _spread(chains, name, frontend, node.family, frontend.cluster)
         return name, chains
     inside, outside = _name("KUBE-INT-", frontend, "cluster"), _name("KUBE-XLB-", frontend, "local")
     here.append(f"-s {node.cluster_cidr} -j {inside}")
@@ -122,13 +122,17 @@ def _own_chains(frontend: services.Frontend, node: services.Node) -> tuple[str, 
     here.append(f"-m addrtype --src-type LOCAL -j {inside}")
     here.append(f"-j {outside}")
     chains[inside], chains[outside] = [], []
-    _spread(chains, inside, frontend, frontend.cluster or frontend.local)
-    _spread(chains, outside, frontend, frontend.local)
+    _spread(chains, inside, frontend, node.family, frontend.cluster or frontend.local)
+    _spread(chains, outside, frontend, node.family, frontend.local)
     return name, chains
 
 
 def _spread(
-    chains: dict[str, list[str]], name: str, frontend: services.Frontend, chosen: tuple[endpoints.Address, ...]
+    chains: dict[str, list[str]],
+    name: str,
+    frontend: services.Frontend,
+    family: families.Family,
+    chosen: tuple[endpoints.Address, ...],
 ) -> None:
     """Chains for the endpoints, and the choice among them."""
     here = chains[name]
@@ -136,15 +140,16 @@ def _spread(
     if frontend.affinity:
         for chain, _ in named:
             recent = f"-m recent --name {chain} --rcheck --seconds {frontend.affinity} --reap"
-            here.append(f"{recent} --mask 255.255.255.255 --rsource -j {chain}")
+            here.append(f"{recent} --mask {family.mask} --rsource -j {chain}")
     for place, (chain, (address, port)) in enumerate(named):
         left = len(named) - place
         odds = f"-m statistic --mode random --probability {1 / left:.10f} " if left > 1 else ""
         here.append(f"{odds}-j {chain}")
-        remember = f"-m recent --name {chain} --set --mask 255.255.255.255 --rsource " if frontend.affinity else ""
+        remember = f"-m recent --name {chain} --set --mask {family.mask} --rsource " if frontend.affinity else ""
+        target = f"[{address}]:{port}" if family.version == 6 else f"{address}:{port}"
         chains[chain] = [
-            f"-s {address}/32 -j KUBE-MARK-MASQ",
-            f"-p {frontend.protocol} {remember}-m {frontend.protocol} -j DNAT --to-destination {address}:{port}",
+            f"-s {address}/{family.bits} -j KUBE-MARK-MASQ",
+            f"-p {frontend.protocol} {remember}-m {frontend.protocol} -j DNAT --to-destination {target}",
         ]
 
 
