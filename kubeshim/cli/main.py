@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "scheduler": Verb("scheduler", "run the scheduler", "components"),
     "agent": Verb("agent", "run a node's agent: kubelet, kube-proxy, DNS", "components"),
     "ingress": Verb("ingress", "run the Ingress controller", "components"),
+    "publisher": Verb("publisher", "carry published ports of this machine into a cluster", "components"),
 }
 
 _EPILOG = """\

@@ -23,7 +23,7 @@ from kubeshim.cluster import configuration, layout, options
 from kubeshim.node.container_runtime import docker, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
-from kubeshim.node.kubelet import kubelet, network, network_peers, server, server_auth
+from kubeshim.node.kubelet import kubelet, network, network_ipv6, network_peers, server, server_auth
 from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
@@ -54,9 +54,27 @@ class Agent:
             chosen.gateway,
             node_network=str(chosen.nodes),
             caught=(str(chosen.load_balancers),),
+            second=self._second(),
         )
         self._stops: list[Callable[[], None]] = []
         self._metrics: list[Callable[[], str]] = []
+
+    def _second(self) -> network_ipv6.Second | None:
+        chosen = self._config.ranges.second
+        if chosen is None:
+            return None
+        return network_ipv6.Second(
+            self._config.ranges.second_address(self._node.address),
+            str(chosen.pods),
+            str(chosen.services),
+            str(chosen.nodes),
+            (str(chosen.load_balancers),),
+        )
+
+    def _addresses(self) -> tuple[str, ...]:
+        """The node's own, the primary first."""
+        second = self._config.ranges.second_address(self._node.address)
+        return (self._node.address, second) if second else (self._node.address,)
 
     def start(self, without: set[str]) -> None:
         """DNS first: questions may be waiting in its socket."""
@@ -108,9 +126,11 @@ class Agent:
     def _start_proxy(self) -> None:
         chosen = self._config.ranges
         settings = proxy.ProxyConfig(
-            node_addresses=(self._node.address,),
-            cluster_cidr=str(chosen.pods),
-            service_cidrs=(str(chosen.services), str(chosen.load_balancers)),
+            node_addresses=self._addresses(),
+            cluster_cidr=chosen.text("pods"),
+            service_cidrs=tuple(
+                str(network) for each in chosen.families for network in (each.services, each.load_balancers)
+            ),
             **options.given(self._config, "proxy"),
         )
         serving = proxy.Proxy(self._client("kube-proxy"), self._network.run_in_node, self._node.name, settings)
@@ -119,7 +139,8 @@ class Agent:
 
     def _start_network_policy(self) -> None:
         """With kube-proxy's identity, which a role of our own lets watch what policies speak of."""
-        serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name)
+        versions = tuple(each.pods.version for each in self._config.ranges.families)
+        serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name, versions)
         serving.start()
         self._network.before_attach = serving.admit
         self._metrics.append(serving.metrics)
@@ -131,6 +152,7 @@ class Agent:
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,
             node_ip=self._node.address,
+            node_ip6=self._config.ranges.second_address(self._node.address),
             data_dir=str(self._where.node(self._node.name)),
             cluster_name=self._config.name,
             cluster_domain=self._config.domain,

@@ -21,7 +21,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress")
+_NOT_SECTIONS = ("name", "port", "networking", "nodes", "ingress", "publish")
 DEDICATED_FROM = 3
 """Nodes. The official suite wants two that take workloads, and with fewer none can be spared."""
 
@@ -56,6 +56,8 @@ class Configuration:
     """Whether the Ingress controller runs."""
     published: tuple[str, ...] = ()
     """``ADDRESS:PORT:TARGET``: ports of the machine that lead to the Ingress controller's."""
+    published_services: tuple[str, ...] = ()
+    """Ports of the machine that lead to NodePorts and Services, as ``addons.publish.targets`` writes them."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -145,14 +147,16 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
         "name": configuration.name,
         "port": configuration.port,
         "networking": {
-            "podSubnet": str(configuration.ranges.pods),
-            "serviceSubnet": str(configuration.ranges.services),
-            "nodeSubnet": str(configuration.ranges.nodes),
+            "ipFamily": "dual" if configuration.ranges.second else "ipv4",
+            "podSubnet": configuration.ranges.text("pods"),
+            "serviceSubnet": configuration.ranges.text("services"),
+            "nodeSubnet": configuration.ranges.text("nodes"),
             "dnsDomain": configuration.domain,
             "upstreamDNS": configuration.upstream_dns,
         },
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
+        **({"publish": list(configuration.published_services)} if configuration.published_services else {}),
         **configuration.sections,
     }
     temporary = path.with_suffix(".new")
@@ -168,17 +172,15 @@ def load(path: pathlib.Path) -> Configuration:
     """Reads what ``save`` wrote."""
     document = json.loads(path.read_text())
     networking = document["networking"]
-    network = ranges.Network
     return Configuration(
         name=document["name"],
         port=document["port"],
-        ranges=ranges.Ranges(
-            network(networking["podSubnet"]), network(networking["serviceSubnet"]), network(networking["nodeSubnet"])
-        ),
+        ranges=ranges.parse(networking["podSubnet"], networking["serviceSubnet"], networking["nodeSubnet"]),
         domain=networking["dnsDomain"],
         upstream_dns=networking["upstreamDNS"],
         nodes=tuple(Node(**node) for node in document["nodes"]),
         sections={key: value for key, value in document.items() if key not in _NOT_SECTIONS},
         ingress="ingress" in document,
         published=tuple(document.get("ingress", {}).get("publish", ())),
+        published_services=tuple(document.get("publish", ())),
     )

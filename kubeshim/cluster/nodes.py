@@ -118,6 +118,9 @@ class Nodes:
             holders.remove_container(self.engine, entry["Id"])
         self._forget_in_api(name)
         network_host.remove_routes_through(node.address, str(self.config.ranges.pods))
+        if self.config.ranges.second is not None:
+            second = self.config.ranges.second_address(node.address)
+            network_host.remove_routes_through(second, str(self.config.ranges.second.pods))
         self._save(tuple(other for other in self.config.nodes if other.name != name))
         self._remove_files(name)
 
@@ -245,7 +248,8 @@ def stop_component(where: layout.Layout, name: str) -> None:
 def ensure_holder(engine: engine_http.Engine, config: configuration.Configuration, node: configuration.Node) -> int:
     """The pid of the node's holder, which is started where it does not run."""
     labels = {**config.labels, "io.kubeshim.node": node.name, "io.kubeshim.role": "node"}
-    return holders.ensure_holder(engine, node.name, config.network, node.address, labels)
+    second = config.ranges.second_address(node.address)
+    return holders.ensure_holder(engine, node.name, config.network, node.address, labels, second)
 
 
 def lost_power(

@@ -10,14 +10,27 @@ as early as it can (its sockets need only the node network), because everything 
 import concurrent.futures
 import dataclasses
 import fcntl
+import ipaddress
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kubeshim import clock
-from kubeshim.cluster import api, components, configuration, dns_service, down, host, layout, nodes, processes, ranges
+from kubeshim.cluster import (
+    api,
+    components,
+    configuration,
+    dns_service,
+    down,
+    host,
+    layout,
+    nodes,
+    processes,
+    publishing,
+    ranges,
+)
 from kubeshim.node.container_runtime import engine_http, holders
 from kubeshim.node.kubelet import network_host
 
@@ -41,13 +54,15 @@ class Options:
     pod_range: str = ""
     service_range: str = ""
     node_range: str = ""
+    ip_family: str = ""
+    """``ipv4`` or ``dual``; empty follows from the configuration file and the ranges."""
     kubeconfig: pathlib.Path | None = None
     """Where to merge the context; None for the calling user's own file."""
     merge_kubeconfig: bool = True
     ingress: bool = False
     """Run the Ingress controller; a cluster that has it keeps it."""
     publish: tuple[str, ...] = ()
-    """``[ADDRESS:]PORT:80|443``: ports of this machine for the Ingress controller."""
+    """Ports of this machine: ``[ADDRESS:]PORT:80|443`` for the Ingress controller, others as ``publishing`` says."""
 
 
 class Up:
@@ -76,36 +91,55 @@ class Up:
     def choose(self) -> str:
         if not self.fresh:
             self.config = configuration.load(self.where.configuration)
-            if self.options.config or self.options.pod_range or self.options.service_range or self.options.node_range:
+            asked = self.options
+            if asked.config or asked.pod_range or asked.service_range or asked.node_range or asked.ip_family:
                 raise UpFailed(
                     f"cluster {self.options.name!r} exists already; its configuration cannot change. "
                     f"Remove it first: kubeshim down --name {self.options.name}"
                 )
-            if self.options.ingress:
-                self._add_ingress()
+            before = self.config
+            self._add_outward()
+            if self.config != before:
                 configuration.save(self.config, self.where.configuration)
             return self._summary()
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
+        family = self.options.ip_family or networking.get("ipFamily", "")
         chosen = ranges.choose(
             self._used(),
+            dual=family == "dual",
             pods=self.options.pod_range or networking.get("podSubnet", ""),
             services=self.options.service_range or networking.get("serviceSubnet", ""),
             nodes=self.options.node_range or networking.get("nodeSubnet", ""),
         )
+        if chosen.second and family == "ipv4":
+            raise UpFailed("an IPv6 range was given, but the address family asked for is ipv4 alone")
+        if chosen.second and not host.has_ipv6():
+            raise UpFailed(
+                "this machine has no IPv6 (it is not in the kernel, or switched off): leave ipFamily at ipv4"
+            )
         port = self.options.port or host.free_port()
         self.config = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
-        if self.options.ingress:
-            self._add_ingress()
+        self._add_outward()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
         return self._summary()
 
-    def _add_ingress(self) -> None:
+    def _add_outward(self) -> None:
+        """The Ingress controller and published ports, as far as they are asked for and not there yet."""
+        of_ingress = [text for text in self.options.publish if publishing.is_for_ingress(text)]
+        others = [text for text in self.options.publish if text not in of_ingress]
+        if of_ingress or self.options.ingress:
+            self._add_ingress(of_ingress)
+        if others:
+            found = publishing.published(others, self.config.published_services)
+            self.config = dataclasses.replace(self.config, published_services=found)
+
+    def _add_ingress(self, asked: Sequence[str]) -> None:
         from kubeshim.cluster import ingress
 
         ingress.program()
-        wanted = dict.fromkeys(ingress.published(entry) for entry in self.options.publish)
+        wanted = dict.fromkeys(ingress.published(entry) for entry in asked)
         new = [entry for entry in wanted if entry not in self.config.published]
         for entry in new:
             port = int(entry.split(":")[1])
@@ -116,17 +150,16 @@ class Up:
 
     def _summary(self) -> str:
         chosen = self.config.ranges
-        return f"pods {chosen.pods}, services {chosen.services}, nodes {chosen.nodes}"
+        return f"pods {chosen.text('pods')}, services {chosen.text('services')}, nodes {chosen.text('nodes')}"
 
-    def _used(self) -> list[ranges.Network]:
+    def _used(self) -> list[ranges.AnyNetwork]:
         used = host.routed_networks()
         for network in holders.networks(self.engine):
             for entry in (network.get("IPAM") or {}).get("Config") or ():
-                if ":" not in entry.get("Subnet", ":"):
-                    used.append(ranges.Network(entry["Subnet"], strict=False))
+                if entry.get("Subnet"):
+                    used.append(ipaddress.ip_network(entry["Subnet"], strict=False))
         for other in layout.existing():
-            theirs = configuration.load(layout.Layout.of(other).configuration).ranges
-            used += [theirs.pods, theirs.services, theirs.nodes]
+            used += configuration.load(layout.Layout.of(other).configuration).ranges.every
         return used
 
     def make_identities_and_network(self) -> str:
@@ -141,9 +174,8 @@ class Up:
         chosen = self.config.ranges
         # a link's name has 15 bytes at most
         bridge = "ks-" + self.config.network.removeprefix("kubeshim-")[:8] + f"-{chosen.nodes[0].packed[2]}"
-        holders.ensure_network(
-            self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge[:15]
-        )
+        subnets = {str(each.nodes): each.gateway for each in chosen.families}
+        holders.ensure_network(self.engine, self.config.network, subnets, self.config.labels, bridge[:15])
 
     def _make_identities(self) -> None:
         from kubeshim import pki
@@ -179,7 +211,7 @@ class Up:
 
     def protect_ranges(self) -> str:
         chosen = self.config.ranges
-        network_host.protect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
+        network_host.protect_ranges(*map(str, chosen.every))
         return "unmatched packets end on this machine"
 
     def start_nodes(self) -> str:
@@ -278,6 +310,9 @@ class Up:
             f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
+    def _wants_ingress(self) -> bool:
+        return self.options.ingress or any(map(publishing.is_for_ingress, self.options.publish))
+
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
         return [
             ("check the machine", self.check_machine),
@@ -290,7 +325,7 @@ class Up:
             ("wait for the API", self.wait_api),
             ("install cluster DNS", self.install_dns),
             ("install resource metrics", self.install_metrics),
-            *([("install the Ingress controller", self.install_ingress)] if self.options.ingress else []),
+            *([("install the Ingress controller", self.install_ingress)] if self._wants_ingress() else []),
             ("write the kubeconfig", self.write_kubeconfig),
             ("wait for the nodes", self.wait_nodes),
         ]

@@ -23,7 +23,7 @@ def ensure(server: "servers.Server") -> None:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
         "metadata": {"name": NAME},
-        "spec": {"cidrs": [server.config.service_range]},
+        "spec": {"cidrs": server.config.service_range.split(",")},
     }
     reconcile.ensure(server, RANGES, wanted)
     for held in server.storage.reader.list(RANGES):

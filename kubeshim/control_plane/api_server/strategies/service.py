@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.control_plane.api_server.strategies import node_ports, strategy
+from kubeshim.control_plane.api_server.strategies import node_ports, service_families, strategy
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.validation import fields, services
 
@@ -116,7 +116,9 @@ class Service(strategy.Strategy):
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
         dry_run: bool,
     ) -> Callable[[], None] | None:  # fmt: skip
-        spec = obj.get("spec") or {}
+        spec, before = obj.get("spec") or {}, (old.get("spec") or {} if old is not None else None)
+        if problems := service_families.settle(spec, before, list(self._ranges)):
+            raise errors.invalid("", "Service", objects.name(obj), problems)
         if old is not None and _allocations(spec) == _allocations(old.get("spec") or {}) and _complete(spec):
             return None
         with self._lock:
@@ -124,7 +126,7 @@ class Service(strategy.Strategy):
             self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
             own = _allocations((old or {}).get("spec") or {})
             taken = (self._taken(obj, reader) | self._pending.keys()) - own
-            problems = self._families(spec) + self._addresses(spec, taken, reader)
+            problems = self._addresses(spec, taken, reader)
             problems += node_ports.allocate(spec, taken, self._ports)
             if problems:
                 raise errors.invalid("", "Service", objects.name(obj), problems)
@@ -137,34 +139,6 @@ class Service(strategy.Strategy):
         with self._lock:
             for what in fresh:
                 self._pending.pop(what, None)
-
-    def _families(self, spec: objects.Object) -> list[errors.FieldError]:
-        """Fills in ``ipFamilies`` and ``ipFamilyPolicy`` from the addresses asked for and the cluster's ranges."""
-        if spec.get("type") == "ExternalName":
-            return []
-        families, policy = list(spec.get("ipFamilies") or ()), spec.get("ipFamilyPolicy")
-        wrong = [
-            fields.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
-            for index, family in enumerate(families)
-            if family not in self._ranges
-        ]
-        if policy == "RequireDualStack" and len(self._ranges) < 2:
-            text = "this cluster is not configured for dual-stack services"
-            wrong.append(fields.invalid("spec.ipFamilyPolicy", policy, text))
-        if wrong:
-            return wrong
-        for address in spec.get("clusterIPs") or ():
-            family = "IPv6" if ":" in address else "IPv4"
-            if address != "None" and family not in families:
-                families.append(family)
-        if not families:
-            families = [next(iter(self._ranges))]
-        if policy is None:
-            policy = "RequireDualStack" if len(families) > 1 else "SingleStack"
-        if policy != "SingleStack":
-            families += [family for family in self._ranges if family not in families]
-        spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
-        return []
 
     def _addresses(self, spec: objects.Object, taken: set[str], reader: plugin.Reader) -> list[errors.FieldError]:
         if spec.get("type") not in _TYPES_WITH_ADDRESS:

@@ -4,6 +4,8 @@ It runs here because this process stands in the host's network namespace, there 
 condition change in the very cache that changed it. What to do with the routes is the caller's: ``set_host_routes``.
 """
 
+import itertools
+
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, host_routes
 from kubeshim.machinery import objects
@@ -19,7 +21,8 @@ class HostRouteController(controller.Controller):
     workers = 1
 
     def register(self) -> None:
-        self._carrier = ""
+        self._carriers: dict[int, str] = {}
+        """By version of IP."""
         if self.context.options.set_host_routes is None:
             return
         self._nodes = self.informer(kinds.NODES)
@@ -36,7 +39,7 @@ class HostRouteController(controller.Controller):
         self.queue.add(_KEY)
 
     def _node_updated(self, old: Object, new: Object) -> None:
-        if host_routes.ready_nodes([old]) != host_routes.ready_nodes([new]):
+        if any(host_routes.ready_nodes([old], v) != host_routes.ready_nodes([new], v) for v in (4, 6)):
             self.queue.add(_KEY)
 
     def _service_seen(self, service: Object) -> None:
@@ -64,12 +67,18 @@ class HostRouteController(controller.Controller):
             for piece in self._slices.list():
                 if (service_key := _service_of(piece)) in names:
                     slices.setdefault(service_key, []).append(piece)
-        ranges = (options.service_cidr, options.load_balancer_range)
-        nodes = host_routes.ready_nodes(self._nodes.list())
-        routes = host_routes.wanted(nodes, local, slices, ranges, self._carrier)
+        routes: dict[str, str] = {}
+        pools = itertools.zip_longest(
+            options.service_cidr.split(","), options.load_balancer_range.split(","), fillvalue=""
+        )
+        for ranges in pools:
+            version = 6 if ":" in ranges[0] else 4
+            nodes = host_routes.ready_nodes(self._nodes.list(), version)
+            found = host_routes.wanted(nodes, local, slices, ranges, self._carriers.get(version, ""))
+            self._carriers[version] = found.get(ranges[0], "") or self._carriers.get(version, "")
+            routes |= found
         if routes:
             options.set_host_routes(routes)
-            self._carrier = routes.get(options.service_cidr, "")
         return _LOOK_AGAIN
 
 
