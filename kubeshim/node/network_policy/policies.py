@@ -155,7 +155,8 @@ def _rule(
         for peer in peers
         if peer.get("ipBlock") and is_of(peer["ipBlock"]["cidr"], version)
     )
-    serving = selected if direction == "ingress" else (matching if peers else pods)
+    reached = [pod for pod in pods if pod in matching or any(_contains(block, pod.address) for block in blocks)]
+    serving = selected if direction == "ingress" else (reached if peers else pods)
     ports = entry.get("ports") or ()
     return Rule(
         anyone=not peers,
