@@ -20,6 +20,8 @@ from kubeshim.machinery.objects import Object
 _log = logging.getLogger(__name__)
 
 MANAGER = "endpointslice-controller.k8s.io"
+_SAME_NODE = "PreferSameNode"
+_NEAR = ("PreferClose", "PreferSameZone", _SAME_NODE)
 PATIENCE = 8
 """Attempts, with doubling delays, before a write that the cache never showed is taken as lost."""
 OWN_LABELS = frozenset({slices.SERVICE_NAME, slices.MANAGED_BY, endpoints.HEADLESS})
@@ -203,7 +205,20 @@ def endpoint(service: Object, pod: Object, address: str, zones: dict[str, str]) 
         result["nodeName"] = node
         if zone := zones.get(node):
             result["zone"] = zone
+    if result["conditions"]["ready"] and (found := hints(service, result)):
+        result["hints"] = found
     return result
+
+
+def hints(service: Object, endpoint: dict[str, Any]) -> dict[str, Any]:
+    """For whom a ready endpoint is, where the Service asks for traffic to stay near (``trafficDistribution``)."""
+    wanted = service["spec"].get("trafficDistribution")
+    found: dict[str, Any] = {}
+    if wanted in _NEAR and "zone" in endpoint:
+        found["forZones"] = [{"name": endpoint["zone"]}]
+    if wanted == _SAME_NODE and "nodeName" in endpoint:
+        found["forNodes"] = [{"name": endpoint["nodeName"]}]
+    return found
 
 
 def _ports(service: Object, pod: Object) -> list[dict[str, Any]]:
