@@ -50,6 +50,11 @@ class Forwarder:
     def enabled(self) -> bool:
         return bool(self._upstreams) and not self.looping
 
+    @property
+    def entries(self) -> int:
+        """How many answers are kept."""
+        return len(self._cache)
+
     def ask(self, query: message.Query) -> bytes | None:
         """The upstream's answer under the query's number; None where nobody answers."""
         key = (query.key, query.kind, query.edns)

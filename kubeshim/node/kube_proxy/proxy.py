@@ -103,7 +103,7 @@ class Proxy:
         self._slices = informer.Informer(client, kinds.ENDPOINT_SLICES)
         self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={node_name}")
         self._slices.add_index("service", _service_keys)
-        self._health = health.HealthPorts(run_in_node, self.healthy)
+        self._health = health.HealthPorts(run_in_node, self.healthy, dual=len(self._places) > 1)
         self._dirty: set[str] = set()
         self._wake = threading.Condition()
         self._stopping = False
@@ -119,6 +119,7 @@ class Proxy:
             updated=lambda: self._updated,
             metrics=self.metrics,
             mode=lambda: mode(config.mode),
+            dual=len(self._places) > 1,
         )
 
     def start(self) -> None:

@@ -196,7 +196,7 @@ def test_the_zone_itself(running):
     srv = ask(port, f"_http._tcp.db.ns.svc.{ZONE}", "SRV")
     assert texts(srv.additional) == ["10.244.0.2", "10.244.0.3"]
     assert made.ready
-    assert 'coredns_dns_requests_total{proto="udp"} 3' in made.metrics()
+    assert 'type="SRV",view="",zone="cluster.local."} 1' in made.metrics()
 
 
 def test_large_answers(running):

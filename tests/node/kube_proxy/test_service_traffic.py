@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import socket
+import time
 import types
 
 import pytest
 
 from kubeshim.node.kube_proxy import conntrack, iptables, nft, services
-from tests import netns
+from tests import netns, sctp
 
 pytestmark = pytest.mark.root
 
@@ -137,8 +138,6 @@ def test_an_affinity_ends_with_its_time(world):
     assert world.names(world.host, world.at.vip, 80, 3) == {"one"}
     world.put(world.frontend(affinity=1))
     assert world.names(world.host, world.at.vip, 80, 3) == {"one"}
-    import time
-
     ends = time.monotonic() + 30
     while world.names(world.host, world.at.vip, 80, 1) == {"one"} and time.monotonic() < ends:
         time.sleep(1.2)
@@ -198,6 +197,21 @@ def test_udp_flows_to_gone_endpoints_are_forgotten(world):
         assert forgotten == 1
         client.sendto(b"b", (mapped(world.at.vip), 80))
         assert servers[1].recv(10) == b"b"
+
+
+def test_sctp_is_rewritten(world):
+    """A first packet comes to the endpoint's port; without one it is refused, or at least goes nowhere."""
+    family = socket.AF_INET6 if ":" in world.at.vip else socket.AF_INET
+    with world.second(lambda: sctp.raw(family)) as server, world.host(lambda: sctp.raw(family)) as client:
+        server.settimeout(2)
+        world.put(world.frontend(chosen=("two",), protocol="sctp"), whole=True)
+        client.sendto(sctp.init(4001, 80), (world.at.vip, 0))
+        assert sctp.ports(server.recv(2048), family)[1] == 8080
+        world.put(world.frontend(chosen=(), protocol="sctp"))
+        client.sendto(sctp.init(4002, 80), (world.at.vip, 0))
+        server.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            server.recv(2048)
 
 
 def test_masquerade_all(world):
