@@ -16,7 +16,7 @@ HOST, NODE = "172.31.77.1", "172.31.77.2"
 PODS, SERVICES, NODE_PODS = "10.199.0.0/16", "10.198.0.0/16", "10.199.3.0/24"
 HOST6, NODE6 = "fd77::1", "fd77::2"
 PODS6, SERVICES6, NODE_PODS6 = "fd99::/56", "fd98::/112", "fd99:0:0:3::/64"
-SECOND = network_ipv6.Second(NODE6, PODS6, SERVICES6, "fd77::/64")
+SECOND = network_ipv6.Second(NODE6, PODS6, SERVICES6, "fd77::/64", HOST6)
 HAS_IPV6 = pathlib.Path("/proc/net/if_inet6").exists()
 
 
@@ -42,16 +42,14 @@ def node(*, dual=False):
 
         def join():
             network_links.create_pair("kst-h", 1500, "eth0", holder)
-            _address("kst-h", HOST, HOST6 if dual else "")
+            _address("kst-h", HOST)
 
         in_host(join)
 
         def configure():
-            _address("eth0", NODE, NODE6 if dual else "")
+            _address("eth0", NODE)
             with network_links.netlink() as link:
                 link.route("add", dst="default", gateway=HOST)
-                if dual:
-                    link.route("add", family=10, dst="default", gateway=HOST6)
 
         namespaces.run_in(namespaces.of_process(holder), configure)
         in_host(lambda: network_host.protect_ranges(PODS, SERVICES, *((PODS6, SERVICES6) if dual else ())))
@@ -61,12 +59,10 @@ def node(*, dual=False):
         made.close()
 
 
-def _address(name, first, second):
+def _address(name, address):
     with network_links.netlink() as link:
         index = network_links.index_of(link, name)
-        link.addr("add", index=index, address=first, prefixlen=24)
-        if second:
-            link.addr("add", family=10, index=index, address=second, prefixlen=64, flags=2)
+        link.addr("add", index=index, address=address, prefixlen=24)
         link.link("set", index=index, state="up")
 
 

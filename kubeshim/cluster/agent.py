@@ -68,6 +68,7 @@ class Agent:
             str(chosen.pods),
             str(chosen.services),
             str(chosen.nodes),
+            chosen.gateway,
             (str(chosen.load_balancers),),
         )
 

@@ -248,8 +248,7 @@ def stop_component(where: layout.Layout, name: str) -> None:
 def ensure_holder(engine: engine_http.Engine, config: configuration.Configuration, node: configuration.Node) -> int:
     """The pid of the node's holder, which is started where it does not run."""
     labels = {**config.labels, "io.kubeshim.node": node.name, "io.kubeshim.role": "node"}
-    second = config.ranges.second_address(node.address)
-    return holders.ensure_holder(engine, node.name, config.network, node.address, labels, second)
+    return holders.ensure_holder(engine, node.name, config.network, node.address, labels)
 
 
 def lost_power(

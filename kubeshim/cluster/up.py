@@ -174,8 +174,10 @@ class Up:
         chosen = self.config.ranges
         # a link's name has 15 bytes at most
         bridge = "ks-" + self.config.network.removeprefix("kubeshim-")[:8] + f"-{chosen.nodes[0].packed[2]}"
-        subnets = {str(each.nodes): each.gateway for each in chosen.families}
-        holders.ensure_network(self.engine, self.config.network, subnets, self.config.labels, bridge[:15])
+        # IPv6 is laid over it by the nodes' agents: the engine would turn the machine into an IPv6 router.
+        holders.ensure_network(
+            self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge[:15]
+        )
 
     def _make_identities(self) -> None:
         from kubeshim import pki

@@ -40,12 +40,9 @@ def networks(engine: engine_http.Engine) -> list[dict[str, Any]]:
 
 
 def ensure_network(
-    engine: engine_http.Engine, name: str, subnets: Mapping[str, str], labels: Mapping[str, str], bridge: str
+    engine: engine_http.Engine, name: str, subnet: str, gateway: str, labels: Mapping[str, str], bridge: str
 ) -> None:
-    """A bridge network of that name on the link ``bridge``. One that is there already stays.
-
-    ``subnets`` are gateways by subnet: one, or one of each address family.
-    """
+    """A bridge network of that name on the link ``bridge``. One that is there already stays."""
     try:
         engine.call("GET", f"/networks/{quote(name)}")
         return
@@ -59,8 +56,7 @@ def ensure_network(
             "Name": name,
             "CheckDuplicate": True,
             "Driver": "bridge",
-            "IPAM": {"Config": [{"Subnet": subnet, "Gateway": gateway} for subnet, gateway in subnets.items()]},
-            "EnableIPv6": any(":" in subnet for subnet in subnets),
+            "IPAM": {"Config": [{"Subnet": subnet, "Gateway": gateway}]},
             "Labels": dict(labels),
             "Options": {"com.docker.network.bridge.name": bridge},
         },
@@ -89,15 +85,11 @@ def ensure_pause_image(engine: engine_http.Engine) -> str:
     return pause.IMAGE
 
 
-def ensure_holder(
-    engine: engine_http.Engine, name: str, network: str, address: str, labels: Mapping[str, str], second: str = ""
-) -> int:
+def ensure_holder(engine: engine_http.Engine, name: str, network: str, address: str, labels: Mapping[str, str]) -> int:
     """The container whose network namespace is the node; returns its pid. A stopped one is started again.
 
-    ``second`` is its IPv6 address, if any. It runs without capabilities, so that it stays in the namespace the engine
-    put it in.
+    It runs without capabilities, so that it stays in the namespace the engine put it in.
     """
-    addresses = {"IPv4Address": address, **({"IPv6Address": second} if second else {})}
     try:
         engine.call(
             "POST",
@@ -113,7 +105,7 @@ def ensure_holder(
                     "SecurityOpt": ["no-new-privileges"],
                     # a node's own settings, which its pods' traffic depends on, are the agent's to make
                 },
-                "NetworkingConfig": {"EndpointsConfig": {network: {"IPAMConfig": addresses}}},
+                "NetworkingConfig": {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": address}}}},
             },
         )
     except engine_http.EngineError as error:

@@ -104,6 +104,7 @@ class NodeNetwork:
                 network_links.route_via(pod_cidr, self.node_ip)
                 network_links.route_via(self.service_cidr, self.node_ip, keep_existing=True)
                 if self.second is not None and pod_cidr6:
+                    network_ipv6.address_machine(self.second, self.gateway)
                     network_links.route_via(pod_cidr6, self.second.node_ip)
                     network_links.route_via(self.second.service_cidr, self.second.node_ip, keep_existing=True)
 
@@ -185,11 +186,14 @@ class NodeNetwork:
             raise OSError(f"the node's address {self.node_ip} is on no link of its namespace")
         _, interface, self._mtu = link
         sysctls = {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}
-        for name, value in (sysctls | network_ipv6.SYSCTLS if self.second else sysctls).items():
+        if self.second is not None:
+            sysctls |= network_ipv6.SYSCTLS | {f"net/ipv6/conf/{interface}/disable_ipv6": "0"}
+        for name, value in sysctls.items():
             _write_sysctl(name, value)
         network_links.loopback_up()
         _lead_nowhere((self.service_cidr, *self.caught), (pod_cidr, self.cluster_cidr), self.node_ip)
         if self.second is not None:
+            network_ipv6.address_node(self.second, self.node_ip)
             services, pods = (self.second.service_cidr, *self.second.caught), (pod_cidr6, self.second.cluster_cidr)
             _lead_nowhere(services, pods, self.second.node_ip)
 

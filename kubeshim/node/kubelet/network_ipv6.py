@@ -2,9 +2,15 @@
 
 All is as with IPv4: a point-to-point link, one /128 address, a gateway address nobody has. Neighbours are written down
 at both ends, so nobody asks around, no link has an address of its own, and no address waits to be found unique.
+
+The node's address and the machine's on their common link are put there by us, for the engine, asked for an IPv6
+network, would make the machine an IPv6 router. It is none: IPv6 stays within the cluster and the machine, and what pods
+send elsewhere has no route and fails at once, so that programs turn to IPv4.
 """
 
 import dataclasses
+import ipaddress
+import pathlib
 from collections.abc import Callable
 
 from kubeshim.node.kubelet import network_links
@@ -29,7 +35,28 @@ class Second:
     cluster_cidr: str
     service_cidr: str
     node_network: str
+    gateway: str
     caught: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> int:
+        return ipaddress.IPv6Network(self.node_network).prefixlen
+
+
+def address_node(second: Second, node_ip: str) -> None:
+    """Inside the node: puts its address beside ``node_ip``. Raises ``OSError``."""
+    network_links.add_address(second.node_ip, second.prefix, beside=node_ip)
+
+
+def address_machine(second: Second, gateway: str) -> None:
+    """On the machine: puts its address beside ``gateway``, on a link that may have been denied IPv6."""
+    link = network_links.link_with_address(gateway)
+    if link is None:
+        raise OSError(f"the machine's address {gateway} is on no link")
+    switch = pathlib.Path(f"/proc/sys/net/ipv6/conf/{link[1]}/disable_ipv6")
+    if switch.read_text().strip() != "0":
+        switch.write_text("0")
+    network_links.add_address(second.gateway, second.prefix, beside=gateway)
 
 
 def connect(

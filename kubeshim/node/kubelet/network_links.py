@@ -59,6 +59,15 @@ def link_with_address(address: str) -> tuple[int, str, int] | None:
     return None
 
 
+def add_address(address: str, prefix: int, *, beside: str) -> None:
+    """An IPv6 address more on the link that has ``beside``. Raises ``OSError`` where there is none."""
+    link = link_with_address(beside)
+    if link is None:
+        raise OSError(errno.ENODEV, f"no link has the address {beside}")
+    with netlink() as socket:
+        socket.addr("replace", family=_INET6, index=link[0], address=address, prefixlen=prefix, flags=_IFA_F_NODAD)
+
+
 def create_pair(name: str, mtu: int, peer: str, peer_pid: int) -> None:
     """A veth pair: ``name`` here and up, ``peer`` in the namespace of a process. Replaces a stale one of that name."""
     with netlink() as socket:
