@@ -182,3 +182,9 @@ def test_a_service_becomes_dual_stack_and_single_again(dual):
     eventually(lambda: asks(dual, url(both["clusterIPs"][1])))
     dual.kubectl("patch", "service", "one", "-p", json.dumps({"spec": {"ipFamilyPolicy": "SingleStack"}}))
     assert (spec()["ipFamilies"], spec()["clusterIPs"]) == (["IPv4"], single)
+
+
+def test_ipv6_does_not_leave_the_machine(dual):
+    """It fails at once, so that programs turn to IPv4; and the machine has not become a router."""
+    done = dual.kubectl("exec", "client", "--", "timeout", "5", "wget", "-qO-", "http://[2001:db8::1]/", check=False)
+    assert "unreachable" in done.stderr or "No route" in done.stderr
