@@ -187,7 +187,7 @@ class NodeNetwork:
         _, interface, self._mtu = link
         sysctls = {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}
         if self.second is not None:
-            sysctls |= network_ipv6.SYSCTLS | {f"net/ipv6/conf/{interface}/disable_ipv6": "0"}
+            sysctls |= network_ipv6.sysctls(interface)
         for name, value in sysctls.items():
             _write_sysctl(name, value)
         network_links.loopback_up()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from kubeshim.node.kubelet import network_links
 
-SYSCTLS = {
+_SYSCTLS = {
     "net/ipv6/conf/all/disable_ipv6": "0",
     "net/ipv6/conf/default/disable_ipv6": "0",
     "net/ipv6/conf/all/forwarding": "1",
@@ -25,6 +25,13 @@ SYSCTLS = {
     # All ICMP errors but "unreachable" stay limited: each refused datagram is refused at once.
     "net/ipv6/icmp/ratemask": "0,2-127",
 }
+
+
+def sysctls(interface: str) -> dict[str, str]:
+    """The node's, in this order: as long as its link's own address waited to be found unique, nothing would be
+    forwarded there."""
+    own = f"net/ipv6/conf/{interface}"
+    return {f"{own}/accept_dad": "0", **_SYSCTLS, f"{own}/disable_ipv6": "0"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
