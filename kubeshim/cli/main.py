@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "agent": Verb("agent", "run a node's agent, or join a cluster with this machine: agent --join URL", "components"),
     "simulated-nodes": Verb("simulated_nodes", "run nodes that are only told of", "components"),
     "ingress": Verb("ingress", "run the Ingress controller", "components"),
+    "publisher": Verb("publisher", "carry published ports of this machine into a cluster", "components"),
 }
 
 _EPILOG = """\

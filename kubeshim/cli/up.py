@@ -6,6 +6,7 @@
   sudo kubeshim up --simulated-nodes 500
   sudo kubeshim up --ingress --publish 8080:80
   sudo kubeshim up --advertise 192.0.2.1          other machines may join: kubeshim token create --print-join-command
+  sudo kubeshim up --publish 8080:30080 --publish 5432:data/postgres:5432 --publish 1053:kube-system/kube-dns:53/udp
 
 The kubeconfig of the calling user gets a context of the cluster's name and uses it. Another Docker engine than the
 machine's own is chosen by DOCKER_HOST=unix:///PATH at the first up; the cluster stays on it.
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=0, help="port of the API server (default: 6443, or a free one)")
     parser.add_argument("--config", type=pathlib.Path, metavar="FILE", help="configuration file (JSON)")
+    parser.add_argument(
+        "--ip-family",
+        choices=("ipv4", "dual"),
+        default="",
+        help="address families: IPv4 (default), or IPv4 and IPv6 (each range then is two, with a comma)",
+    )
     parser.add_argument("--pod-range", default="", metavar="CIDR", help="addresses of pods (default: 10.244.0.0/16)")
     parser.add_argument("--service-range", default="", metavar="CIDR", help="of Services (default: 10.96.0.0/16)")
     parser.add_argument("--node-range", default="", metavar="CIDR", help="of nodes (default: 172.30.0.0/24)")
@@ -45,8 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--publish",
         action="append",
         default=[],
-        metavar="[ADDRESS:]PORT:80|443",
-        help="a port of this machine for the Ingress controller's (default ADDRESS: 127.0.0.1); repeatable",
+        metavar="[ADDRESS:]PORT:TARGET",
+        help="a port of this machine (default ADDRESS: 127.0.0.1); repeatable. TARGET is 80 or 443 for the Ingress "
+        "controller, a NodePort, or [NAMESPACE/]SERVICE:PORT; with /udp after it for datagrams",
     )
 
 
@@ -64,9 +72,10 @@ def run(options: argparse.Namespace) -> int:
         pod_range=options.pod_range,
         service_range=options.service_range,
         node_range=options.node_range,
+        ip_family=options.ip_family,
         kubeconfig=options.kubeconfig,
         merge_kubeconfig=not options.no_kubeconfig,
-        ingress=options.ingress or bool(options.publish),
+        ingress=options.ingress,
         publish=tuple(options.publish),
         advertise=options.advertise,
         listen=tuple(options.listen),

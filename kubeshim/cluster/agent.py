@@ -28,7 +28,7 @@ from kubeshim.node import namespaces
 from kubeshim.node.container_runtime import docker, engine_http, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
-from kubeshim.node.kubelet import kubelet, network, network_peers, overlay, server, server_auth
+from kubeshim.node.kubelet import kubelet, network, network_ipv6, network_peers, overlay, server, server_auth
 from kubeshim.node.network_policy import enforcer
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Agent:
             node_network=str(chosen.nodes),
             caught=(str(chosen.load_balancers),),
             mtu_limit=self._overlay.mtu if self._overlay else 0,
+            second=self._second(),
         )
         self._clients: dict[str, list[rest.Client]] = {}
         self._stops: list[Callable[[], None]] = []
@@ -94,6 +95,24 @@ class Agent:
                 raise
             _log.warning("nodes of other machines cannot be reached: %s", error)
             return None, None
+
+    def _second(self) -> network_ipv6.Second | None:
+        chosen = self._config.ranges.second
+        if chosen is None:
+            return None
+        return network_ipv6.Second(
+            self._config.ranges.second_address(self._node.address),
+            str(chosen.pods),
+            str(chosen.services),
+            str(chosen.nodes),
+            chosen.gateway,
+            (str(chosen.load_balancers),),
+        )
+
+    def _addresses(self) -> tuple[str, ...]:
+        """The node's own, the primary first."""
+        second = self._config.ranges.second_address(self._node.address)
+        return (self._node.address, second) if second else (self._node.address,)
 
     def start(self, without: set[str], woken: threading.Event) -> None:
         """DNS first: questions may be waiting in its socket. ``woken`` ends the wait for an engine that is away."""
@@ -177,9 +196,11 @@ class Agent:
     def _start_proxy(self) -> None:
         chosen = self._config.ranges
         settings = proxy.ProxyConfig(
-            node_addresses=(self._node.address,),
-            cluster_cidr=str(chosen.pods),
-            service_cidrs=(str(chosen.services), str(chosen.load_balancers)),
+            node_addresses=self._addresses(),
+            cluster_cidr=chosen.text("pods"),
+            service_cidrs=tuple(
+                str(network) for each in chosen.families for network in (each.services, each.load_balancers)
+            ),
             **options.given(self._config, "proxy"),
         )
         serving = proxy.Proxy(self._client("kube-proxy"), self._network.run_in_node, self._node.name, settings)
@@ -188,7 +209,8 @@ class Agent:
 
     def _start_network_policy(self) -> None:
         """With kube-proxy's identity, which a role of our own lets watch what policies speak of."""
-        serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name)
+        versions = tuple(each.pods.version for each in self._config.ranges.families)
+        serving = enforcer.Enforcer(self._client("kube-proxy"), self._network.run_in_node, self._node.name, versions)
         serving.start()
         self._network.before_attach = serving.admit
         self._metrics.append(serving.metrics)
@@ -212,6 +234,7 @@ class Agent:
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,
             node_ip=self._node.address,
+            node_ip6=self._config.ranges.second_address(self._node.address),
             data_dir=str(self._where.node(self._node.name)),
             cluster_name=self._config.name,
             cluster_domain=self._config.domain,

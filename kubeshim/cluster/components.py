@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.cluster import configuration, layout
+from kubeshim.cluster import configuration, layout, publishing
 
 KUBELET_PORT = 10250
 INGRESS_PORTS = {"http": 80, "https": 443}
@@ -94,6 +94,11 @@ def simulated_nodes(config: configuration.Configuration, where: layout.Layout) -
     ]
 
 
+def publisher(where: layout.Layout, sockets: list[dict[str, Any]]) -> dict[str, Any]:
+    """Carries ports of the machine into the cluster."""
+    return {"name": "publisher", "command": command("publisher", where), "sockets": sockets, "stopSeconds": 2}
+
+
 def on_node(
     config: configuration.Configuration, node: configuration.Node, holder_pid: int, where: layout.Layout
 ) -> list[dict[str, Any]]:
@@ -112,6 +117,7 @@ def everything(
         api_server(config, where),
         controller_manager(where),
         *simulated_nodes(config, where),
+        *([publisher(where, publishing.sockets(config))] if config.published_services else []),
         *(
             component
             for node in config.nodes

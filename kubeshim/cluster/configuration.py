@@ -23,7 +23,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
-_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress", "joined", "simulatedNodes")
+_NOT_SECTIONS = ("name", "port", "engine", "networking", "nodes", "ingress", "joined", "simulatedNodes", "publish")
 BACKENDS = ("auto", "host-gw", "vxlan")
 """How packets get to pods on other machines: routed by the machines where they stand on one link, or wrapped."""
 DEDICATED_FROM = 3
@@ -83,6 +83,8 @@ class Configuration:
     """The socket of the Docker engine that carries the nodes; ``DOCKER_HOST`` chose it at the first ``up``."""
     simulated_nodes: int = 0
     """How many more nodes there seem to be."""
+    published_services: tuple[str, ...] = ()
+    """Ports of the machine that lead to NodePorts and Services, as ``addons.publish.targets`` writes them."""
 
     def node(self, name: str) -> Node:
         """Raises ``LookupError`` where there is none of that name."""
@@ -191,9 +193,10 @@ def shared(configuration: Configuration) -> dict[str, Any]:
         "name": configuration.name,
         "port": configuration.port,
         "networking": {
-            "podSubnet": str(configuration.ranges.pods),
-            "serviceSubnet": str(configuration.ranges.services),
-            "nodeSubnet": str(configuration.ranges.nodes),
+            "ipFamily": "dual" if configuration.ranges.second else "ipv4",
+            "podSubnet": configuration.ranges.text("pods"),
+            "serviceSubnet": configuration.ranges.text("services"),
+            "nodeSubnet": configuration.ranges.text("nodes"),
             "dnsDomain": configuration.domain,
             "upstreamDNS": configuration.upstream_dns,
             "backend": configuration.backend,
@@ -209,6 +212,7 @@ def save(configuration: Configuration, path: pathlib.Path) -> None:
         "engine": configuration.engine,
         "nodes": [dataclasses.asdict(node) for node in configuration.nodes],
         **({"ingress": {"publish": list(configuration.published)}} if configuration.ingress else {}),
+        **({"publish": list(configuration.published_services)} if configuration.published_services else {}),
         **({"simulatedNodes": configuration.simulated_nodes} if configuration.simulated_nodes else {}),
         **({"joined": dataclasses.asdict(configuration.joined)} if configuration.joined else {}),
     }
@@ -233,13 +237,10 @@ def load(path: pathlib.Path) -> Configuration:
 def parse(document: Mapping[str, Any]) -> Configuration:
     """Out of what ``save`` wrote or ``shared`` gave."""
     networking = document["networking"]
-    network = ranges.Network
     return Configuration(
         name=document["name"],
         port=document["port"],
-        ranges=ranges.Ranges(
-            network(networking["podSubnet"]), network(networking["serviceSubnet"]), network(networking["nodeSubnet"])
-        ),
+        ranges=ranges.parse(networking["podSubnet"], networking["serviceSubnet"], networking["nodeSubnet"]),
         domain=networking["dnsDomain"],
         upstream_dns=networking["upstreamDNS"],
         nodes=tuple(Node(**node) for node in document.get("nodes", ())),
@@ -252,4 +253,5 @@ def parse(document: Mapping[str, Any]) -> Configuration:
         backend=networking.get("backend", "auto"),
         joined=Joined(**document["joined"]) if document.get("joined") else None,
         simulated_nodes=document.get("simulatedNodes", 0),
+        published_services=tuple(document.get("publish", ())),
     )

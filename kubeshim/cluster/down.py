@@ -47,7 +47,7 @@ class Down:
         if self.config is None:
             return "none"
         chosen = self.config.ranges
-        found = host.connected([chosen.pods, chosen.services])
+        found = host.connected([network for each in chosen.families for network in (each.pods, each.services)])
         self.warnings += [f"still connected to an address of the cluster: {line}" for line in found]
         return f"{len(found)} open" if found else "none"
 
@@ -88,8 +88,8 @@ class Down:
         from kubeshim.node.kubelet import network_host
 
         chosen = self.config.ranges
-        network_host.unprotect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
-        return f"{chosen.pods}, {chosen.services}"
+        network_host.unprotect_ranges(*map(str, chosen.every))
+        return f"{chosen.text('pods')}, {chosen.text('services')}"
 
     def remove_ways(self) -> str:
         from kubeshim.cluster import machines

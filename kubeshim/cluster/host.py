@@ -29,8 +29,29 @@ def check() -> None:
         raise Unfit("kubeshim up needs root, for network namespaces and mounts: run it with sudo.")
 
 
-def routed_networks() -> list[ranges.Network]:
-    return list(ranges.routed(pathlib.Path("/proc/net/route").read_text()))
+def routed_networks() -> list[ranges.AnyNetwork]:
+    found: list[ranges.AnyNetwork] = list(ranges.routed(pathlib.Path("/proc/net/route").read_text()))
+    second = pathlib.Path("/proc/net/ipv6_route")
+    return found + list(ranges.routed6(second.read_text())) if second.exists() else found
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel speaks it, and has not been told to leave it."""
+    switch = pathlib.Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    return pathlib.Path("/proc/net/if_inet6").exists() and switch.exists() and switch.read_text().strip() == "0"
+
+
+def can_bind(address: str, port: int, protocol: str = "tcp") -> bool:
+    """Whether the port of that address of this machine is free."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as sock:
+        if protocol == "tcp":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((address, port))
+        except OSError:
+            return False
+        return True
 
 
 def can_listen(port: int) -> bool:
@@ -146,21 +167,36 @@ def stop_engine() -> bool:
 # -- connections -----------------------------------------------------------------------------------------------
 
 
-def connected(networks: Iterable[ranges.Network], table: str | None = None) -> list[str]:
-    """Established TCP connections from this host into ``networks``, as ``LOCAL → REMOTE``."""
+def connected(networks: Iterable[ranges.AnyNetwork], table: str | None = None) -> list[str]:
+    """Established TCP connections from this host into ``networks``, as ``LOCAL → REMOTE``.
+
+    ``table`` is text as of ``/proc/net/tcp`` and ``/proc/net/tcp6``, for tests.
+    """
     wanted = list(networks)
-    text = pathlib.Path("/proc/net/tcp").read_text() if table is None else table
+    if table is None:
+        table = "".join(path.read_text() for path in map(pathlib.Path, _TABLES) if path.exists())
     found = []
-    for line in text.splitlines()[1:]:
+    for line in table.splitlines():
         fields = line.split()
         if len(fields) < 4 or fields[3] != "01":
             continue
         local, remote = _endpoint(fields[1]), _endpoint(fields[2])
         if any(remote[0] in network for network in wanted):
-            found.append(f"{local[0]}:{local[1]} → {remote[0]}:{remote[1]}")
+            found.append(f"{_text(local)} → {_text(remote)}")
     return found
 
 
-def _endpoint(text: str) -> tuple[ipaddress.IPv4Address, int]:
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_Endpoint = tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]
+
+
+def _endpoint(text: str) -> _Endpoint:
+    """In words of 32 bits, each in the machine's order."""
     address, _, port = text.partition(":")
-    return ipaddress.IPv4Address(int(address, 16).to_bytes(4, "little")), int(port, 16)
+    words = [int(address[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(address), 8)]
+    return ipaddress.ip_address(b"".join(words)), int(port, 16)
+
+
+def _text(endpoint: _Endpoint) -> str:
+    address, port = endpoint
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

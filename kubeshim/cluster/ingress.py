@@ -53,13 +53,8 @@ def published(text: str) -> str:
     """``[ADDRESS:]PORT:80|443`` with the address filled in: loopback, unless another is given."""
     parts = text.split(":")
     address, port, target = ("127.0.0.1", *parts) if len(parts) == 2 else parts if len(parts) == 3 else ("", "", "")
-    if not (port.isdigit() and 0 < int(port) < 65536 and target.isdigit()):
+    if not (port.isdigit() and 0 < int(port) < 65536 and target in ("80", "443")):
         raise IngressError(f"--publish {text}: what is expected is [ADDRESS:]PORT:80 or [ADDRESS:]PORT:443")
-    if target not in ("80", "443"):
-        raise IngressError(
-            f"--publish {text}: only the Ingress controller's ports 80 and 443 can be published, not {target}; "
-            "for others see kubectl port-forward"
-        )
     try:
         ipaddress.IPv4Address(address)
     except ValueError as error:

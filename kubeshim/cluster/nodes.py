@@ -165,6 +165,9 @@ class Nodes:
             holders.remove_container(self.engine, entry["Id"])
         self._forget_in_api(name)
         network_host.remove_routes_through(node.address, str(self.config.ranges.pods))
+        if self.config.ranges.second is not None:
+            second = self.config.ranges.second_address(node.address)
+            network_host.remove_routes_through(second, str(self.config.ranges.second.pods))
         self._save(tuple(other for other in self.config.nodes if other.name != name))
         self._remove_files(name)
 

@@ -121,7 +121,7 @@ def api_server(config: configuration.Configuration, where: layout.Layout) -> api
         proxy_client_certificate=str(proxy_certificate),
         proxy_client_key=str(proxy_key),
         certificate_authority=str(files.ca),
-        service_range=str(config.ranges.services),
+        service_range=config.ranges.text("services"),
         cluster_domain=config.domain,
         advertise_address=config.advertise or config.ranges.gateway,
         advertise_port=config.port,
@@ -139,13 +139,17 @@ def controller_manager(
     return manager_config.Config(
         client=client,
         options=manager_config.Options(
-            cluster_cidr=str(config.ranges.pods),
-            service_cidr=str(config.ranges.services),
+            cluster_cidr=config.ranges.text("pods"),
+            service_cidr=config.ranges.text("services"),
             root_ca=files.ca.read_bytes(),
             cluster_signing_cert=files.ca.read_bytes(),
             cluster_signing_key=files.ca_key.read_bytes(),
-            load_balancer_range=str(config.ranges.load_balancers),
-            set_host_routes=network_host.Routes([str(config.ranges.services), str(config.ranges.load_balancers)]).set,
+            load_balancer_range=config.ranges.text("load_balancers"),
+            set_host_routes=network_host.Routes(
+                str(network)
+                for family in config.ranges.families
+                for network in (family.services, family.load_balancers)
+            ).set,
             follow_other_machines=machines.routes_of_first(config),
             **given(config, "controllerManager"),
         ),

@@ -9,10 +9,11 @@ as early as it can (its sockets need only the node network), because everything 
 
 import concurrent.futures
 import dataclasses
+import ipaddress
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from kubeshim import clock
 from kubeshim.cluster import (
@@ -26,6 +27,7 @@ from kubeshim.cluster import (
     lock,
     nodes,
     processes,
+    publishing,
     ranges,
     storage,
 )
@@ -54,13 +56,15 @@ class Options:
     pod_range: str = ""
     service_range: str = ""
     node_range: str = ""
+    ip_family: str = ""
+    """``ipv4`` or ``dual``; empty follows from the configuration file and the ranges."""
     kubeconfig: pathlib.Path | None = None
     """Where to merge the context; None for the calling user's own file."""
     merge_kubeconfig: bool = True
     ingress: bool = False
     """Run the Ingress controller; a cluster that has it keeps it."""
     publish: tuple[str, ...] = ()
-    """``[ADDRESS:]PORT:80|443``: ports of this machine for the Ingress controller."""
+    """Ports of this machine: ``[ADDRESS:]PORT:80|443`` for the Ingress controller, others as ``publishing`` says."""
     advertise: str = ""
     """Address of this machine at which others reach the API server; a cluster that has one keeps it."""
     listen: tuple[str, ...] = ()
@@ -97,14 +101,14 @@ class Up:
     def choose(self) -> str:
         if not self.fresh:
             self.config = configuration.load(self.where.configuration)
-            if self.options.config or self.options.pod_range or self.options.service_range or self.options.node_range:
+            asked = self.options
+            if asked.config or asked.pod_range or asked.service_range or asked.node_range or asked.ip_family:
                 raise UpFailed(
                     f"cluster {self.options.name!r} exists already; its configuration cannot change. "
                     f"Remove it first: kubeshim down --name {self.options.name}"
                 )
             before = self.config
-            if self.options.ingress:
-                self._add_ingress()
+            self._add_outward()
             self._add_addresses()
             self._simulate()
             self.reachable_anew = before.machine_address != self.config.machine_address
@@ -113,18 +117,25 @@ class Up:
             return self._summary()
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
+        family = self.options.ip_family or networking.get("ipFamily", "")
         chosen = ranges.choose(
             ranges_in_use(self.engine),
+            dual=family == "dual",
             pods=self.options.pod_range or networking.get("podSubnet", ""),
             services=self.options.service_range or networking.get("serviceSubnet", ""),
             nodes=self.options.node_range or networking.get("nodeSubnet", ""),
         )
+        if chosen.second and family == "ipv4":
+            raise UpFailed("an IPv6 range was given, but the address family asked for is ipv4 alone")
+        if chosen.second and not host.has_ipv6():
+            raise UpFailed(
+                "this machine has no IPv6 (it is not in the kernel, or switched off): leave ipFamily at ipv4"
+            )
         port = self.options.port or host.free_port()
         made = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
         _check_shutdown(made)
         self.config = dataclasses.replace(made, engine=host.engine_socket())
-        if self.options.ingress:
-            self._add_ingress()
+        self._add_outward()
         self._add_addresses()
         self._simulate()
         self.where.prepare()
@@ -139,11 +150,21 @@ class Up:
             raise UpFailed(f"--simulated-nodes {wanted}: a number from 0 on is expected")
         self.config = dataclasses.replace(self.config, simulated_nodes=wanted)
 
-    def _add_ingress(self) -> None:
+    def _add_outward(self) -> None:
+        """The Ingress controller and published ports, as far as they are asked for and not there yet."""
+        of_ingress = [text for text in self.options.publish if publishing.is_for_ingress(text)]
+        others = [text for text in self.options.publish if text not in of_ingress]
+        if of_ingress or self.options.ingress:
+            self._add_ingress(of_ingress)
+        if others:
+            found = publishing.published(others, self.config.published_services)
+            self.config = dataclasses.replace(self.config, published_services=found)
+
+    def _add_ingress(self, asked: Sequence[str]) -> None:
         from kubeshim.cluster import ingress
 
         ingress.program()
-        wanted = dict.fromkeys(ingress.published(entry) for entry in self.options.publish)
+        wanted = dict.fromkeys(ingress.published(entry) for entry in asked)
         new = [entry for entry in wanted if entry not in self.config.published]
         for entry in new:
             port = int(entry.split(":")[1])
@@ -165,7 +186,7 @@ class Up:
 
     def _summary(self) -> str:
         chosen = self.config.ranges
-        return f"pods {chosen.pods}, services {chosen.services}, nodes {chosen.nodes}"
+        return f"pods {chosen.text('pods')}, services {chosen.text('services')}, nodes {chosen.text('nodes')}"
 
     def make_identities_and_network(self) -> str:
         """Keys and the Docker network do not need each other; the engine works while we compute."""
@@ -179,6 +200,7 @@ class Up:
         from kubeshim.cluster import machines
 
         chosen, bridge = self.config.ranges, machines.bridge(self.config)
+        # IPv6 is laid over it by the nodes' agents: the engine would turn the machine into an IPv6 router.
         holders.ensure_network(
             self.engine, self.config.network, str(chosen.nodes), chosen.gateway, self.config.labels, bridge
         )
@@ -218,7 +240,7 @@ class Up:
 
     def protect_ranges(self) -> str:
         chosen = self.config.ranges
-        network_host.protect_ranges(str(chosen.pods), str(chosen.services), str(chosen.nodes))
+        network_host.protect_ranges(*map(str, chosen.every))
         return "unmatched packets end on this machine"
 
     def start_nodes(self) -> str:
@@ -334,6 +356,9 @@ class Up:
             f"{self.config.ranges.nodes} reach {self.config.ranges.gateway}:{self.config.port}"
         )
 
+    def _wants_ingress(self) -> bool:
+        return self.options.ingress or any(map(publishing.is_for_ingress, self.options.publish))
+
     def wait_simulated_nodes(self) -> str:
         from kubeshim.cluster import simulation
 
@@ -356,7 +381,7 @@ class Up:
         yield "install cluster DNS", self.install_dns
         yield "install resource metrics", self.install_metrics
         yield "install local volumes", self.install_storage
-        if self.options.ingress:
+        if self._wants_ingress():
             yield "install the Ingress controller", self.install_ingress
         if self.config.advertise:
             yield "let other machines join", self.let_others_join
@@ -366,16 +391,15 @@ class Up:
             yield "wait for the simulated nodes", self.wait_simulated_nodes
 
 
-def ranges_in_use(engine: engine_http.Engine) -> list[ranges.Network]:
+def ranges_in_use(engine: engine_http.Engine) -> list[ranges.AnyNetwork]:
     """What this machine routes, what the engine's networks have, and what other clusters have."""
     used = host.routed_networks()
     for network in holders.networks(engine):
         for entry in (network.get("IPAM") or {}).get("Config") or ():
-            if ":" not in entry.get("Subnet", ":"):
-                used.append(ranges.Network(entry["Subnet"], strict=False))
+            if entry.get("Subnet"):
+                used.append(ipaddress.ip_network(entry["Subnet"], strict=False))
     for other in layout.existing():
-        theirs = configuration.load(layout.Layout.of(other).configuration).ranges
-        used += [theirs.pods, theirs.services, theirs.nodes]
+        used += configuration.load(layout.Layout.of(other).configuration).ranges.every
     return used
 
 

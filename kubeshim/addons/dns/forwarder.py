@@ -50,6 +50,11 @@ class Forwarder:
     def enabled(self) -> bool:
         return bool(self._upstreams) and not self.looping
 
+    @property
+    def entries(self) -> int:
+        """How many answers are kept."""
+        return len(self._cache)
+
     def ask(self, query: message.Query) -> bytes | None:
         """The upstream's answer under the query's number; None where nobody answers."""
         key = (query.key, query.kind, query.edns)
@@ -174,11 +179,13 @@ def order(upstreams: Sequence[Address]) -> list[Address]:
 
 
 def _answers(question: bytes, answer: bytes) -> bool:
-    """Whether it is an answer with our number to our name (spoofed or late ones are not)."""
+    """Whether it is an answer with our number to our question (spoofed or late ones are not)."""
     if len(answer) < 12 or answer[:2] != question[:2] or not answer[2] & 0x80:
         return False
     try:
-        return message.read_name(question, 12)[0].lower() == message.read_name(answer, 12)[0].lower()
+        asked, end = message.read_name(question, 12)
+        told, there = message.read_name(answer, 12)
+        return asked.lower() == told.lower() and question[end : end + 4] == answer[there : there + 4]
     except (IndexError, message.Malformed):
         return False
 

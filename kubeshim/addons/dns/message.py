@@ -93,6 +93,9 @@ def parse_query(data: bytes) -> Query:
         edns, size, version = _edns(data, at + 4, answers + authorities + additionals)
     except (struct.error, IndexError) as error:
         raise Malformed("cut short", number) from error
+    except Malformed as error:
+        error.number = number
+        raise
     return Query(number, name, kind, klass, (flags & _OPCODE) >> 11, bool(flags & _RD), size, edns, version, question)
 
 

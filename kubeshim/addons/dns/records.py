@@ -216,12 +216,11 @@ class Zone:
             return None, []
         if query.kind not in (message.SRV, message.ANY):
             return [], []
-        records, additional = [], []
-        for endpoint, number in targets:
-            name = f"{endpoint.label}.{own}"
-            weight = 100 // len(targets)
-            records.append(message.Record(query.name, message.SRV, TTL, (0, weight, number, name)))
-            additional.append(_address_record(name, endpoint.address))
+        # One with a hostname has the same name in both address families, and so one record.
+        named = list(dict.fromkeys((f"{endpoint.label}.{own}", number) for endpoint, number in targets))
+        weight = 100 // len(named)
+        records = [message.Record(query.name, message.SRV, TTL, (0, weight, number, name)) for name, number in named]
+        additional = [_address_record(f"{endpoint.label}.{own}", endpoint.address) for endpoint, _ in targets]
         return records, list(dict.fromkeys(additional))
 
     def _endpoint(self, query: message.Query, service: Object, labels: list[str]) -> Found:

@@ -4,16 +4,11 @@ What must be asked elsewhere takes time, so ``answer`` raises ``Elsewhere`` inst
 ``elsewhere`` where waiting harms nobody.
 """
 
-import threading
+import time
 
-from kubeshim.addons.dns import forwarder, message, records
+from kubeshim.addons.dns import forwarder, message, metrics, records
 
 MAX_ALIASES = 8
-
-_CODES = {
-    message.NOERROR: "NOERROR", message.FORMERR: "FORMERR", message.SERVFAIL: "SERVFAIL", message.NXDOMAIN: "NXDOMAIN",
-    message.NOTIMP: "NOTIMP", message.REFUSED: "REFUSED",
-}  # fmt: skip
 
 
 class Elsewhere(Exception):
@@ -31,57 +26,63 @@ class Resolver:
         self.zone = zone
         self.forwarder = forwarding
         self.ready = False
-        self._requests: dict[str, int] = {}
-        self._responses: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self.counting = metrics.Metrics()
 
-    def answer(self, data: bytes, *, udp: bool) -> bytes | None:
-        """None where no answer is due. Raises ``Elsewhere``."""
+    def answer(self, data: bytes, *, udp: bool, version: int = 4) -> bytes | None:
+        """None where no answer is due; ``version`` is the asker's of IP. Raises ``Elsewhere``."""
+        began = time.perf_counter()
         try:
             query = message.parse_query(data)
         except message.Malformed as error:
             return None if error.number is None else message.refusal(error.number, message.FORMERR)
-        self._count(self._requests, "udp" if udp else "tcp")
+        self.counting.asked(self._zone(query), query.kind, udp=udp, version=version)
         if query.opcode != 0:
-            return self.failure(query, message.NOTIMP)
+            return self.failure(query, message.NOTIMP, began)
         if query.edns_version != 0:
-            return self.failure(query, message.BADVERS)
+            return self.failure(query, message.BADVERS, began)
         if query.klass != message.IN or self.forwarder.seen(query.key):
-            return self.failure(query, message.REFUSED)
+            return self.failure(query, message.REFUSED, began)
         found = self._own(query)
         if found is None:
             if not self.forwarder.enabled:
-                return self.failure(query, message.REFUSED)
+                return self.failure(query, message.REFUSED, began)
             raise Elsewhere(query)
-        return self._render(query, found, udp=udp)
+        return self._render(query, found, began, udp=udp)
 
     def elsewhere(self, query: message.Query, *, udp: bool) -> bytes:
         """What upstreams say, or that they say nothing."""
+        began = time.perf_counter()
         if self.zone.contains(query.key):
-            return self._render(query, self._follow(query), udp=udp)
+            return self._render(query, self._follow(query), began, udp=udp)
         answer = self.forwarder.ask(query)
         if answer is None:
-            return self.failure(query, message.SERVFAIL)
-        self._count(self._responses, _CODES.get(message.code_of(answer), "OTHER"))
+            return self.failure(query, message.SERVFAIL, began)
+        code = message.code_of(answer)
+        self.counting.answered(self._zone(query), code, "forward", time.perf_counter() - began)
         return message.truncated(query) if udp and len(answer) > query.size else answer
 
-    def failure(self, query: message.Query, code: int) -> bytes:
-        return self._render(query, message.Answer(code, authoritative=False), udp=True)
+    def failure(self, query: message.Query, code: int, began: float | None = None) -> bytes:
+        began = time.perf_counter() if began is None else began
+        return self._render(query, message.Answer(code, authoritative=False), began, udp=True)
 
     def metrics(self) -> str:
-        with self._lock:
-            requests, responses = dict(self._requests), dict(self._responses)
-        lines = ["# TYPE coredns_dns_requests_total counter"]
-        lines += [f'coredns_dns_requests_total{{proto="{name}"}} {count}' for name, count in sorted(requests.items())]
-        lines.append("# TYPE coredns_dns_responses_total counter")
-        lines += [f'coredns_dns_responses_total{{rcode="{name}"}} {n}' for name, n in sorted(responses.items())]
-        for name, value in (
-            ("coredns_cache_hits_total", self.forwarder.hits),
-            ("coredns_cache_misses_total", self.forwarder.misses),
-            ("coredns_forward_healthcheck_broken_total", self.forwarder.failures),
-        ):
-            lines += [f"# TYPE {name} counter", f"{name} {value}"]
-        return "\n".join(lines) + "\n"
+        """Prometheus text."""
+        at = f'{{server="{metrics.SERVER}",view="",zones="."}}'
+        asking = self.forwarder
+        return self.counting.text() + "".join(
+            (
+                metrics.plain("coredns_cache_requests_total", asking.hits + asking.misses, at),
+                metrics.plain("coredns_cache_hits_total", asking.hits, at),
+                metrics.plain("coredns_cache_misses_total", asking.misses, at),
+                metrics.plain("coredns_cache_entries", asking.entries, at, "gauge"),
+                metrics.plain("coredns_forward_healthcheck_broken_total", asking.failures),
+            )
+        )
+
+    def _zone(self, query: message.Query) -> str:
+        if self.zone.contains(query.key):
+            return f"{self.zone.domain}."
+        return next((f"{zone}." for zone in ("in-addr.arpa", "ip6.arpa") if query.key.endswith(f".{zone}")), ".")
 
     def _own(self, query: message.Query) -> message.Answer | None:
         """For names of the cluster; None for others'. Raises ``Elsewhere`` for an alias that leads out."""
@@ -125,14 +126,11 @@ class Resolver:
             name = step.target
         return message.Answer(message.SERVFAIL)
 
-    def _render(self, query: message.Query, answer: message.Answer, *, udp: bool) -> bytes:
-        self._count(self._responses, _CODES.get(answer.code, "OTHER"))
+    def _render(self, query: message.Query, answer: message.Answer, began: float, *, udp: bool) -> bytes:
         limit = query.size if udp else 65535
-        return message.render(query, answer, limit, recursion_available=self.forwarder.enabled)
-
-    def _count(self, counters: dict[str, int], name: str) -> None:
-        with self._lock:
-            counters[name] = counters.get(name, 0) + 1
+        data = message.render(query, answer, limit, recursion_available=self.forwarder.enabled)
+        self.counting.answered(self._zone(query), answer.code, "kubernetes", time.perf_counter() - began)
+        return data
 
 
 def _wants_address(query: message.Query) -> bool:

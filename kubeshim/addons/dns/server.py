@@ -28,6 +28,8 @@ FORWARDING_THREADS = 32
 FORWARDING_QUEUE = 1000
 TCP_CONNECTIONS = 200
 TCP_IDLE_SECONDS = 10.0
+RECEIVE_BYTES = 1 << 22
+_SO_RCVBUFFORCE = 33
 
 
 class LiveView(records.View, Protocol):
@@ -80,6 +82,7 @@ class DnsServer:
             own.setblocking(False)
             self._own.append(own)
             if sock.type == socket.SOCK_DGRAM:
+                _make_room(own)
                 self._spawn("dns-udp", self._serve_udp, own)
             else:
                 self._spawn("dns-tcp", self._serve_tcp, own)
@@ -139,6 +142,7 @@ class DnsServer:
 
     def _serve_udp(self, sock: socket.socket) -> None:
         self._hold()
+        version = _version(sock)
         while self._readable(sock):
             try:
                 data, asker = sock.recvfrom(65535)
@@ -148,11 +152,12 @@ class DnsServer:
                 log.debug("dns: %s", error)  # an ICMP error of an earlier answer
                 continue
             try:
-                answer = self.resolver.answer(data, udp=True)
+                answer = self.resolver.answer(data, udp=True, version=version)
             except resolver.Elsewhere as elsewhere:
                 self._later(sock, asker, elsewhere.query)
                 continue
             except Exception:
+                self.resolver.counting.panics += 1
                 log.exception("answering a question from %s", asker)
                 continue
             if answer is not None:
@@ -196,7 +201,7 @@ class DnsServer:
                 while len(head := stream.read(2)) == 2:
                     data = stream.read(int.from_bytes(head))
                     try:
-                        answer = self.resolver.answer(data, udp=False)
+                        answer = self.resolver.answer(data, udp=False, version=_version(connection))
                     except resolver.Elsewhere as elsewhere:
                         answer = self.resolver.elsewhere(elsewhere.query, udp=False)
                     if answer is None:
@@ -231,6 +236,18 @@ class DnsServer:
         self._http.socket = sock
         self._http.daemon_threads = True
         self._spawn("dns-http", self._http.serve_forever)
+
+
+def _make_room(sock: socket.socket) -> None:
+    """For the questions of a restart or a burst; the usual room is for some three hundred."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BYTES)
+    except OSError:  # without CAP_NET_ADMIN: as far as the system's limit goes
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+
+
+def _version(sock: socket.socket) -> int:
+    return 6 if sock.family == socket.AF_INET6 else 4
 
 
 def _send(sock: socket.socket, data: bytes, asker: forwarder.Address) -> None:

@@ -16,11 +16,11 @@ from kubeshim.machinery.objects import Object
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
-def ready_nodes(nodes: Iterable[Object]) -> dict[str, str]:
+def ready_nodes(nodes: Iterable[Object], version: int = 4) -> dict[str, str]:
     """``{name: InternalIP}`` of those on this machine that are Ready, in the order of their names."""
     found = {}
     for node in sorted(nodes, key=objects.name):
-        address = internal_address(node)
+        address = internal_address(node, version)
         if address and is_ready(node) and not objects.is_deleting(node) and not joining.is_joined(node):
             found[objects.name(node)] = address
     return found
@@ -35,10 +35,10 @@ def is_ready(node: Object) -> bool:
     return (objects.condition(node, "Ready") or {}).get("status") == "True"
 
 
-def internal_address(node: Object) -> str:
-    """Its first IPv4 InternalIP."""
+def internal_address(node: Object, version: int = 4) -> str:
+    """Its first InternalIP of that version."""
     for entry in objects.dig(node, "status", "addresses", default=()):
-        if entry["type"] == "InternalIP" and ":" not in entry["address"]:
+        if entry["type"] == "InternalIP" and (":" in entry["address"]) == (version == 6):
             return str(entry["address"])
     return ""
 
@@ -59,13 +59,14 @@ def wanted(
     """``{range: node's address}``.
 
     ``nodes`` is what ``ready_nodes`` found, ``slices`` EndpointSlices by ``namespace/service``, ``ranges`` the
-    Service range and then the load balancers', ``gateway`` who carries them so far (or empty).
+    Service range and then the load balancers', all of one address family; ``gateway`` is who carries them so far (or
+    empty).
     """
     if not nodes:
         return {}
     carrier = gateway if gateway in nodes.values() else next(iter(nodes.values()))
     found = {cidr: carrier for cidr in ranges if cidr}
-    pool = ipaddress.IPv4Network(ranges[1]) if len(ranges) > 1 and ranges[1] else None
+    pool = ipaddress.ip_network(ranges[1]) if len(ranges) > 1 and ranges[1] else None
     for service in services:
         if pool is None or not is_local(service):
             continue
@@ -74,15 +75,15 @@ def wanted(
             continue
         through = carrier if carrier in near else near[0]
         for address in addresses(service):
-            if ipaddress.IPv4Address(address) in pool:
-                found[f"{address}/32"] = through
+            if ipaddress.ip_address(address) in pool:
+                found[f"{address}/{pool.max_prefixlen}"] = through
     return found
 
 
 def addresses(service: Object) -> list[str]:
-    """IPv4 addresses a load balancer has got."""
+    """Those a load balancer has got."""
     ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=())
-    return [entry["ip"] for entry in ingress if entry.get("ip") and ":" not in entry["ip"]]
+    return [entry["ip"] for entry in ingress if entry.get("ip")]
 
 
 def _with_endpoints(slices: Iterable[Object]) -> list[str]:

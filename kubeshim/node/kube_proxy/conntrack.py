@@ -24,7 +24,9 @@ _DONE, _ERROR = 3, 2
 _TUPLE_ORIGINAL, _TUPLE_REPLY = 1, 2
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
+_FAMILY = struct.Struct("=BBH")
+_ADDRESSES = {4: (1, 2, socket.AF_INET), 16: (3, 4, socket.AF_INET6)}
+"""Length of an address → attributes of source and destination, and the family."""
 _TYPE_MASK = 0x3FFF
 
 
@@ -76,7 +78,8 @@ def forget(wanted: Mapping[endpoints.Address, frozenset[endpoints.Address]]) -> 
 
 
 def _dump(connection: socket.socket) -> list[Flow]:
-    connection.send(_HEADER.pack(_HEADER.size + len(_FAMILY), _GET, _REQUEST | _DUMP, 1, 0) + _FAMILY)
+    every = _FAMILY.pack(socket.AF_UNSPEC, 0, 0)
+    connection.send(_HEADER.pack(_HEADER.size + len(every), _GET, _REQUEST | _DUMP, 1, 0) + every)
     found: list[Flow] = []
     while True:
         for kind, body in _messages(connection.recv(1 << 18)):
@@ -91,7 +94,8 @@ def _dump(connection: socket.socket) -> list[Flow]:
 
 def _delete(connection: socket.socket, flow: Flow) -> None:
     attribute = _ATTRIBUTE.pack(4 + len(flow.original), _TUPLE_ORIGINAL | 0x8000) + flow.original
-    body = _FAMILY + attribute
+    family = socket.AF_INET6 if ":" in flow.to[0] else socket.AF_INET
+    body = _FAMILY.pack(family, 0, 0) + attribute
     connection.send(_HEADER.pack(_HEADER.size + len(body), _DELETE, _REQUEST | _ACK, 2, 0) + body)
     for kind, answer in _messages(connection.recv(1 << 16)):
         if kind == _ERROR:
@@ -112,7 +116,7 @@ def _raise(body: bytes, but: int = 0) -> None:
 
 
 def parse(body: bytes) -> Flow | None:
-    """One flow from its attributes; None for what has no ports or is not IPv4."""
+    """One flow from its attributes; None for what has no ports."""
     attributes = _attributes(body)
     original, reply = attributes.get(_TUPLE_ORIGINAL), attributes.get(_TUPLE_REPLY)
     if original is None or reply is None:
@@ -127,15 +131,18 @@ def _tuple(data: bytes) -> tuple[int, str, str, int, int] | None:
     """``(protocol, source, destination, source port, destination port)``."""
     parts = _attributes(data)
     addresses, protocol = _attributes(parts.get(1, b"")), _attributes(parts.get(2, b""))
-    if len(addresses.get(1, b"")) != 4 or len(addresses.get(2, b"")) != 4 or 3 not in protocol or 2 not in protocol:
+    if 2 not in protocol or 3 not in protocol:
         return None
-    return (
-        protocol[1][0],
-        socket.inet_ntoa(addresses[1]),
-        socket.inet_ntoa(addresses[2]),
-        int.from_bytes(protocol[2][:2]),
-        int.from_bytes(protocol[3][:2]),
-    )
+    for size, (source, destination, family) in _ADDRESSES.items():
+        if len(addresses.get(source, b"")) == len(addresses.get(destination, b"")) == size:
+            return (
+                protocol[1][0],
+                socket.inet_ntop(family, addresses[source]),
+                socket.inet_ntop(family, addresses[destination]),
+                int.from_bytes(protocol[2][:2]),
+                int.from_bytes(protocol[3][:2]),
+            )
+    return None
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:

@@ -7,14 +7,16 @@ and one is for this node or zone. A Local policy sees the node's own endpoints a
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Address = tuple[str, int]
 """``(IP, port)``."""
+_NO_HINTS: frozenset[str] = frozenset()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
+    """A named tuple, as is what else there are tens of thousands of: it costs a third of a dataclass to make."""
+
     address: Address
     ready: bool
     serving: bool
@@ -32,11 +34,13 @@ class Choice:
     local: tuple[Address, ...] = ()
 
 
-def by_port(slices: Iterable[Mapping[str, Any]], node_name: str) -> dict[tuple[str, str], list[Endpoint]]:
-    """``(port name, protocol)`` → endpoints, each address once (the ready one of duplicates)."""
+def by_port(
+    slices: Iterable[Mapping[str, Any]], node_name: str, kind: str = "IPv4"
+) -> dict[tuple[str, str], list[Endpoint]]:
+    """``(port name, protocol)`` → endpoints of slices of a ``kind``, each address once: the ready one of two."""
     found: dict[tuple[str, str], dict[Address, Endpoint]] = {}
     for piece in slices:
-        if piece.get("addressType", "IPv4") != "IPv4":
+        if piece.get("addressType", "IPv4") != kind:
             continue
         for port in piece.get("ports") or ():
             if port.get("port") is None:
@@ -64,17 +68,16 @@ def _endpoints(entry: Mapping[str, Any], port: int, node_name: str) -> Iterable[
     terminating = bool(conditions.get("terminating"))
     ready = conditions.get("ready") is not False
     serving = conditions.get("serving")
-    hints = entry.get("hints") or {}
+    hints = entry.get("hints")
+    zones, nodes = _hints(hints, "forZones"), _hints(hints, "forNodes")
+    local = bool(node_name) and entry.get("nodeName") == node_name
+    serves = ready if serving is None else bool(serving)
     for address in entry.get("addresses") or ():
-        yield Endpoint(
-            address=(address, port),
-            ready=ready,
-            serving=ready if serving is None else bool(serving),
-            terminating=terminating,
-            local=bool(node_name) and entry.get("nodeName") == node_name,
-            for_zones=frozenset(hint["name"] for hint in hints.get("forZones") or ()),
-            for_nodes=frozenset(hint["name"] for hint in hints.get("forNodes") or ()),
-        )
+        yield Endpoint((address, port), ready, serves, terminating, local, zones, nodes)
+
+
+def _hints(hints: Mapping[str, Any] | None, what: str) -> frozenset[str]:
+    return frozenset(hint["name"] for hint in hints.get(what) or ()) if hints else _NO_HINTS
 
 
 def _hinted(ready: list[Endpoint], node_name: str, zone: str) -> list[Endpoint]:

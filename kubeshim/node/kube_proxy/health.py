@@ -32,10 +32,19 @@ def local_endpoints(frontends: list[services.Frontend]) -> int:
     return len({address for frontend in frontends for address, _ in frontend.local})
 
 
+def everywhere(port: int, *, dual: bool) -> socket.socket:
+    """A listener on all addresses of the calling thread's namespace, of both families or of IPv4."""
+    if dual:
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("0.0.0.0", port))
+
+
 class HealthPorts:
     """One thread calls ``follow`` and ``close``; answers come from threads of the servers' own."""
 
-    def __init__(self, run_in_node: nftables.RunInNode, healthy: Callable[[], bool]) -> None:
+    def __init__(self, run_in_node: nftables.RunInNode, healthy: Callable[[], bool], *, dual: bool = False) -> None:
+        """``dual``: on the node's IPv6 addresses too."""
+        self._dual = dual
         self._run_in_node = run_in_node
         self._healthy = healthy
         self._servers: dict[str, _Server] = {}
@@ -51,7 +60,7 @@ class HealthPorts:
             return
         if running is None:
             try:
-                listener: socket.socket = self._run_in_node(lambda: socket.create_server(("0.0.0.0", port)))
+                listener: socket.socket = self._run_in_node(lambda: everywhere(port, dual=self._dual))
             except OSError as error:
                 log.error("health-check port %d of %s cannot be opened: %s", port, key, error)
                 return
@@ -94,7 +103,7 @@ class _Server:
             def log_message(self, format: str, *args: object) -> None:
                 log.debug(format, *args)
 
-        self._server = http.server.ThreadingHTTPServer(listener.getsockname(), Handler, bind_and_activate=False)
+        self._server = http.server.ThreadingHTTPServer(listener.getsockname()[:2], Handler, bind_and_activate=False)
         self._server.socket.close()
         self._server.socket = listener
         self._server.daemon_threads = True

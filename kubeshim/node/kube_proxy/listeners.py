@@ -17,6 +17,7 @@ from kubeshim import clock
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
+from kubeshim.node.kube_proxy import health
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def eligible(node: Object | None) -> bool:
     return not objects.is_deleting(node) and all(taint["key"] != TO_BE_DELETED for taint in taints)
 
 
-def health(healthy: bool, fit: bool | None, updated: str, now: str) -> Answer:
+def answer(healthy: bool, fit: bool | None, updated: str, now: str) -> Answer:
     """``fit`` is the node's part, None where it does not matter (pure)."""
     body = {"lastUpdated": updated, "currentTime": now}
     if fit is not None:
@@ -62,17 +63,20 @@ class Listeners:
         updated: Callable[[], str],
         metrics: Callable[[], str],
         mode: Callable[[], str],
+        dual: bool = False,
     ) -> None:
         self._run_in_node = run_in_node
 
         def check(fit: bool) -> Answer:
             now = clock.rfc3339(clock.SYSTEM.now())
-            return health(healthy(), eligible(node()) if fit else None, updated(), now)
+            return answer(healthy(), eligible(node()) if fit else None, updated(), now)
 
-        self._places: list[tuple[str, int, Mapping[str, Route]]] = [
-            ("0.0.0.0", HEALTH_PORT, {"/healthz": lambda: check(True), "/livez": lambda: check(False)}),
+        everywhere = functools.partial(health.everywhere, HEALTH_PORT, dual=dual)
+        here = functools.partial(socket.create_server, ("127.0.0.1", METRICS_PORT))
+        self._places: list[tuple[Callable[[], socket.socket], int, Mapping[str, Route]]] = [
+            (everywhere, HEALTH_PORT, {"/healthz": lambda: check(True), "/livez": lambda: check(False)}),
             (
-                "127.0.0.1",
+                here,
                 METRICS_PORT,
                 {
                     "/metrics": lambda: text(metrics()),
@@ -84,9 +88,9 @@ class Listeners:
         self._servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(self) -> None:
-        for address, port, routes in self._places:
+        for open_it, port, routes in self._places:
             try:
-                listener: socket.socket = self._run_in_node(functools.partial(socket.create_server, (address, port)))
+                listener: socket.socket = self._run_in_node(open_it)
             except OSError as error:
                 log.error("port %d of the node cannot be opened: %s", port, error)
                 continue
@@ -114,7 +118,7 @@ def _serve(listener: socket.socket, routes: Mapping[str, Route]) -> http.server.
         def log_message(self, format: str, *args: object) -> None:
             log.debug(format, *args)
 
-    server = http.server.ThreadingHTTPServer(listener.getsockname(), Handler, bind_and_activate=False)
+    server = http.server.ThreadingHTTPServer(listener.getsockname()[:2], Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
     server.daemon_threads = True

@@ -18,6 +18,7 @@ class NftBackend:
     def __init__(self, run_in_node: nftables.RunInNode, node: services.Node) -> None:
         self._nft = nftables.open_in(run_in_node)
         self._rules = ruleset.Ruleset(node)
+        self._table = rules.table(node)
 
     def replace(self, owner: str, frontends: list[services.Frontend]) -> None:
         self._rules.replace(owner, rules.elements(frontends))
@@ -36,17 +37,17 @@ class NftBackend:
 
     def stands(self) -> bool:
         """Whether the table is still there: somebody may have flushed the ruleset."""
-        return rules.BASE_CHAINS[0] in self._chains()
+        return rules.BASE_CHAINS[0] in self._names("chain")
 
     def close(self) -> None:
         self._nft.close()
 
     def remove(self) -> None:
         """Takes everything away."""
-        self._nft.run(f"add table {rules.TABLE}\ndelete table {rules.TABLE}\n")
+        self._nft.run(f"add table {self._table}\ndelete table {self._table}\n")
 
     def _sync_whole(self) -> None:
-        change = self._rules.whole(self._chains())
+        change = self._rules.whole(self._names("chain"), self._names("map"))
         try:
             self._nft.run(change.text)
         except nftables.NftablesError as error:
@@ -56,10 +57,11 @@ class NftBackend:
             self._nft.run(change.text)
         self._rules.committed(change)
 
-    def _chains(self) -> list[str]:
-        family, table = rules.TABLE.split()
+    def _names(self, kind: str) -> list[str]:
+        """Of the table's chains or maps that stand."""
+        family, table = self._table.split()
         return [
-            str(entry["chain"]["name"])
-            for entry in self._nft.listing(f"list chains {family}")
-            if entry.get("chain", {}).get("table") == table
+            str(entry[kind]["name"])
+            for entry in self._nft.listing(f"list {kind}s {family}")
+            if entry.get(kind, {}).get("table") == table
         ]

@@ -1,7 +1,8 @@
 """kube-proxy: watches Services and EndpointSlices and keeps the node's kernel in step.
 
 Informers mark a Service's key; one thread takes all marked keys at once, works out their frontends and has the
-backend write the difference as one transaction, within milliseconds of the event. Nothing is written before both
+backend write the difference as one transaction, within milliseconds of the event. In a cluster of two address
+families each has a table of its own, and so a backend. Nothing is written before both
 caches are filled, so what an earlier process left in the kernel keeps serving until it is replaced in one go.
 
 A write that fails is followed by a whole rewrite, with growing pauses. Every ``resync`` seconds the thread looks
@@ -20,7 +21,7 @@ from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
-from kubeshim.node.kube_proxy import conntrack, health, iptables, listeners, nft, services
+from kubeshim.node.kube_proxy import conntrack, endpoints, families, health, iptables, listeners, nft, services
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class ProxyConfig:
     node_addresses: tuple[str, ...]
     """Where NodePorts answer."""
     cluster_cidr: str
+    """The range of pods; in a dual-stack cluster one of each family, with a comma between."""
     service_cidrs: tuple[str, ...]
     mode: str = "auto"
     """``nftables``, ``iptables``, or ``auto``: nftables where the machine has it."""
@@ -57,6 +59,37 @@ class Backend(Protocol):
     def remove(self) -> None: ...
 
 
+def families_of(config: ProxyConfig, name: str, zone: str = "") -> list[services.Node]:
+    """The node as the rules of each family see it (pure)."""
+    return [
+        services.Node(
+            name,
+            tuple(families.of_range(cidr).of(config.node_addresses)),
+            cidr,
+            tuple(families.of_range(cidr).of(config.service_cidrs)),
+            zone=zone,
+            masquerade_all=config.masquerade_all,
+        )
+        for cidr in config.cluster_cidr.split(",")
+    ]
+
+
+class _Side:
+    """One address family: what its Services lead to, and what writes that. One thread owns it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._frontends: dict[str, list[services.Frontend]] = {}
+
+    def replace(self, key: str, frontends: list[services.Frontend]) -> list[services.Frontend]:
+        """Returns those before."""
+        self.backend.replace(key, frontends)
+        before = self._frontends.pop(key, [])
+        if frontends:
+            self._frontends[key] = frontends
+        return before
+
+
 class Proxy:
     """The proxy of one node. ``run_in_node`` enters the node's network namespace."""
 
@@ -65,19 +98,12 @@ class Proxy:
     ) -> None:
         self._run_in_node = run_in_node
         self._config = config
-        self._node = services.Node(
-            node_name,
-            config.node_addresses,
-            config.cluster_cidr,
-            config.service_cidrs,
-            masquerade_all=config.masquerade_all,
-        )
+        self._places = families_of(config, node_name)
         self._services = informer.Informer(client, kinds.SERVICES)
         self._slices = informer.Informer(client, kinds.ENDPOINT_SLICES)
         self._nodes = informer.Informer(client, kinds.NODES, field_selector=f"metadata.name={node_name}")
         self._slices.add_index("service", _service_keys)
-        self._frontends: dict[str, list[services.Frontend]] = {}
-        self._health = health.HealthPorts(run_in_node, self.healthy)
+        self._health = health.HealthPorts(run_in_node, self.healthy, dual=len(self._places) > 1)
         self._dirty: set[str] = set()
         self._wake = threading.Condition()
         self._stopping = False
@@ -93,6 +119,7 @@ class Proxy:
             updated=lambda: self._updated,
             metrics=self.metrics,
             mode=lambda: mode(config.mode),
+            dual=len(self._places) > 1,
         )
 
     def start(self) -> None:
@@ -152,10 +179,10 @@ class Proxy:
     def _see_node(self, node: Object) -> None:
         zone = objects.labels(node).get(ZONE_LABEL, "")
         with self._wake:
-            if zone == self._node.zone:
+            if zone == self._places[0].zone:
                 return
-            self._node = dataclasses.replace(self._node, zone=zone)
-            self._dirty.update(self._frontends)
+            self._places = families_of(self._config, self._places[0].name, zone)
+            self._dirty.update(self._all_keys())
             self._wake.notify_all()
 
     def _run(self) -> None:
@@ -163,18 +190,18 @@ class Proxy:
             if self._stopping:
                 return
         self._nodes.wait_for_sync(1.0)
-        backend: Backend | None = None
+        sides: list[_Side] = []
         delay, whole = 0.0, True
         while True:
             keys = self._next(delay, at_once=whole)
             if keys is None:
                 break
             try:
-                if backend is None:
-                    backend = _backend(self._config.mode, self._run_in_node, self._node)
+                if not sides:
+                    sides = self._sides()
                     keys = self._all_keys()
-                whole = self._sync(backend, keys, whole=whole or not backend.stands())
-                delay = 0.0
+                self._sync(sides, keys, whole=whole)
+                delay, whole = 0.0, False
             except OSError as error:
                 # Not even the parser's or the kernel's refusal may end the proxy: say it, and write everything anew.
                 self._counters["failures"] += 1
@@ -182,8 +209,19 @@ class Proxy:
                 log.error("writing service rules failed, trying again in %.1f s: %s", delay, error)
                 whole = True
         self._health.close()
-        if backend is not None:
-            backend.close()
+        for side in sides:
+            side.backend.close()
+
+    def _sides(self) -> list[_Side]:
+        made: list[_Side] = []
+        try:
+            for place in self._places:
+                made.append(_Side(_backend(self._config.mode, self._run_in_node, place)))
+        except OSError:
+            for side in made:
+                side.backend.close()
+            raise
+        return made
 
     def _wait_for_caches(self) -> bool:
         return self._services.wait_for_sync(0.5) and self._slices.wait_for_sync(0.5)
@@ -203,38 +241,29 @@ class Proxy:
     def _all_keys(self) -> set[str]:
         return {objects.key(service) for service in self._services.list()}
 
-    def _sync(self, backend: Backend, keys: set[str], *, whole: bool) -> bool:
-        """Writes; returns False, the next ``whole``."""
-        old, new = [], []
+    def _sync(self, sides: list[_Side], keys: set[str], *, whole: bool) -> None:
+        with self._wake:
+            places = self._places
+        gone: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
+        present: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
         for key in keys:
-            old += self._frontends.get(key, [])
-            frontends = self._frontends_of(key)
-            new += frontends
-            backend.replace(key, frontends)
-            self._health.follow(key, self._services.get(key), frontends)
-            if frontends:
-                self._frontends[key] = frontends
-            else:
-                self._frontends.pop(key, None)
-        if backend.sync(whole=whole):
-            self._counters["syncs"] += 1
-        self._forget_flows(old, new)
+            service = self._services.get(key)
+            pieces = self._slices.by_index("service", key)
+            wanted = [services.frontends(service, pieces, place) if service is not None else [] for place in places]
+            for side, place, frontends in zip(sides, places, wanted, strict=True):
+                before = [each._replace(cluster=(), local=()) for each in side.replace(key, frontends)]
+                gone |= conntrack.targets(before, place)
+                present |= conntrack.targets(frontends, place)
+            self._health.follow(key, service, next(filter(None, wanted), []))
+        for side in sides:
+            if side.backend.sync(whole=whole or not side.backend.stands()):
+                self._counters["syncs"] += 1
+        flows = gone | present
+        if flows:
+            self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(flows))
         self._last_sync = time.monotonic()
         self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._synced.set()
-        return False
-
-    def _frontends_of(self, key: str) -> list[services.Frontend]:
-        service = self._services.get(key)
-        if service is None:
-            return []
-        return services.frontends(service, self._slices.by_index("service", key), self._node)
-
-    def _forget_flows(self, old: list[services.Frontend], new: list[services.Frontend]) -> None:
-        gone = conntrack.targets([dataclasses.replace(frontend, cluster=(), local=()) for frontend in old], self._node)
-        wanted = {**gone, **conntrack.targets(new, self._node)}
-        if wanted:
-            self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(wanted))
 
 
 def mode(asked: str) -> str:

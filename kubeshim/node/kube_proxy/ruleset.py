@@ -8,6 +8,7 @@ was not committed.
 
 import collections
 import dataclasses
+import operator
 from collections.abc import Iterable
 
 from kubeshim.node.kube_proxy import rules, services
@@ -33,6 +34,7 @@ class Ruleset:
 
     def __init__(self, node: services.Node) -> None:
         self.node = node
+        self._table = rules.table(node)
         self._claims: dict[Key, dict[str, rules.Element]] = {}
         self._by_owner: dict[str, frozenset[rules.Element]] = {}
         self._touched: set[Key] = set()
@@ -82,23 +84,35 @@ class Ruleset:
             return None
         new = [chain for chain, count in chains.items() if count > 0 and self._chains[chain] <= 0]
         old = [chain for chain, count in self._chains.items() if count > 0 and chains[chain] <= 0]
-        lines = [*_define(new, self.node), *_elements("delete", removed), *_elements("add", added), *_forget(old)]
+        table = self._table
+        lines = [
+            *_define(new, self.node),
+            *_elements(table, "delete", removed),
+            *_elements(table, "add", added),
+            *_forget(table, old),
+            *(f"delete map {table} {name}" for name in sorted(_maps(old) - _maps(+chains) if _maps(old) else ())),
+        ]
         return Change("".join(f"{line}\n" for line in lines), standing)
 
-    def whole(self, chains_there: Iterable[str] = (), *, afresh: bool = False) -> Change:
-        """Everything, over whatever stands. ``chains_there`` are names of chains the kernel has; ``afresh`` drops
-        the whole table first, client affinities too."""
+    def whole(
+        self, chains_there: Iterable[str] = (), maps_there: Iterable[str] = (), *, afresh: bool = False
+    ) -> Change:
+        """Everything, over whatever stands. ``chains_there`` and ``maps_there`` are names that the kernel has;
+        ``afresh`` drops the whole table first, client affinities too."""
         wanted = {key: self._wanted(key) for key in self._claims}
         elements = [element for element in wanted.values() if element is not None]
         chains = list(dict.fromkeys(chain for element in elements for chain in _chains_of(element)))
         keep = {chain.name for chain in chains} | set(rules.BASE_CHAINS)
         stale = [] if afresh else sorted(set(chains_there) - keep)
-        head = f"add table {rules.TABLE}\ndelete table {rules.TABLE}\n" if afresh else ""
+        forgotten = {name for name in maps_there if name.startswith(rules.AFFINITY)} - _maps(chains)
+        table = self._table
+        head = f"add table {table}\ndelete table {table}\n" if afresh else ""
         lines = [
-            *(f"flush chain {rules.TABLE} {name}" for name in stale),
+            *(f"flush chain {table} {name}" for name in stale),
             *_define(chains, self.node),
-            *(f"delete chain {rules.TABLE} {name}" for name in stale),
-            *_elements("add", sorted(elements, key=lambda element: (element.map, element.key))),
+            *(f"delete chain {table} {name}" for name in stale),
+            *(f"delete map {table} {name}" for name in sorted(() if afresh else forgotten)),
+            *_elements(table, "add", sorted(elements, key=operator.itemgetter(0, 1))),
         ]
         text = head + rules.base(self.node) + "".join(f"{line}\n" for line in lines)
         return Change(text, dict(wanted), whole=True)
@@ -123,6 +137,10 @@ class Ruleset:
         return claims[min(claims)] if claims else None
 
 
+def _maps(chains: Iterable[rules.Chain]) -> set[str]:
+    return {chain.map for chain in chains if chain.map}
+
+
 def _chains_of(element: rules.Element) -> list[rules.Chain]:
     """The chain of a verdict and those it goes on to, these first."""
     if element.chain is None:
@@ -131,29 +149,31 @@ def _chains_of(element: rules.Element) -> list[rules.Chain]:
 
 
 def _define(chains: Iterable[rules.Chain], node: services.Node) -> list[str]:
+    table = rules.table(node)
     ordered = sorted(chains, key=lambda chain: (bool(chain.needs), chain.name))
-    lines = [f"add chain {rules.TABLE} {chain.name}" for chain in ordered]
-    lines += [f"flush chain {rules.TABLE} {chain.name}" for chain in ordered]
+    lines = [rules.affinity_map(name, node) for name in sorted(_maps(ordered))]
+    lines += [f"add chain {table} {chain.name}" for chain in ordered]
+    lines += [f"flush chain {table} {chain.name}" for chain in ordered]
     for chain in ordered:
-        lines += [f"add rule {rules.TABLE} {chain.name} {rule}" for rule in rules.chain_rules(chain, node)]
+        lines += [f"add rule {table} {chain.name} {rule}" for rule in rules.chain_rules(chain, node)]
     return lines
 
 
-def _forget(chains: Iterable[rules.Chain]) -> list[str]:
+def _forget(table: str, chains: Iterable[rules.Chain]) -> list[str]:
     # Those with rules that go to others first, so that nothing deleted is still referred to.
     ordered = sorted(chains, key=lambda chain: (not chain.needs, chain.name))
     return [
-        *(f"flush chain {rules.TABLE} {chain.name}" for chain in ordered),
-        *(f"delete chain {rules.TABLE} {chain.name}" for chain in ordered),
+        *(f"flush chain {table} {chain.name}" for chain in ordered),
+        *(f"delete chain {table} {chain.name}" for chain in ordered),
     ]
 
 
-def _elements(verb: str, elements: Iterable[rules.Element]) -> list[str]:
+def _elements(table: str, verb: str, elements: Iterable[rules.Element]) -> list[str]:
     by_map: dict[str, list[str]] = {}
     for element in elements:
         by_map.setdefault(element.map, []).append(element.key if verb == "delete" else element.text)
     return [
-        f"{verb} element {rules.TABLE} {name} {{ {', '.join(texts[first : first + _AT_ONCE])} }}"
+        f"{verb} element {table} {name} {{ {', '.join(texts[first : first + _AT_ONCE])} }}"
         for name, texts in by_map.items()
         for first in range(0, len(texts), _AT_ONCE)
     ]

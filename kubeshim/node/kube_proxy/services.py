@@ -3,10 +3,10 @@
 import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubeshim.machinery import objects
-from kubeshim.node.kube_proxy import endpoints
+from kubeshim.node.kube_proxy import endpoints, families
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 """A Service with it is somebody else's to serve."""
@@ -16,7 +16,7 @@ DEFAULT_AFFINITY_SECONDS = 10800
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Node:
-    """What the rules need to know of the node and cluster."""
+    """What the rules need to know of the node and cluster, in one address family."""
 
     name: str
     addresses: tuple[str, ...]
@@ -27,9 +27,12 @@ class Node:
     zone: str = ""
     masquerade_all: bool = False
 
+    @property
+    def family(self) -> families.Family:
+        return families.of_range(self.cluster_cidr)
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Frontend:
+
+class Frontend(NamedTuple):
     """One address and port of a Service, and where it leads.
 
     ``kind``: ``cluster`` is a ClusterIP; ``external`` an external IP or a load balancer's; ``node-port`` has no
@@ -60,12 +63,14 @@ def is_served(service: Mapping[str, Any]) -> bool:
 
 
 def frontends(service: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], node: Node) -> list[Frontend]:
-    """All frontends of one Service on one node. IPv6 addresses are left to a proxy that has an IPv6 cluster."""
+    """All frontends of one Service on one node in its family: none where the Service has no ClusterIP of it."""
     if not is_served(service):
         return []
-    spec = service["spec"]
+    spec, family = service["spec"], node.family
+    if not family.of(spec.get("clusterIPs") or [spec.get("clusterIP")]):
+        return []
     own = [piece for piece in slices if HEADLESS_LABEL not in objects.labels(piece)]
-    found = endpoints.by_port(own, node.name)
+    found = endpoints.by_port(own, node.name, family.address_kind)
     result: list[Frontend] = []
     for port in spec.get("ports") or ():
         protocol = port.get("protocol") or "TCP"
@@ -81,7 +86,7 @@ def frontends(service: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], n
             affinity=affinity_seconds(spec),
             name=f"{objects.key(service)}:{port.get('name') or port['port']}",
         )
-        result += _of_port(service, port, base)
+        result += _of_port(service, port, base, family)
     return result
 
 
@@ -93,32 +98,27 @@ def affinity_seconds(spec: Mapping[str, Any]) -> int:
     )
 
 
-def _of_port(service: Mapping[str, Any], port: Mapping[str, Any], base: Frontend) -> Iterable[Frontend]:
+def _of_port(
+    service: Mapping[str, Any], port: Mapping[str, Any], base: Frontend, family: families.Family
+) -> Iterable[Frontend]:
     spec = service["spec"]
     internal_local = spec.get("internalTrafficPolicy") == "Local"
-    for address in _ipv4(spec.get("clusterIPs") or [spec.get("clusterIP")]):
-        yield dataclasses.replace(base, address=address, local_only=internal_local)
-    external = dataclasses.replace(base, kind="external", local_only=spec.get("externalTrafficPolicy") == "Local")
-    for address in _ipv4(spec.get("externalIPs") or ()):
-        yield dataclasses.replace(external, address=address)
+    for address in family.of(spec.get("clusterIPs") or [spec.get("clusterIP")]):
+        yield base._replace(address=address, local_only=internal_local)
+    external = base._replace(kind="external", local_only=spec.get("externalTrafficPolicy") == "Local")
+    for address in family.of(spec.get("externalIPs") or ()):
+        yield external._replace(address=address)
     if spec.get("type") == "LoadBalancer":
-        sources = _sources(spec.get("loadBalancerSourceRanges") or ())
+        sources = _sources(spec.get("loadBalancerSourceRanges") or (), family)
         ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=())
-        for address in _ipv4(entry.get("ip") for entry in ingress if entry.get("ipMode") != "Proxy"):
-            yield dataclasses.replace(external, address=address, sources=sources)
+        for address in family.of(entry.get("ip") for entry in ingress if entry.get("ipMode") != "Proxy"):
+            yield external._replace(address=address, sources=sources)
     if port.get("nodePort"):
-        yield dataclasses.replace(external, kind="node-port", port=int(port["nodePort"]))
+        yield external._replace(kind="node-port", port=int(port["nodePort"]))
 
 
-def _ipv4(addresses: Iterable[Any]) -> list[str]:
-    return list(dict.fromkeys(text for text in addresses if text and text != "None" and ":" not in text))
-
-
-def _sources(ranges: Iterable[str]) -> tuple[str, ...]:
-    """Disjoint and in canonical form, as an interval set wants them."""
-    networks = []
-    for text in ranges:
-        network = ipaddress.ip_network(text.strip(), strict=False)
-        if isinstance(network, ipaddress.IPv4Network):
-            networks.append(network)
-    return tuple(str(network) for network in ipaddress.collapse_addresses(networks))
+def _sources(ranges: Iterable[str], family: families.Family) -> tuple[str, ...]:
+    """Those of the family, disjoint and in canonical form, as an interval set wants them."""
+    networks = [ipaddress.ip_network(text.strip(), strict=False) for text in ranges]
+    own: list[Any] = [network for network in networks if network.version == family.version]
+    return tuple(str(network) for network in ipaddress.collapse_addresses(own))

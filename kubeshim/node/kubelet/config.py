@@ -20,6 +20,8 @@ class KubeletConfig:
     node_ip: str
     data_dir: str
     """Pods' directories are below ``DATA_DIR/pods/UID``."""
+    node_ip6: str = ""
+    """Of the second address family, where the node has one."""
     cluster_name: str = "kubeshim"
     """Value of the label that all the cluster's containers carry."""
     cluster_domain: str = "cluster.local"
@@ -84,3 +86,8 @@ class KubeletConfig:
     """A folder of manifests that this node runs by itself; empty for none."""
     file_check_frequency: float = 20.0
     """Seconds between two looks into that folder."""
+
+    @property
+    def node_ips(self) -> list[str]:
+        """The node's addresses, the primary first."""
+        return [address for address in (self.node_ip, self.node_ip6) if address]

@@ -261,12 +261,13 @@ class Kubelet:
         with self._node_lock:
             self._node = node
             self._registration.observe(node)
-            cidr = objects.dig(node, "spec", "podCIDR")
-            if not cidr or self._parts.addresses is not None or self._stopping.is_set():
+            spec = node.get("spec") or {}
+            cidrs = spec.get("podCIDRs") or [cidr for cidr in (spec.get("podCIDR"),) if cidr]
+            if not cidrs or self._parts.addresses is not None or self._stopping.is_set():
                 return
             try:
-                self._network.set_up(cidr)
-                self._parts.addresses = network_addresses.AddressPool(cidr, self._settings.node_ip)
+                self._network.set_up(*cidrs)
+                self._parts.addresses = network_addresses.Pools(cidrs, self._settings.node_ip)
                 for sandbox in self._engine.sandboxes(self._parts.own_labels()):
                     sandboxes.adopt(self._parts, sandbox)
             except (OSError, runtime.RuntimeFailure) as problem:

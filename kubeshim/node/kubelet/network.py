@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from kubeshim.node import namespaces
-from kubeshim.node.kubelet import network_addresses, network_links, network_ports, network_rules
+from kubeshim.node.kubelet import network_addresses, network_ipv6, network_links, network_ports, network_rules
 
 AddressPool = network_addresses.AddressPool
 HostPort = network_rules.HostPort
@@ -68,12 +68,14 @@ class NodeNetwork:
         node_network: str = "",
         caught: Sequence[str] = (),
         mtu_limit: int = 0,
+        second: network_ipv6.Second | None = None,
     ) -> None:
         """``caught``: further ranges whose packets kube-proxy rewrites, and which lead nowhere otherwise.
 
         ``mtu_limit`` is what pods' links may have at most, where packets are wrapped on their way; 0 for no limit.
         """
         self.mtu_limit = mtu_limit
+        self.second = second
         self.caught = tuple(caught)
         self.node_ip = node_ip
         self.cluster_cidr = cluster_cidr
@@ -81,58 +83,87 @@ class NodeNetwork:
         self.gateway = gateway
         self.node_network = node_network or str(ipaddress.IPv4Interface(f"{node_ip}/24").network)
         self._path = namespaces.of_process(holder_pid) if holder_pid is not None else ""
-        self._pod_cidr = ""
         self._mtu = 1500
-        self._ports: network_ports.Ports | None = None
+        self._ports: list[network_ports.Ports] = []
+        """Of each family."""
         self._peers: dict[str, str] = {}
         self._lock = threading.Lock()
-        self.before_attach: Callable[[str, str], None] | None = None
-        """Told UID and address of a pod that is about to be connected; what it raises keeps the pod from it."""
+        self.before_attach: Callable[[str, Sequence[str]], None] | None = None
+        """Told UID and addresses of a pod that is about to be connected; what it raises keeps the pod from it."""
 
-    def set_up(self, pod_cidr: str) -> None:
+    def set_up(self, pod_cidr: str, pod_cidr6: str = "") -> None:
         """Makes the node route for its pods, and the host for this node. Raises ``OSError``."""
         with self._lock:
-            self._pod_cidr = pod_cidr
-            self.run_in_node(lambda: self._set_up_node(pod_cidr))
-            if self._ports is None:
-                self._ports = network_ports.Ports(network_ports.applier_for(self.run_in_node))
-            self._ports.set_up(pod_cidr, [self.cluster_cidr, self.service_cidr, self.node_network])
+            self.run_in_node(lambda: self._set_up_node(pod_cidr, pod_cidr6))
+            kept = [(pod_cidr, [self.cluster_cidr, self.service_cidr, self.node_network])]
+            if self.second is not None and pod_cidr6:
+                kept.append((pod_cidr6, [self.second.cluster_cidr, self.second.service_cidr, self.second.node_network]))
+            if not self._ports:
+                self._ports = [
+                    network_ports.Ports(network_ports.applier_for(self.run_in_node, network_rules.version_of(cidr)))
+                    for cidr, _ in kept
+                ]
+            for ports, (cidr, ranges) in zip(self._ports, kept, strict=True):
+                ports.set_up(cidr, ranges)
             if self._path:
                 network_links.route_via(pod_cidr, self.node_ip)
                 network_links.route_via(self.service_cidr, self.node_ip, keep_existing=True)
+                if self.second is not None and pod_cidr6:
+                    network_ipv6.address_machine(self.second, self.gateway)
+                    network_links.route_via(pod_cidr6, self.second.node_ip)
+                    network_links.route_via(self.second.service_cidr, self.second.node_ip, keep_existing=True)
 
     def attach(
-        self, sandbox_pid: int, pod_ip: str, pod_uid: str, host_ports: Sequence[network_rules.HostPort] = ()
+        self,
+        sandbox_pid: int,
+        pod_ip: str,
+        pod_uid: str,
+        host_ports: Sequence[network_rules.HostPort] = (),
+        *,
+        others: Sequence[str] = (),
     ) -> None:
-        """Gives a sandbox its address, its link and its published ports. Raises ``OSError``."""
+        """Gives a sandbox its address (and ``others``, of further families), link and published ports.
+
+        Raises ``OSError``.
+        """
         name = link_name(pod_uid)
-        if pod_ip not in self._pod_addresses(sandbox_pid):
+        present = self._addresses_of(sandbox_pid)
+        if not {pod_ip, *others} <= set(present):
             if self.before_attach is not None:
-                self.before_attach(pod_uid, pod_ip)
+                self.before_attach(pod_uid, [pod_ip, *others])
             if not self._has_link(sandbox_pid):
                 self.run_in_node(lambda: network_links.create_pair(name, self._mtu, POD_INTERFACE, sandbox_pid))
             self.run_in_pod(sandbox_pid, lambda: network_links.configure_pod(POD_INTERFACE, pod_ip))
         self.run_in_node(lambda: network_links.route_to_link(f"{pod_ip}/32", name))
-        if self._ports is not None:
-            self._ports.publish(pod_uid, host_ports)
+        for other in others:
+            in_pod: Callable[[Callable[[], str]], str] = lambda work: self.run_in_pod(sandbox_pid, work)  # noqa: E731
+            network_ipv6.connect(other, name, POD_INTERFACE, self.run_in_node, in_pod)
+        self._publish(pod_uid, host_ports)
 
     def pod_address(self, sandbox_pid: int) -> str | None:
-        """The address a sandbox has, None where it has none or is gone."""
+        """The primary address a sandbox has, None where it has none or is gone."""
+        return next(iter(self.pod_addresses(sandbox_pid)), None)
+
+    def pod_addresses(self, sandbox_pid: int) -> list[str]:
+        """All addresses a sandbox has, none where it is gone."""
         try:
-            found = self._pod_addresses(sandbox_pid)
+            return self._addresses_of(sandbox_pid)
         except OSError:
-            return None
-        return found[0] if found else None
+            return []
 
     def detach(self, pod_uid: str) -> None:
         """Takes back published ports. The link dies with the sandbox's namespace, and its route with it."""
-        if self._ports is not None:
-            self._ports.publish(pod_uid, ())
+        self._publish(pod_uid, ())
+
+    def _publish(self, pod_uid: str, host_ports: Sequence[network_rules.HostPort]) -> None:
+        for ports, version in zip(self._ports, (4, 6), strict=False):
+            ports.publish(pod_uid, [port for port in host_ports if network_rules.version_of(port.pod_ip) == version])
 
     def set_peers(self, peers: Mapping[str, str]) -> None:
         """Routes other nodes' pod ranges through them: ``{podCIDR: node IP}``; what is not named any more goes."""
         with self._lock:
-            wanted = {cidr: address for cidr, address in peers.items() if address != self.node_ip}
+            own = (self.node_ip, self.second.node_ip if self.second else "")
+            wanted = {cidr: address for cidr, address in peers.items() if address not in own}
             if wanted == self._peers:
                 return
             before = self._peers
@@ -150,25 +181,29 @@ class NodeNetwork:
     def close(self) -> None:
         """Lets go of every descriptor into the namespace. Rules and routes stay."""
         with self._lock:
-            if self._ports is not None:
-                self._ports.close()
-                self._ports = None
+            for ports in self._ports:
+                ports.close()
+            self._ports = []
 
-    def _set_up_node(self, pod_cidr: str) -> None:
+    def _set_up_node(self, pod_cidr: str, pod_cidr6: str) -> None:
         link = network_links.link_with_address(self.node_ip)
         if link is None:
             raise OSError(f"the node's address {self.node_ip} is on no link of its namespace")
         _, interface, mtu = link
         self._mtu = min(mtu, self.mtu_limit) if self.mtu_limit else mtu
-        for name, value in {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}.items():
+        sysctls = {**_SYSCTLS, f"net/ipv4/conf/{interface}/send_redirects": "0"}
+        if self.second is not None:
+            sysctls |= network_ipv6.sysctls(interface)
+        for name, value in sysctls.items():
             _write_sysctl(name, value)
         network_links.loopback_up()
-        for cidr in (self.service_cidr, *self.caught):
-            network_links.route_on_bridge(cidr, SERVICE_BRIDGE, self.node_ip)
-        for cidr in dict.fromkeys((pod_cidr, self.cluster_cidr)):
-            network_links.unreachable(cidr, UNREACHABLE_METRIC)
+        _lead_nowhere((self.service_cidr, *self.caught), (pod_cidr, self.cluster_cidr), self.node_ip)
+        if self.second is not None:
+            network_ipv6.address_node(self.second, self.node_ip)
+            services, pods = (self.second.service_cidr, *self.second.caught), (pod_cidr6, self.second.cluster_cidr)
+            _lead_nowhere(services, pods, self.second.node_ip)
 
-    def _pod_addresses(self, sandbox_pid: int) -> list[str]:
+    def _addresses_of(self, sandbox_pid: int) -> list[str]:
         return self.run_in_pod(sandbox_pid, lambda: network_links.addresses(POD_INTERFACE))
 
     def _has_link(self, sandbox_pid: int) -> bool:
@@ -182,6 +217,14 @@ class NodeNetwork:
 def link_name(pod_uid: str) -> str:
     """The node's end of a pod's link: stable, at most 15 bytes, no two pods alike."""
     return "veth" + hashlib.sha256(pod_uid.encode()).hexdigest()[:10]
+
+
+def _lead_nowhere(services: Sequence[str], pods: Sequence[str], node_ip: str) -> None:
+    """What kube-proxy rewrites goes into a bridge without ports, what of pods' ranges has no pod ends here."""
+    for cidr in services:
+        network_links.route_on_bridge(cidr, SERVICE_BRIDGE, node_ip)
+    for cidr in dict.fromkeys(filter(None, pods)):
+        network_links.unreachable(cidr, UNREACHABLE_METRIC)
 
 
 def _change_routes(before: Mapping[str, str], wanted: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ specific routes (a node's pod range through the node, the Service range through 
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kubeshim.node import namespaces
 from kubeshim.node.kubelet import network_links
@@ -38,7 +38,7 @@ class Routes:
     """
 
     def __init__(self, within: Iterable[str]) -> None:
-        self._within = [ipaddress.IPv4Network(cidr) for cidr in within]
+        self._within = [ipaddress.ip_network(cidr) for cidr in within]
 
     def set(self, wanted: Mapping[str, str]) -> None:
         """Makes them exactly ``{range: gateway}``. Raises ``OSError``."""
@@ -56,8 +56,9 @@ class Routes:
     def _standing(self) -> dict[str, str]:
         return {
             str(network): gateway
-            for network, _, gateway in network_links.routes()
-            if gateway and any(network.subnet_of(wider) for wider in self._within)
+            for version in sorted({wider.version for wider in self._within})
+            for network, _, gateway in network_links.routes(version)
+            if gateway and any(inside(network, wider) for wider in self._within)
         }
 
 
@@ -92,24 +93,31 @@ def remove_node_routes(pod_cidr: str, service_cidr: str, node_ip: str) -> None:
 
 def remove_routes_through(node_ip: str, within: str) -> None:
     """Of a node that is no more: the host's routes to ranges inside ``within`` that lead through it."""
-    wider = ipaddress.IPv4Network(within)
-    for network, _, gateway in network_links.routes():
-        if gateway == node_ip and network.subnet_of(wider):
+    wider = ipaddress.ip_network(within)
+    for network, _, gateway in network_links.routes(wider.version):
+        if gateway == node_ip and inside(network, wider):
             network_links.remove_route(str(network), gateway)
+
+
+def inside(network: network_links.Network, wider: network_links.Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return isinstance(wider, ipaddress.IPv4Network) and network.subnet_of(wider)
+    return isinstance(wider, ipaddress.IPv6Network) and network.subnet_of(wider)
 
 
 def collisions(*cidrs: str) -> list[str]:
     """Why ranges cannot be used on this host: one sentence for each route that overlaps one of them."""
-    return overlapping(network_links.routes(), cidrs)
+    versions = sorted({ipaddress.ip_network(cidr).version for cidr in cidrs})
+    return overlapping([route for version in versions for route in network_links.routes(version)], cidrs)
 
 
-def overlapping(routes: list[tuple[ipaddress.IPv4Network, str, str]], cidrs: tuple[str, ...]) -> list[str]:
+def overlapping(routes: Sequence[tuple[network_links.Network, str, str]], cidrs: Sequence[str]) -> list[str]:
     """The pure part of ``collisions``."""
     found = []
     for cidr in cidrs:
-        wanted = ipaddress.IPv4Network(cidr)
+        wanted = ipaddress.ip_network(cidr)
         for network, through, gateway in routes:
-            if wanted.overlaps(network):
+            if inside(network, wanted) or inside(wanted, network):
                 how = f"via {gateway} " if gateway else ""
                 found.append(f"{cidr} overlaps the route to {network} {how}on {through or 'no device'}")
     return found

@@ -14,12 +14,21 @@ from typing import Any
 
 GATEWAY = "169.254.1.1"
 """Every pod's gateway: an address nobody has, resolved by a permanent neighbour entry to the host end's MAC."""
+GATEWAY6 = "fe80::1"
 HOST_END_MAC = "ee:ee:ee:ee:ee:ee"
 
 _SCOPE_LINK = 253
 _NUD_PERMANENT = 0x80
 _TYPE_UNREACHABLE = 7
 _IFF_UP = 1
+_IFA_F_NODAD = 2
+_INET, _INET6 = 2, 10
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _family(text: str) -> int:
+    return _INET6 if ":" in text else _INET
 
 
 @contextlib.contextmanager
@@ -42,9 +51,9 @@ def index_of(socket: Any, name: str) -> int | None:
 
 
 def link_with_address(address: str) -> tuple[int, str, int] | None:
-    """``(index, name, MTU)`` of the link that has an IPv4 address, if any."""
+    """``(index, name, MTU)`` of the link that has an address, if any."""
     with netlink() as socket:
-        for entry in socket.get_addr(family=2):
+        for entry in socket.get_addr(family=_family(address)):
             if entry.get_attr("IFA_LOCAL") == address or entry.get_attr("IFA_ADDRESS") == address:
                 link = socket.get_links(entry["index"])[0]
                 return int(entry["index"]), str(link.get_attr("IFLA_IFNAME")), int(link.get_attr("IFLA_MTU"))
@@ -58,6 +67,15 @@ def prefix_of(address: str) -> int:
             if entry.get_attr("IFA_LOCAL") == address:
                 return int(entry["prefixlen"])
     return 32
+
+
+def add_address(address: str, prefix: int, *, beside: str) -> None:
+    """An IPv6 address more on the link that has ``beside``. Raises ``OSError`` where there is none."""
+    link = link_with_address(beside)
+    if link is None:
+        raise OSError(errno.ENODEV, f"no link has the address {beside}")
+    with netlink() as socket:
+        socket.addr("replace", family=_INET6, index=link[0], address=address, prefixlen=prefix, flags=_IFA_F_NODAD)
 
 
 def create_pair(name: str, mtu: int, peer: str, peer_pid: int) -> None:
@@ -89,14 +107,33 @@ def route_to_link(destination: str, name: str) -> None:
         index = index_of(socket, name)
         if index is None:
             raise OSError(errno.ENODEV, f"no link {name}")
-        socket.route("replace", dst=destination, oif=index, scope=_SCOPE_LINK)
+        socket.route("replace", family=_family(destination), dst=destination, oif=index, scope=_SCOPE_LINK)
+
+
+def neighbour(address: str, mac: str, name: str) -> None:
+    """Who has ``address`` on the link ``name`` is not asked for: it is ``mac``, for good."""
+    with netlink() as socket:
+        index = index_of(socket, name)
+        if index is None:
+            raise OSError(errno.ENODEV, f"no link {name}")
+        socket.neigh("replace", family=_family(address), dst=address, lladdr=mac, ifindex=index, state=_NUD_PERMANENT)
+
+
+def mac_of(name: str) -> str:
+    """Of a link of this namespace."""
+    with netlink() as socket:
+        index = index_of(socket, name)
+        if index is None:
+            raise OSError(errno.ENODEV, f"no link {name}")
+        return str(socket.get_links(index)[0].get_attr("IFLA_ADDRESS"))
 
 
 def route_via(destination: str, gateway: str, *, keep_existing: bool = False) -> bool:
     """Routes a range through a neighbour. With ``keep_existing`` a route that stands is left (and False returned)."""
     with netlink() as socket:
         try:
-            socket.route("add" if keep_existing else "replace", dst=destination, gateway=gateway)
+            verb = "add" if keep_existing else "replace"
+            socket.route(verb, family=_family(destination), dst=destination, gateway=gateway)
         except Exception as error:
             if keep_existing and _code(error) == errno.EEXIST:
                 return False
@@ -116,23 +153,26 @@ def route_on_bridge(destination: str, bridge: str, source: str) -> None:
                     raise
             index = index_of(socket, bridge)
         socket.link("set", index=index, state="up")
-        socket.route("replace", dst=destination, oif=index, prefsrc=source, scope=_SCOPE_LINK)
+        family = _family(destination)
+        socket.route("replace", family=family, dst=destination, oif=index, prefsrc=source, scope=_SCOPE_LINK)
 
 
 def unreachable(destination: str, metric: int) -> None:
     """What no better route matches within ``destination`` is answered with EHOSTUNREACH here."""
     with netlink() as socket:
-        socket.route("replace", dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
+        family = _family(destination)
+        socket.route("replace", family=family, dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
 
 
 def remove_unreachable(destination: str, metric: int) -> None:
     with netlink() as socket:
-        quietly(socket.route, "del", dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
+        family = _family(destination)
+        quietly(socket.route, "del", family=family, dst=destination, type=_TYPE_UNREACHABLE, priority=metric)
 
 
 def remove_route(destination: str, gateway: str) -> None:
     with netlink() as socket:
-        quietly(socket.route, "del", dst=destination, gateway=gateway)
+        quietly(socket.route, "del", family=_family(destination), dst=destination, gateway=gateway)
 
 
 def remove_link(name: str) -> None:
@@ -184,25 +224,41 @@ def configure_pod(interface: str, address: str) -> None:
         socket.addr("replace", index=index, address=address, prefixlen=32)
 
 
+def configure_pod_ipv6(interface: str, address: str) -> None:
+    """The same for the second family; the address is nobody else's, so no time is spent on asking around."""
+    with netlink() as socket:
+        index = index_of(socket, interface)
+        if index is None:
+            raise OSError(errno.ENODEV, f"no link {interface}")
+        for entry in socket.get_addr(family=_INET6, index=index):
+            if entry["scope"] != _SCOPE_LINK and entry.get_attr("IFA_ADDRESS") != address:
+                socket.addr("del", index=index, address=entry.get_attr("IFA_ADDRESS"), prefixlen=entry["prefixlen"])
+        socket.addr("replace", family=_INET6, index=index, address=address, prefixlen=128, flags=_IFA_F_NODAD)
+        socket.neigh("replace", family=_INET6, dst=GATEWAY6, lladdr=HOST_END_MAC, ifindex=index, state=_NUD_PERMANENT)
+        socket.route("replace", family=_INET6, dst="default", gateway=GATEWAY6, oif=index)
+
+
 def addresses(interface: str) -> list[str]:
-    """IPv4 addresses of a link of this namespace; none where the link is missing."""
+    """Addresses of a link of this namespace but link-local ones, IPv4 first; none where the link is missing."""
     with netlink() as socket:
         index = index_of(socket, interface)
         if index is None:
             return []
-        return [str(entry.get_attr("IFA_LOCAL")) for entry in socket.get_addr(family=2, index=index)]
+        found = [str(entry.get_attr("IFA_LOCAL")) for entry in socket.get_addr(family=_INET, index=index)]
+        second = socket.get_addr(family=_INET6, index=index)
+        return found + [str(entry.get_attr("IFA_ADDRESS")) for entry in second if entry["scope"] != _SCOPE_LINK]
 
 
-def routes() -> list[tuple[ipaddress.IPv4Network, str, str]]:
+def routes(version: int = 4) -> list[tuple[Network, str, str]]:
     """``(destination, device or type, gateway)`` of this namespace's main table, the default route left out."""
-    found = []
+    found: list[tuple[Network, str, str]] = []
     with netlink() as socket:
         names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in socket.get_links()}
-        for route in socket.get_routes(family=2, table=254):
+        for route in socket.get_routes(family=_INET if version == 4 else _INET6, table=254):
             destination = route.get_attr("RTA_DST")
             if destination is None:
                 continue
-            network = ipaddress.IPv4Network(f"{destination}/{route['dst_len']}")
+            network = ipaddress.ip_network(f"{destination}/{route['dst_len']}")
             through = (
                 "unreachable" if route["type"] == _TYPE_UNREACHABLE else names.get(route.get_attr("RTA_OIF", 0), "")
             )

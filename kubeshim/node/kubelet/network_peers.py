@@ -89,9 +89,10 @@ def routes(nodes: list[Object], own_name: str) -> dict[str, str]:
         if objects.name(node) == own_name:
             continue
         addresses = objects.dig(node, "status", "addresses", default=())
-        address = next((a["address"] for a in addresses if a["type"] == "InternalIP" and ":" not in a["address"]), None)
+        internal = [a["address"] for a in addresses if a["type"] == "InternalIP"]
         spec = node.get("spec") or {}
         for cidr in spec.get("podCIDRs") or [spec.get("podCIDR")]:
-            if cidr and address and ":" not in cidr:
+            address = next((a for a in internal if cidr and (":" in a) == (":" in cidr)), None)
+            if address:
                 found[cidr] = address
     return found

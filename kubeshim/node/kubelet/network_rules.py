@@ -26,49 +26,66 @@ class HostPort:
     container_port: int
 
 
+def version_of(text: str) -> int:
+    """4 or 6: of an address or range."""
+    return 6 if ":" in text else 4
+
+
+def nft_name(version: int) -> str:
+    """The table of a family, as nftables wants it named."""
+    return f"{'ip6' if version == 6 else 'ip'} {TABLE}"
+
+
 def nft_table(pod_cidr: str, kept: Sequence[str]) -> str:
-    """Creates or renews the table, leaving published host ports alone.
+    """Creates or renews the table of the range's family, leaving published host ports alone.
 
     ``kept`` are the ranges towards which pods keep their own address.
     """
-    ranges = ", ".join(kept)
-    return f"""add table ip {TABLE}
-add map ip {TABLE} ports {{ type inet_proto . inet_service : ipv4_addr . inet_service ; }}
-add map ip {TABLE} ports-of-address {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service ; }}
-add set ip {TABLE} hairpin {{ type ipv4_addr . ipv4_addr ; }}
-add chain ip {TABLE} publish
-add chain ip {TABLE} prerouting {{ type nat hook prerouting priority -90 ; }}
-add chain ip {TABLE} output {{ type nat hook output priority -90 ; }}
-add chain ip {TABLE} postrouting {{ type nat hook postrouting priority 110 ; }}
-add chain ip {TABLE} guard {{ type filter hook prerouting priority -300 ; }}
-flush chain ip {TABLE} publish
-flush chain ip {TABLE} prerouting
-flush chain ip {TABLE} output
-flush chain ip {TABLE} postrouting
-flush chain ip {TABLE} guard
-add rule ip {TABLE} guard iifname != "lo" ip daddr 127.0.0.0/8 drop
-add rule ip {TABLE} publish dnat ip addr . port to ip daddr . meta l4proto . th dport map @ports-of-address
-add rule ip {TABLE} publish dnat ip addr . port to meta l4proto . th dport map @ports
-add rule ip {TABLE} prerouting fib daddr type local jump publish
-add rule ip {TABLE} output fib daddr type local jump publish
-add rule ip {TABLE} postrouting ct status & dnat == dnat ip saddr . ip daddr @hairpin masquerade fully-random
-add rule ip {TABLE} postrouting oifname != "lo" ip saddr 127.0.0.0/8 masquerade fully-random
-add rule ip {TABLE} postrouting ip saddr {pod_cidr} ip daddr != {{ {ranges} }} masquerade fully-random
+    version = version_of(pod_cidr)
+    table, ranges = nft_name(version), ", ".join(kept)
+    ip, addr = ("ip6", "ipv6_addr") if version == 6 else ("ip", "ipv4_addr")
+    text = f"""add table {table}
+add map {table} ports {{ type inet_proto . inet_service : {addr} . inet_service ; }}
+add map {table} ports-of-address {{ type {addr} . inet_proto . inet_service : {addr} . inet_service ; }}
+add set {table} hairpin {{ type {addr} . {addr} ; }}
+add chain {table} publish
+add chain {table} prerouting {{ type nat hook prerouting priority -90 ; }}
+add chain {table} output {{ type nat hook output priority -90 ; }}
+add chain {table} postrouting {{ type nat hook postrouting priority 110 ; }}
+add chain {table} guard {{ type filter hook prerouting priority -300 ; }}
+flush chain {table} publish
+flush chain {table} prerouting
+flush chain {table} output
+flush chain {table} postrouting
+flush chain {table} guard
+add rule {table} publish dnat {ip} addr . port to {ip} daddr . meta l4proto . th dport map @ports-of-address
+add rule {table} publish dnat {ip} addr . port to meta l4proto . th dport map @ports
+add rule {table} prerouting fib daddr type local jump publish
+add rule {table} output fib daddr type local jump publish
+add rule {table} postrouting ct status & dnat == dnat {ip} saddr . {ip} daddr @hairpin masquerade fully-random
 """
+    if version == 4:  # what is sent to ::1 is never routed
+        text += f"""add rule {table} guard iifname != "lo" ip daddr 127.0.0.0/8 drop
+add rule {table} postrouting oifname != "lo" ip saddr 127.0.0.0/8 masquerade fully-random
+"""
+    return (
+        text
+        + f"add rule {table} postrouting {ip} saddr {pod_cidr} {ip} daddr != {{ {ranges} }} masquerade fully-random\n"
+    )
 
 
-def nft_publish(old: Iterable[HostPort], new: Iterable[HostPort]) -> str:
+def nft_publish(old: Iterable[HostPort], new: Iterable[HostPort], version: int = 4) -> str:
     """The change from one set of published ports to another, as one transaction."""
-    before, after = _elements(old), _elements(new)
+    before, after, table = _elements(old), _elements(new), nft_name(version)
     lines = [
-        f"delete element ip {TABLE} {name} {{ {key} }}"
+        f"delete element {table} {name} {{ {key} }}"
         for (name, key), value in before.items()
         if after.get((name, key)) != value
     ]
     for (name, key), (value, comment) in after.items():
         if before.get((name, key)) != (value, comment):
             data = f" : {value}" if value else ""
-            lines.append(f'add element ip {TABLE} {name} {{ {key} comment "{comment}"{data} }}')
+            lines.append(f'add element {table} {name} {{ {key} comment "{comment}"{data} }}')
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -104,17 +121,20 @@ def from_listing(objects: Iterable[dict[str, object]]) -> list[HostPort]:
 
 def iptables_restore(pod_cidr: str, kept: Sequence[str], ports: Iterable[HostPort]) -> str:
     """The same for a machine without nftables: both chains whole, for ``iptables-restore --noflush``."""
+    version = version_of(pod_cidr)
+    bits = 128 if version == 6 else 32
     lines = ["*nat", f":{CHAIN_PORTS} - [0:0]", f":{CHAIN_MASQUERADE} - [0:0]"]
     for port in ports:
-        to = f"--to-destination {port.pod_ip}:{port.container_port}"
+        target = f"[{port.pod_ip}]" if version == 6 else port.pod_ip
+        to = f"--to-destination {target}:{port.container_port}"
         match = f"-p {port.protocol} -m {port.protocol} --dport {port.host_port}"
-        address = f"-d {port.host_ip}/32 " if port.host_ip else ""
-        comment = f'-m comment --comment "{port.uid} {port.host_ip or "-"} {port.pod_ip}:{port.container_port}"'
+        address = f"-d {port.host_ip}/{bits} " if port.host_ip else ""
+        comment = f'-m comment --comment "{port.uid} {port.host_ip or "-"} {port.pod_ip} {port.container_port}"'
         lines.append(f"-A {CHAIN_PORTS} {address}{match} {comment} -j DNAT {to}")
-        lines.append(
-            f"-A {CHAIN_MASQUERADE} -s {port.pod_ip}/32 -d {port.pod_ip}/32 -m conntrack --ctstate DNAT -j MASQUERADE"
-        )
-    lines.append(f"-A {CHAIN_MASQUERADE} -s 127.0.0.0/8 ! -o lo -j MASQUERADE")
+        itself = f"-s {port.pod_ip}/{bits} -d {port.pod_ip}/{bits}"
+        lines.append(f"-A {CHAIN_MASQUERADE} {itself} -m conntrack --ctstate DNAT -j MASQUERADE")
+    if version == 4:
+        lines.append(f"-A {CHAIN_MASQUERADE} -s 127.0.0.0/8 ! -o lo -j MASQUERADE")
     lines += [f"-A {CHAIN_MASQUERADE} -d {cidr} -j RETURN" for cidr in kept]
     lines.append(f"-A {CHAIN_MASQUERADE} -s {pod_cidr} -j MASQUERADE")
     lines.append("COMMIT")
@@ -125,9 +145,10 @@ IPTABLES_JUMPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("nat", "PREROUTING", ("-m", "addrtype", "--dst-type", "LOCAL", "-j", CHAIN_PORTS)),
     ("nat", "OUTPUT", ("-m", "addrtype", "--dst-type", "LOCAL", "-j", CHAIN_PORTS)),
     ("nat", "POSTROUTING", ("-j", CHAIN_MASQUERADE)),
-    ("raw", "PREROUTING", ("!", "-i", "lo", "-d", "127.0.0.0/8", "-j", "DROP")),
 )
 """Rules of the built-in chains, appended where missing: ``(table, chain, rule)``."""
+IPTABLES_GUARD = ("raw", "PREROUTING", ("!", "-i", "lo", "-d", "127.0.0.0/8", "-j", "DROP"))
+"""One more, of IPv4."""
 
 
 def from_iptables_save(text: str) -> list[HostPort]:
@@ -137,8 +158,7 @@ def from_iptables_save(text: str) -> list[HostPort]:
         if not line.startswith(f"-A {CHAIN_PORTS} ") or '"' not in line:
             continue
         words = line.split()
-        uid, host_ip, target = line.split('"')[1].split()
-        pod_ip, _, container_port = target.partition(":")
+        uid, host_ip, pod_ip, container_port = line.split('"')[1].split()
         found.append(
             HostPort(
                 uid,

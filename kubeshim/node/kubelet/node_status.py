@@ -91,7 +91,7 @@ def status(settings: config.KubeletConfig, facts: Facts, old: Object) -> Object:
         "allocatable": {**foreign, **allocatable},
         "conditions": _conditions(facts, old.get("conditions") or []),
         "addresses": [
-            {"type": "InternalIP", "address": settings.node_ip},
+            *({"type": "InternalIP", "address": address} for address in settings.node_ips),
             {"type": "Hostname", "address": settings.node_name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},

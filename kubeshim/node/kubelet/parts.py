@@ -60,7 +60,7 @@ class Parts:
     pods: Callable[[], list[Object]]
     """Pods that are or will be running here."""
     resolver: files.Resolver
-    addresses: network_addresses.AddressPool | None = None
+    addresses: network_addresses.Pools | None = None
 
     def now(self) -> float:
         return self.clock.now().timestamp()
@@ -80,4 +80,4 @@ class Parts:
     def facts(self, pod_ips: list[str]) -> field_paths.NodeFacts:
         node = self.node() or {}
         allocatable = objects.dig(node, "status", "allocatable", default={})
-        return field_paths.NodeFacts(self.config.node_name, [self.config.node_ip], pod_ips, allocatable)
+        return field_paths.NodeFacts(self.config.node_name, self.config.node_ips, pod_ips, allocatable)

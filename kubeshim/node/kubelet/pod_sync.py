@@ -97,7 +97,7 @@ class Syncer:
         networked = pod_spec.host_network(work.pod) or (found.sandbox_ready and shared.addresses is not None)
         situation = pod_status.Situation(
             now=clock.rfc3339(shared.clock.now()),
-            host_ips=[shared.config.node_ip],
+            host_ips=shared.config.node_ips,
             pod_ips=sandboxes.addresses(shared, work.pod, found) if networked else [],
             terminated=terminated,
             reason=reason,
@@ -307,7 +307,7 @@ class Syncer:
     ) -> float:
         addresses = sandboxes.addresses(self._parts, work.pod, found)
         if not pod_spec.host_network(work.pod) and addresses:
-            sandboxes.write_files(self._parts, work.pod, addresses[0])
+            sandboxes.write_files(self._parts, work.pod, addresses)
         place = container_start.Place(
             work.pod, sandbox, found, prepared.made, addresses, work.cancelled.is_set, todo.round
         )

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 
 from kubeshim.client import kinds
 from kubeshim.machinery import errors, objects, quantity
@@ -11,6 +12,7 @@ from kubeshim.node.kubelet import (
     files,
     labels,
     network_addresses,
+    network_rules,
     observation,
     parts,
     pod_spec,
@@ -31,18 +33,18 @@ def addresses(shared: parts.Parts, pod: Object, found: observation.Observation) 
     if not found.sandbox_ready or found.sandbox is None:
         return []
     if pod_spec.host_network(pod):
-        return [shared.config.node_ip]
+        return shared.config.node_ips
     if shared.addresses is None:
         return []
-    return [shared.addresses.take(objects.uid(pod))]
+    return shared.addresses.take(objects.uid(pod))
 
 
 def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
     """Makes and connects a sandbox. Raises ``SandboxProblem``, ``runtime.Unavailable``."""
     try:
         host = pod_spec.host_network(pod)
-        address = shared.config.node_ip if host else _take(shared, pod)
-        write_files(shared, pod, address)
+        taken = shared.config.node_ips if host else _take(shared, pod)
+        write_files(shared, pod, taken)
         class_weight(shared, pod)
         with shared.starts:
             sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
@@ -67,23 +69,23 @@ def class_weight(shared: parts.Parts, pod: Object) -> None:
         shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=weight))
 
 
-def _take(shared: parts.Parts, pod: Object) -> str:
+def _take(shared: parts.Parts, pod: Object) -> list[str]:
     if shared.addresses is None:
         raise SandboxProblem("Failed to create pod sandbox: network is not ready: the node has no podCIDR yet")
-    address: str = shared.addresses.take(objects.uid(pod))
-    return address
+    return shared.addresses.take(objects.uid(pod))
 
 
 def connect(shared: parts.Parts, pod: Object, sandbox: runtime.Sandbox) -> None:
-    """Idempotent: gives the sandbox its link, address and published ports, or else removes it.
+    """Idempotent: gives the sandbox its link, addresses and published ports, or else removes it.
 
     Raises ``SandboxProblem``.
     """
     if pod_spec.host_network(pod):
         return
     try:
-        address = _take(shared, pod)
-        shared.network.attach(sandbox.pid, address, objects.uid(pod), host_ports(pod, address))
+        taken = _take(shared, pod)
+        ports = host_ports(pod, taken)
+        shared.network.attach(sandbox.pid, taken[0], objects.uid(pod), ports, others=taken[1:])
     except (OSError, network_addresses.Exhausted) as problem:
         shared.engine.remove_sandbox(sandbox.id)
         raise SandboxProblem(
@@ -91,14 +93,21 @@ def connect(shared: parts.Parts, pod: Object, sandbox: runtime.Sandbox) -> None:
         ) from problem
 
 
-def host_ports(pod: Object, address: str) -> list[seams.HostPort]:
+_ANY = ("0.0.0.0", "::")
+
+
+def host_ports(pod: Object, taken: Sequence[str]) -> list[seams.HostPort]:
+    """In each family the pod has an address of, unless its ``hostIP`` is of the other one."""
     found: list[seams.HostPort] = []
     for container in pod_spec.every(pod):
         for port in container.get("ports") or ():
-            if port.get("hostPort"):
+            for address in taken if port.get("hostPort") else ():
+                host = port.get("hostIP") or ""
+                if host and network_rules.version_of(host) != network_rules.version_of(address):
+                    continue
                 protocol = (port.get("protocol") or "TCP").lower()
-                host = "" if port.get("hostIP") in (None, "", "0.0.0.0") else port["hostIP"]
                 number, inner = int(port["hostPort"]), int(port["containerPort"])
+                host = "" if host in _ANY else host
                 found.append(seams.HostPort(objects.uid(pod), protocol, host, number, address, inner))
     return found
 
@@ -166,14 +175,14 @@ def _at_shm(pod: Object, volume: str) -> bool:
     )
 
 
-def write_files(shared: parts.Parts, pod: Object, address: str) -> None:
+def write_files(shared: parts.Parts, pod: Object, taken: Sequence[str]) -> None:
     """``etc-hosts`` and ``resolv.conf`` in the pod's directory; containers have them mounted."""
     directory = shared.pod_directory(objects.uid(pod))
     if pod_spec.host_network(pod):
         with open("/etc/hosts", encoding="utf-8", errors="replace") as file:
             text = files.node_hosts(pod, file.read())
     else:
-        text = files.hosts(pod, [address], shared.config.cluster_domain)
+        text = files.hosts(pod, taken, shared.config.cluster_domain)
     files.write(os.path.join(directory, "etc-hosts"), text)
     found = files.resolver(pod, shared.resolver, shared.config.cluster_dns, shared.config.cluster_domain)
     files.write(os.path.join(directory, "resolv.conf"), found.text())
@@ -198,7 +207,7 @@ def adopt(shared: parts.Parts, sandbox: runtime.Sandbox) -> None:
     """Records the address a sandbox of an earlier process has, before any new one is given out."""
     if sandbox.state is not runtime.State.RUNNING or sandbox.network != "own" or shared.addresses is None:
         return
-    address = shared.network.pod_address(sandbox.pid)
+    found = shared.network.pod_addresses(sandbox.pid)
     uid = sandbox.labels.get(labels.POD_UID, "")
-    if address and not shared.addresses.adopt(uid, address):
-        _log.warning("sandbox %s has the address %s, which is not free on this node", sandbox.name, address)
+    if found and not shared.addresses.adopt(uid, found):
+        _log.warning("sandbox %s has addresses %s, which are not free on this node", sandbox.name, found)

@@ -12,7 +12,7 @@ and returns when the kernel knows what holds for it.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kubeshim.client import informer, kinds, recorder, rest
 from kubeshim.machinery import objects
@@ -32,9 +32,12 @@ _LOOK_AGAIN = 30.0
 
 
 class Enforcer:
-    """Of one node. ``run_in_node`` enters its namespace."""
+    """Of one node. ``run_in_node`` enters its namespace; ``versions`` of IP that its pods have addresses of."""
 
-    def __init__(self, client: rest.Client, run_in_node: nftables.RunInNode, node_name: str) -> None:
+    def __init__(
+        self, client: rest.Client, run_in_node: nftables.RunInNode, node_name: str, versions: Sequence[int] = (4,)
+    ) -> None:
+        self._versions = versions
         self._run_in_node = run_in_node
         self._node_name = node_name
         self._client = client
@@ -46,13 +49,14 @@ class Enforcer:
             client, kinds.ENDPOINT_SLICES, namespace=policies.DNS_NAMESPACE, label_selector=_DNS_SLICES
         )
         self._nft: nftables.Nftables | None = None
-        self._standing: rules.State | None = None
+        self._standing: dict[int, rules.State] = {}
+        """By version of IP; what is not there must be written whole."""
         self._looking = False
         self._stopping = False
         self._changed = threading.Event()
         self._rest = threading.Event()
         self._written = threading.Condition()
-        self._provisional: dict[str, str] = {}
+        self._provisional: dict[str, Sequence[str]] = {}
         """Addresses by UID, of pods that are being connected."""
         self._guarded: set[str] = set()
         """Of those, whom the kernel knows."""
@@ -86,8 +90,8 @@ class Enforcer:
         if self._events is not None:
             self._events.stop()
 
-    def admit(self, uid: str, address: str) -> None:
-        """Returns when the policies for a pod that will have ``address`` are written. Raises ``TimeoutError``."""
+    def admit(self, uid: str, addresses: Sequence[str]) -> None:
+        """Returns when the policies for a pod that will have ``addresses`` are written. Raises ``TimeoutError``."""
         if not nftables.available():
             return
         if not self._policies.wait_for_sync(_PATIENCE):
@@ -95,7 +99,7 @@ class Enforcer:
         if not self._policies.list():
             return
         with self._written:
-            self._provisional[uid] = address
+            self._provisional[uid] = addresses
             self._guarded.discard(uid)
             self._changed.set()
             if not self._written.wait_for(lambda: uid in self._guarded or self._stopping, _PATIENCE):
@@ -145,7 +149,7 @@ class Enforcer:
                 self._rest.wait(4 * (time.monotonic() - began))
             except OSError as error:
                 self._counters["failures"] += 1
-                self._standing = None
+                self._standing = {}
                 delay = min(max(delay * 2, _RETRY_FIRST), _RETRY_LAST)
                 log.error("writing network policies failed, trying again in %.1f s: %s", delay, error)
 
@@ -159,32 +163,33 @@ class Enforcer:
         nft = self._nft = self._nft or nftables.open_in(self._run_in_node)
         with self._written:
             provisional = dict(self._provisional)
-        if not found and not self._looking and self._standing is None:
-            nft.run(REMOVE)  # what an earlier process may have left
-            self._standing = rules.EMPTY
+        if not found and not self._looking and not self._standing:
+            nft.run("".join(map(removal, self._versions)))  # what an earlier process may have left
+            self._standing = {version: rules.empty(version) for version in self._versions}
             return
         present = self._pods.list() if found else []
-        wanted = rules.state(self._isolation(found, present, provisional))
-        if self._standing is None or not _stands(nft):
-            if found or self._looking:
-                nft.run(rules.whole(wanted))
+        for version in self._versions:
+            wanted = rules.state(self._isolation(found, present, provisional, version))
+            if version not in self._standing or not _stands(nft, version):
+                if found or self._looking:
+                    nft.run(rules.whole(wanted))
+                    self._counters["syncs"] += 1
+            elif text := rules.change(self._standing[version], wanted):
+                nft.run(text)
                 self._counters["syncs"] += 1
-        elif text := rules.change(self._standing, wanted):
-            nft.run(text)
-            self._counters["syncs"] += 1
-        self._standing = wanted
+            self._standing[version] = wanted
         self._tell(found, present, provisional)
 
-    def _tell(self, found: list[Object], present: list[Object], provisional: Mapping[str, str]) -> None:
+    def _tell(self, found: list[Object], present: list[Object], provisional: Mapping[str, Sequence[str]]) -> None:
         """Wakes who waits for what has just been written, and forgets what the API has come to know."""
         known = {objects.uid(pod): bool(objects.dig(pod, "status", "podIP")) for pod in present}
         with self._written:
-            for uid, address in provisional.items():
+            for uid, addresses in provisional.items():
                 # Known with an address, or known once and now gone: nobody needs to be told of it any more.
                 over = known.get(uid, not found or uid in self._guarded)
                 if uid in known or not found:
                     self._guarded.add(uid)
-                if over and self._provisional.get(uid) == address:
+                if over and self._provisional.get(uid) == addresses:
                     del self._provisional[uid]
             self._guarded &= {*self._provisional, *provisional}
             self._written.notify_all()
@@ -197,8 +202,10 @@ class Enforcer:
 
     def _look(self) -> None:
         self._looking = True
-        self._standing = None
-        self._follow(self._pods, lambda pod: (policies.pod_of(pod), objects.labels(pod)))
+        self._standing = {}
+        self._follow(
+            self._pods, lambda pod: ([policies.pod_of(pod, (), v) for v in self._versions], objects.labels(pod))
+        )
         self._follow(self._namespaces, objects.labels)
         self._follow(self._dns, lambda piece: (piece.get("endpoints"), piece.get("ports")))
         for source in self._others:
@@ -214,19 +221,21 @@ class Enforcer:
         return False
 
     def _isolation(
-        self, found: list[Object], present: list[Object], provisional: Mapping[str, str]
+        self, found: list[Object], present: list[Object], provisional: Mapping[str, Sequence[str]], version: int
     ) -> policies.Isolation:
         if not found:
-            return policies.Isolation({}, {})
-        seen = (policies.pod_of(pod, provisional.get(objects.uid(pod), "")) for pod in present)
+            return policies.Isolation({}, {}, version=version)
+        seen = (policies.pod_of(pod, provisional.get(objects.uid(pod), ()), version) for pod in present)
         pods = [pod for pod in seen if pod is not None]
         namespaces: Mapping[str, Mapping[str, str]] = {
             objects.name(each): objects.labels(each) for each in self._namespaces.list()
         }
-        return policies.isolation(found, pods, namespaces, self._node_name, dns_of(self._dns.list()))
+        return policies.isolation(found, pods, namespaces, self._node_name, dns_of(self._dns.list()), version)
 
 
-REMOVE = f"add table {rules.TABLE}\ndelete table {rules.TABLE}\n"
+def removal(version: int) -> str:
+    """The text that takes a family's table away, whether or not it is there (pure)."""
+    return f"add table {rules.table(version)}\ndelete table {rules.table(version)}\n"
 
 
 def remove(run_in_node: nftables.RunInNode) -> None:
@@ -234,7 +243,7 @@ def remove(run_in_node: nftables.RunInNode) -> None:
     if nftables.available():
         nft = nftables.open_in(run_in_node)
         try:
-            nft.run(REMOVE)
+            nft.run(removal(4) + removal(6))
         finally:
             nft.close()
 
@@ -247,10 +256,9 @@ def dns_of(slices: list[Object]) -> list[tuple[str, str, int]]:
         for port in piece.get("ports") or ()
         for endpoint in piece.get("endpoints") or ()
         for address in endpoint.get("addresses") or ()
-        if ":" not in address
     ]
 
 
-def _stands(nft: nftables.Nftables) -> bool:
-    family, table = rules.TABLE.split()
-    return any(entry.get("table", {}).get("name") == table for entry in nft.listing(f"list tables {family}"))
+def _stands(nft: nftables.Nftables, version: int) -> bool:
+    family, name = rules.table(version).split()
+    return any(entry.get("table", {}).get("name") == name for entry in nft.listing(f"list tables {family}"))

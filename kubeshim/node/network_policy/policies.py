@@ -71,16 +71,20 @@ class Isolation:
     """(Policy, direction) → what it allows; only policies that are used."""
     dns: frozenset[tuple[str, str, int]] = frozenset()
     """Where cluster DNS answers: ``(address, protocol, port)``."""
+    version: int = 4
+    """Of IP: each has its own isolation, the same policies in its own addresses."""
 
 
-def pod_of(pod: Object, provisional: str = "") -> Pod | None:
-    """None for one without an address of its own, or that has ended.
+def pod_of(pod: Object, provisional: Sequence[str] = (), version: int = 4) -> Pod | None:
+    """None for one without an address of its own in that version of IP, or that has ended.
 
-    ``provisional`` is the address it is about to have, where the API knows of none.
+    ``provisional`` are the addresses it is about to have, where the API knows of none.
     """
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    address = status.get("podIP") or provisional
-    if spec.get("hostNetwork") or not address or ":" in address or status.get("phase") in ("Succeeded", "Failed"):
+    known = [entry["ip"] for entry in status.get("podIPs") or () if entry.get("ip")]
+    known = known or [text for text in (status.get("podIP"),) if text] or list(provisional)
+    address = next((text for text in known if is_of(text, version)), None)
+    if spec.get("hostNetwork") or not address or status.get("phase") in ("Succeeded", "Failed"):
         return None
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     named = frozenset(
@@ -92,17 +96,23 @@ def pod_of(pod: Object, provisional: str = "") -> Pod | None:
     return Pod(objects.namespace(pod), address, objects.labels(pod), spec.get("nodeName") or "", named)
 
 
+def is_of(text: str, version: int) -> bool:
+    """Whether an address or range is of that version of IP."""
+    return (":" in text) == (version == 6)
+
+
 def isolation(
     policies: Iterable[Object],
     pods: Sequence[Pod],
     namespaces: Mapping[str, Mapping[str, str]],
     node: str,
     dns: Iterable[tuple[str, str, int]] = (),
+    version: int = 4,
 ) -> Isolation:
-    """``namespaces`` are labels by name, ``node`` whose pods are to be isolated."""
+    """``namespaces`` are labels by name, ``node`` whose pods are to be isolated; all addresses of one version."""
     selected: dict[tuple[str, Direction], list[str]] = {}
     rules: dict[tuple[str, Direction], tuple[Rule, ...]] = {}
-    answering = frozenset(dns)
+    answering = frozenset(found for found in dns if is_of(found[0], version))
     for policy in sorted(policies, key=objects.key):
         namespace, spec = objects.namespace(policy), policy.get("spec") or {}
         chosen = selectors.from_label_selector(spec.get("podSelector") or {})
@@ -113,10 +123,10 @@ def isolation(
             for pod in here:
                 selected.setdefault((pod.address, direction), []).append(objects.key(policy))
             rules[(objects.key(policy), direction)] = tuple(
-                _rule(entry, direction, namespace, here, pods, namespaces, answering)
+                _rule(entry, direction, namespace, here, pods, namespaces, answering, version)
                 for entry in spec.get(direction) or ()
             )
-    return Isolation({key: tuple(names) for key, names in selected.items()}, rules, answering)
+    return Isolation({key: tuple(names) for key, names in selected.items()}, rules, answering, version)
 
 
 def types_of(spec: Mapping[str, Any]) -> tuple[Direction, ...]:
@@ -135,12 +145,18 @@ def _rule(
     pods: Sequence[Pod],
     namespaces: Mapping[str, Mapping[str, str]],
     dns: frozenset[tuple[str, str, int]],
+    version: int,
 ) -> Rule:
     peers = entry.get("from" if direction == "ingress" else "to") or ()
     matchers = [_matcher(peer, namespace, namespaces) for peer in peers]
     matching = [pod for pod in pods if any(matches(pod) for matches in matchers)]
-    blocks = tuple(_block(peer["ipBlock"]) for peer in peers if ":" not in (peer.get("ipBlock") or {}).get("cidr", ":"))
-    serving = selected if direction == "ingress" else (matching if peers else pods)
+    blocks = tuple(
+        _block(peer["ipBlock"], version)
+        for peer in peers
+        if peer.get("ipBlock") and is_of(peer["ipBlock"]["cidr"], version)
+    )
+    reached = [pod for pod in pods if pod in matching or any(_contains(block, pod.address) for block in blocks)]
+    serving = selected if direction == "ingress" else (reached if peers else pods)
     ports = entry.get("ports") or ()
     return Rule(
         anyone=not peers,
@@ -169,8 +185,8 @@ def _matcher(
     return lambda pod: pod.namespace in spaces and pods.matches(pod.labels)
 
 
-def _block(block: Mapping[str, Any]) -> Block:
-    excepted = tuple(text for text in block.get("except") or () if ":" not in text)
+def _block(block: Mapping[str, Any], version: int) -> Block:
+    excepted = tuple(text for text in block.get("except") or () if is_of(text, version))
     return Block(block["cidr"], excepted)
 
 
@@ -217,7 +233,7 @@ def _is_dns_port(port: Mapping[str, Any]) -> bool:
 
 
 def _contains(block: Block, address: str) -> bool:
-    found = ipaddress.IPv4Address(address)
-    return found in ipaddress.IPv4Network(block.cidr, strict=False) and not any(
-        found in ipaddress.IPv4Network(text, strict=False) for text in block.excepted
+    found = ipaddress.ip_address(address)
+    return found in ipaddress.ip_network(block.cidr, strict=False) and not any(
+        found in ipaddress.ip_network(text, strict=False) for text in block.excepted
     )

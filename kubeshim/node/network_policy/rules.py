@@ -15,19 +15,20 @@ import dataclasses
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kubeshim.node.network_policy import policies
 
-TABLE = "ip kubeshim-policy"
+TABLE = "kubeshim-policy"
 _AT_ONCE = 2000
+_WORDS = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
 _ADDRESS = {"ingress": "saddr", "egress": "daddr"}
-_SERVED = "ip daddr . meta l4proto . th dport"
-_SERVED_TYPE = "type ipv4_addr . inet_proto . inet_service ;"
-_ADDRESSES_TYPE = "type ipv4_addr ;"
+_SERVED_TYPE = "type {addr} . inet_proto . inet_service ;"
+_ADDRESSES_TYPE = "type {addr} ;"
 _FIXED_SETS: tuple[tuple[str, str, str], ...] = (
-    ("map", "ingress-pods", "type ipv4_addr : verdict ;"),
-    ("map", "egress-pods", "type ipv4_addr : verdict ;"),
-    ("set", "itself", "type ipv4_addr . ipv4_addr ;"),
+    ("map", "ingress-pods", "type {addr} : verdict ;"),
+    ("map", "egress-pods", "type {addr} : verdict ;"),
+    ("set", "itself", "type {addr} . {addr} ;"),
     ("set", "dns", _SERVED_TYPE),
 )
 _HOOKS = (("egress", "saddr", -6), ("ingress", "daddr", -5))
@@ -36,25 +37,34 @@ _HOOKS = (("egress", "saddr", -6), ("ingress", "daddr", -5))
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class State:
-    """What stands in the table: rules by chain, and elements by set or map (with the key first)."""
+    """What stands in the table of one family: rules by chain, and elements by set or map (with the key first)."""
 
     chains: Mapping[str, tuple[str, ...]]
     sets: Mapping[str, tuple[str, frozenset[tuple[str, str]]]]
     """Name → its type, and elements as (key, value); sets have empty values."""
+    version: int = 4
 
 
-EMPTY = State({}, {name: (f"{kind} {spec}", frozenset()) for kind, name, spec in _FIXED_SETS})
+def empty(version: int = 4) -> State:
+    """The table without any policy."""
+    return State({}, {name: (f"{kind} {spec}", frozenset()) for kind, name, spec in _FIXED_SETS}, version)
+
+
+def table(version: int = 4) -> str:
+    """As nftables wants it named."""
+    return f"{_WORDS[version][0]} {TABLE}"
 
 
 def state(isolation: policies.Isolation) -> State:
     """What shall stand."""
     chains: dict[str, tuple[str, ...]] = {}
-    sets = {name: (kind, set(elements)) for name, (kind, elements) in EMPTY.sets.items()}
+    version = isolation.version
+    sets = {name: (kind, set(elements)) for name, (kind, elements) in empty(version).sets.items()}
     for (policy, direction), allowed in isolation.rules.items():
         chains[_policy_chain(policy, direction)] = tuple(
             line
             for index, rule in enumerate(allowed)
-            for line in _lines(rule, direction, _name(f"{policy} {direction} {index}"), sets)
+            for line in _lines(rule, direction, _name(f"{policy} {direction} {index}"), version, sets)
         )
     for (address, direction), names in isolation.selected.items():
         chain = f"{direction}-{_name(' '.join(names))}"
@@ -62,14 +72,19 @@ def state(isolation: policies.Isolation) -> State:
         sets[f"{direction}-pods"][1].add((address, f"goto {chain}"))
         sets["itself"][1].add((f"{address} . {address}", ""))
     sets["dns"][1].update((_served(found), "") for found in isolation.dns)
-    return State(chains, {name: (kind, frozenset(elements)) for name, (kind, elements) in sets.items()})
+    return State(chains, {name: (kind, frozenset(elements)) for name, (kind, elements) in sets.items()}, version)
 
 
 def _lines(
-    rule: policies.Rule, direction: policies.Direction, name: str, sets: dict[str, tuple[str, set[tuple[str, str]]]]
+    rule: policies.Rule,
+    direction: policies.Direction,
+    name: str,
+    version: int,
+    sets: dict[str, tuple[str, set[tuple[str, str]]]],
 ) -> list[str]:
     """The rules of one entry of a policy; fills the sets they need."""
-    peer = f"ip {_ADDRESS[direction]}"
+    peer = f"{_WORDS[version][0]} {_ADDRESS[direction]}"
+    served = f"{_WORDS[version][0]} daddr . meta l4proto . th dport"
     peers = [""] if rule.anyone else []
     if rule.peers:
         sets[f"peers-{name}"] = (f"set {_ADDRESSES_TYPE}", {(address, "") for address in rule.peers})
@@ -80,9 +95,9 @@ def _lines(
     ports = [""] if rule.any_port else _ports(rule.ports)
     if rule.named:
         sets[f"named-{name}"] = (f"set {_SERVED_TYPE}", {(_served(found), "") for found in rule.named})
-        ports.append(f"{_SERVED} @named-{name} ")
+        ports.append(f"{served} @named-{name} ")
     lines = [f"{who}{where}accept" for who in peers for where in ports]
-    return [*lines, f"{_SERVED} @dns accept"] if rule.dns else lines
+    return [*lines, f"{served} @dns accept"] if rule.dns else lines
 
 
 def _ports(ports: Iterable[tuple[str, int, int]]) -> list[str]:
@@ -105,7 +120,7 @@ def _ports(ports: Iterable[tuple[str, int, int]]) -> list[str]:
 
 
 def _disjoint(cidrs: Iterable[str]) -> list[str]:
-    networks = [ipaddress.IPv4Network(text, strict=False) for text in cidrs]
+    networks: list[Any] = [ipaddress.ip_network(text, strict=False) for text in cidrs]
     return [str(network) for network in ipaddress.collapse_addresses(networks)]
 
 
@@ -124,42 +139,44 @@ def _policy_chain(policy: str, direction: policies.Direction) -> str:
 
 def whole(new: State) -> str:
     """Everything, in place of whatever stands."""
-    lines = [f"add table {TABLE}", f"delete table {TABLE}", f"add table {TABLE}"]
-    lines += [
-        f"add {kind.split()[0]} {TABLE} {name} {{ {kind.split(' ', 1)[1]} }}" for name, (kind, _) in EMPTY.sets.items()
-    ]
+    where, word, fixed = table(new.version), _WORDS[new.version][0], empty(new.version)
+    lines = [f"add table {where}", f"delete table {where}", f"add table {where}"]
+    lines += [_made(where, name, kind, new.version) for name, (kind, _) in fixed.sets.items()]
     for name, side, priority in _HOOKS:
-        lines.append(f"add chain {TABLE} {name} {{ type filter hook forward priority {priority} ; }}")
-        lines.append(f"add rule {TABLE} {name} ct state established,related accept")
-        lines.append(f"add rule {TABLE} {name} ip saddr . ip daddr @itself accept")
-        lines.append(f"add rule {TABLE} {name} ip {side} vmap @{name}-pods")
-    return "".join(f"{line}\n" for line in lines) + change(EMPTY, new)
+        lines.append(f"add chain {where} {name} {{ type filter hook forward priority {priority} ; }}")
+        lines.append(f"add rule {where} {name} ct state established,related accept")
+        lines.append(f"add rule {where} {name} {word} saddr . {word} daddr @itself accept")
+        lines.append(f"add rule {where} {name} {word} {side} vmap @{name}-pods")
+    return "".join(f"{line}\n" for line in lines) + change(fixed, new)
 
 
 def change(old: State, new: State) -> str:
     """From one state to the other, as one transaction; empty where they are the same."""
-    made = [name for name in new.sets if name not in old.sets]
-    lines = [
-        f"add {new.sets[name][0].split()[0]} {TABLE} {name} {{ {new.sets[name][0].split(' ', 1)[1]} }}" for name in made
-    ]
-    lines += [f"add chain {TABLE} {name}" for name in new.chains if name not in old.chains]
+    where = table(new.version)
+    lines = [_made(where, name, kind, new.version) for name, (kind, _) in new.sets.items() if name not in old.sets]
+    lines += [f"add chain {where} {name}" for name in new.chains if name not in old.chains]
     kept = {name: elements for name, (_, elements) in old.sets.items() if name in new.sets}
     for name, elements in kept.items():
-        lines += _elements("delete", name, elements - new.sets[name][1])
+        lines += _elements(where, "delete", name, elements - new.sets[name][1])
     changed = [name for name, rules in new.chains.items() if old.chains.get(name) != rules]
     gone = [name for name in old.chains if name not in new.chains]
-    lines += [f"flush chain {TABLE} {name}" for name in (*changed, *gone) if name in old.chains]
+    lines += [f"flush chain {where} {name}" for name in (*changed, *gone) if name in old.chains]
     for name, (_, elements) in new.sets.items():
-        lines += _elements("add", name, elements - kept.get(name, frozenset()))
-    lines += [f"add rule {TABLE} {name} {rule}" for name in changed for rule in new.chains[name]]
-    lines += [f"delete chain {TABLE} {name}" for name in gone]
-    lines += [f"delete set {TABLE} {name}" for name in old.sets if name not in new.sets]
+        lines += _elements(where, "add", name, elements - kept.get(name, frozenset()))
+    lines += [f"add rule {where} {name} {rule}" for name in changed for rule in new.chains[name]]
+    lines += [f"delete chain {where} {name}" for name in gone]
+    lines += [f"delete set {where} {name}" for name in old.sets if name not in new.sets]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _elements(verb: str, name: str, elements: Iterable[tuple[str, str]]) -> list[str]:
+def _made(where: str, name: str, described: str, version: int) -> str:
+    kind, _, spec = described.partition(" ")
+    return f"add {kind} {where} {name} {{ {spec.format(addr=_WORDS[version][1])} }}"
+
+
+def _elements(where: str, verb: str, name: str, elements: Iterable[tuple[str, str]]) -> list[str]:
     texts = [f"{key} : {value}" if value and verb == "add" else key for key, value in sorted(elements)]
     return [
-        f"{verb} element {TABLE} {name} {{ {', '.join(texts[first : first + _AT_ONCE])} }}"
+        f"{verb} element {where} {name} {{ {', '.join(texts[first : first + _AT_ONCE])} }}"
         for first in range(0, len(texts), _AT_ONCE)
     ]

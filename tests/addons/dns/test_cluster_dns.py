@@ -54,9 +54,12 @@ class View:
             {"addresses": ["10.244.0.3"]},
             {"addresses": ["10.244.0.4"], "conditions": {"ready": False}},
         ),
+        piece("two", {"addresses": ["10.244.0.7"], "hostname": "two-0"}),
+        piece("two", {"addresses": ["fd00:10:244::7"], "hostname": "two-0"}),
         piece("big", *({"addresses": [f"10.244.9.{n}"]} for n in range(1, 100))),
     ]
     services.append(service("big", address="None"))
+    services.append(service("two", address="None"))
 
     def service(self, namespace, name):
         found = [s for s in self.services if (s["metadata"]["namespace"], s["metadata"]["name"]) == (namespace, name)]
@@ -129,6 +132,10 @@ ZONE = "cluster.local"
         ("six.ns.svc", "AAAA", "NOERROR", ["fd00::5"]),
         ("_http._tcp.web.ns.svc", "SRV", "NOERROR", [f"0 100 80 web.ns.svc.{ZONE}."]),
         ("_http._tcp.web.ns.svc", "A", "NOERROR", []),
+        ("two-0.two.ns.svc", "A", "NOERROR", ["10.244.0.7"]),
+        ("two-0.two.ns.svc", "AAAA", "NOERROR", ["fd00:10:244::7"]),
+        ("two.ns.svc", "AAAA", "NOERROR", ["fd00:10:244::7"]),
+        ("_http._tcp.two.ns.svc", "SRV", "NOERROR", [f"0 100 8080 two-0.two.ns.svc.{ZONE}."]),
         ("_http._udp.web.ns.svc", "SRV", "NXDOMAIN", []),
         ("web.ns.svc", "SRV", "NOERROR", [f"0 100 80 web.ns.svc.{ZONE}."]),
         ("10-244-0-9.web.ns.svc", "A", "NOERROR", ["10.244.0.9"]),
@@ -196,7 +203,7 @@ def test_the_zone_itself(running):
     srv = ask(port, f"_http._tcp.db.ns.svc.{ZONE}", "SRV")
     assert texts(srv.additional) == ["10.244.0.2", "10.244.0.3"]
     assert made.ready
-    assert 'coredns_dns_requests_total{proto="udp"} 3' in made.metrics()
+    assert 'type="SRV",view="",zone="cluster.local."} 1' in made.metrics()
 
 
 def test_large_answers(running):

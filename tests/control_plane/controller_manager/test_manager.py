@@ -222,6 +222,9 @@ def test_what_names_an_owner_that_never_was_is_deleted(api, client, running):
     fake_api.eventually(lambda: not client.list(kinds.CONFIG_MAPS, "x")["items"])
 
 
+READY = {"type": "Ready", "status": "True"}
+
+
 def test_a_service_gets_endpoints_and_a_slice_that_follow_its_pods(api, client, running):
     kubelet = play_kubelet(api, client)
     service = {
@@ -256,6 +259,35 @@ def test_a_service_gets_endpoints_and_a_slice_that_follow_its_pods(api, client, 
     client.patch(kinds.DEPLOYMENTS, "web", {"spec": {"replicas": 1}}, "x")
     fake_api.eventually(lambda: ready() == (1, 1))
     kubelet.stop()
+
+
+def test_endpoints_are_spread_by_zones_while_there_is_more_than_one(api, client, running):
+    def pod(name, where):
+        spec = {"nodeName": where, "containers": []}
+        status = {"phase": "Running", "podIP": f"10.244.0.{ord(name)}", "conditions": [READY]}
+        meta = {"name": name, "labels": {"app": "web"}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": status}
+
+    for zone in "ab":
+        made = fake_api.node(f"n{zone}")
+        made["metadata"]["labels"]["topology.kubernetes.io/zone"] = zone
+        client.create(kinds.NODES, made)
+    for name, where in (("p", "na"), ("q", "na"), ("r", "na"), ("s", "na")):
+        client.create(kinds.PODS, pod(name, where), "x")
+    mode = {"service.kubernetes.io/topology-mode": "Auto"}
+    spec = {"clusterIP": "10.96.0.8", "ipFamilies": ["IPv4"], "selector": {"app": "web"}, "ports": [{"port": 80}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "near", "annotations": mode}, "spec": spec}
+    client.create(kinds.SERVICES, service, "x")
+
+    def zones():
+        found = [e for s in client.list(kinds.ENDPOINT_SLICES, "x")["items"] for e in s["endpoints"]]
+        return sorted(hint["name"] for e in found for hint in (e.get("hints") or {}).get("forZones", ()))
+
+    fake_api.eventually(lambda: zones() == ["a", "a", "b", "b"])
+    client.delete(kinds.NODES, "nb")
+    fake_api.eventually(lambda: zones() == [])
+    reasons = {event["reason"] for event in client.list(kinds.EVENTS, "x")["items"]}
+    assert "TopologyAwareHintsEnabled" in reasons
 
 
 def test_a_namespace_gets_its_account_and_ca_and_is_emptied_pods_first(api, client, running):

@@ -80,10 +80,10 @@ def test_what_is_odd_about_the_operations_themselves():
         {"op": "add", "path": "/c", "value": 1, "bar": 1},
     ]
     duplicates = ['duplicate field "[0].value.k"', 'duplicate field "[1].path"']
-    assert json_patch.strictness(ops, duplicates) == [
+    assert json_patch.strict_problems(ops, duplicates) == [
         'json patch unknown field "[0].foo"',
         'json patch duplicate field "[0].value.k"',
         'json patch duplicate field "[1].path"',
         'json patch unknown field "[2].bar"',
     ]
-    assert json_patch.strictness(ops[1:2], []) == []
+    assert json_patch.strict_problems(ops[1:2], []) == []

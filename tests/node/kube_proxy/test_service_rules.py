@@ -37,6 +37,7 @@ def one(svc, *slices, node=NODE):
     return found[0]
 
 
+OWN = rules._own(services.Frontend("cluster", "tcp", "10.96.0.5", 80, (), ()))
 TWO = piece(endpoint("10.244.0.2"), endpoint("10.244.1.3", node="n2"))
 
 
@@ -161,7 +162,7 @@ def test_elements_of_a_cluster_ip():
             [TWO],
             "node-ports: tcp . 30080 : goto np-local-2-1",
         ),
-        ({"sessionAffinity": "ClientIP"}, [TWO], "svc: 10.96.0.5 . tcp . 80 : goto ip-cluster-2-a10800"),
+        ({"sessionAffinity": "ClientIP"}, [TWO], f"svc: 10.96.0.5 . tcp . 80 : goto ip-cluster-2-a10800-{OWN}"),
     ],
 )
 def test_verdicts(spec, slices, verdict):
@@ -216,6 +217,64 @@ def test_changes_are_the_difference():
     assert state.whole().text == ruleset.Ruleset(NODE).whole().text
 
 
+def test_the_map_of_an_affinity_goes_with_its_last_chain():
+    state = ruleset.Ruleset(NODE)
+
+    def put(spec, *slices):
+        state.replace("a/web", rules.elements(services.frontends(service(**spec), slices, NODE)))
+        change = state.changes()
+        state.committed(change)
+        return [line for line in change.text.splitlines() if " map " in line and "rule" not in line]
+
+    name = f"ip kube-proxy affinity-{OWN}"
+    spec = "type ipv4_addr : mark ; flags dynamic,timeout ; size 65535 ;"
+    assert put({"sessionAffinity": "ClientIP"}, TWO) == [f"add map {name} {{ {spec} }}"]
+    assert put({"sessionAffinity": "ClientIP"}, piece(endpoint("10.244.0.2"))) == [f"add map {name} {{ {spec} }}"]
+    assert f"delete map {name}" not in state.whole((), [f"affinity-{OWN}"]).text, "a new process keeps it"
+    assert put({}, TWO) == [f"delete map {name}"]
+    assert f"delete map {name}" in state.whole((), [f"affinity-{OWN}", "svc"]).text
+
+
+NODE6 = services.Node("n1", ("fd00:172::2",), "fd00:10:244::/56", ("fd00:10:96::/112",), zone="z1")
+DUAL = {"clusterIPs": ["10.96.0.5", "fd00:10:96::5"], "ipFamilies": ["IPv4", "IPv6"]}
+
+
+def test_each_family_sees_its_own():
+    svc = service(
+        **DUAL, type="LoadBalancer", externalIPs=["192.0.2.9", "2001:db8::9"], ports=[{"port": 80, "nodePort": 30080}],
+        loadBalancerSourceRanges=["10.0.0.0/8", "2001:db8::/32", "2001:db8:1::/48"],
+    )  # fmt: skip
+    svc["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.10"}, {"ip": "2001:db8::10"}]}}
+    six = piece(endpoint("fd00:10:244::2"), addressType="IPv6")
+    found = services.frontends(svc, [TWO, six], NODE6)
+    assert [(f.kind, f.address, f.sources) for f in found] == [
+        ("cluster", "fd00:10:96::5", ()),
+        ("external", "2001:db8::9", ()),
+        ("external", "2001:db8::10", ("2001:db8::/32",)),
+        ("node-port", "", ()),
+    ]
+    assert {f.cluster for f in found} == {(("fd00:10:244::2", 8080),)}
+    assert [f.address for f in services.frontends(svc, [TWO, six], NODE)] == [
+        "10.96.0.5", "192.0.2.9", "192.0.2.10", "",
+    ]  # fmt: skip
+    assert services.frontends(service(type="NodePort"), [TWO, six], NODE6) == [], "no ClusterIP of the family"
+
+
+def test_ipv6_in_the_words_of_both_firewalls():
+    svc, six = service(**DUAL), piece(endpoint("fd00:10:244::2"), addressType="IPv6")
+    frontends = services.frontends(svc, [six], NODE6)
+    state = ruleset.Ruleset(NODE6)
+    state.replace("a/web", rules.elements(frontends))
+    text = state.whole().text
+    assert "add map ip6 kube-proxy svc { type ipv6_addr . inet_proto . inet_service : verdict ; }" in text
+    assert "add element ip6 kube-proxy eps { fd00:10:96::5 . tcp . 80 . 0 : fd00:10:244::2 . 8080 }" in text
+    assert "reject with icmpv6 type port-unreachable" in text
+    assert "ipv4" not in text
+    lines = iptables_rules.restore(iptables_rules.whole([iptables_rules.part(f, NODE6) for f in frontends], NODE6))
+    assert "-d fd00:10:96::5/128 -p tcp" in lines
+    assert "--to-destination [fd00:10:244::2]:8080" in lines
+
+
 def test_two_services_with_one_external_address_take_turns():
     state = ruleset.Ruleset(NODE)
     for name, address in (("x", "10.244.0.2"), ("y", "10.244.0.3")):
@@ -227,10 +286,14 @@ def test_two_services_with_one_external_address_take_turns():
     assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.3 . 8080" in state.changes().text
 
 
+def chains_of(*svcs_and_slices):
+    found = [f for svc, slices in svcs_and_slices for f in services.frontends(svc, slices, NODE)]
+    return iptables_rules.whole([iptables_rules.part(each, NODE) for each in found], NODE)
+
+
 def test_iptables_text():
     svc = service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
-    text = iptables_rules.restore(services.frontends(svc, [TWO], NODE), NODE, ["KUBE-SVC-OLD"])
-    lines = text.splitlines()
+    lines = iptables_rules.restore(chains_of((svc, [TWO])), None, ["KUBE-SVC-OLD"]).splitlines()
     entry = next(line for line in lines if line.startswith("-A KUBE-SERVICES -d 10.96.0.5/32 -p tcp -m tcp --dport 80"))
     chain = entry.split()[-1]
     assert f"-A {chain} ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ" in lines
@@ -238,6 +301,17 @@ def test_iptables_text():
     assert sum("--to-destination 10.244.0.2:8080" in line for line in lines) == 2
     assert "-A KUBE-REFUSE -d 10.96.0.0/16 -j REJECT" in lines
     assert "-X KUBE-SVC-OLD" in lines
+
+
+def test_an_iptables_change_writes_no_other_services_chains():
+    other = service("other", clusterIP="10.96.0.6"), [TWO]
+    before = chains_of((service(), [TWO]), other)
+    after = chains_of((service(), [piece(endpoint("10.244.0.2"))]), other)
+    lines = iptables_rules.restore(after, before).splitlines()
+    assert not any("KUBE-SERVICES" in line or "10.96.0.6" in line for line in lines)
+    assert [line.split()[0] for line in lines].count("-X") == 1, "the chain of the endpoint that is gone"
+    assert sum(line.startswith(":") for line in lines) == 2
+    assert iptables_rules.restore(after, after) == ""
 
 
 def test_stale_flows_are_those_answered_by_nobody_present():

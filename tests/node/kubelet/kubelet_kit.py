@@ -22,14 +22,14 @@ class FakeNetwork:
         self.detached = []
         self.pod_cidr = ""
 
-    def set_up(self, pod_cidr):
+    def set_up(self, pod_cidr, pod_cidr6=""):
         self.pod_cidr = pod_cidr
 
-    def attach(self, sandbox_pid, pod_ip, pod_uid, host_ports=()):
-        self.attached[sandbox_pid] = pod_ip
+    def attach(self, sandbox_pid, pod_ip, pod_uid, host_ports=(), *, others=()):
+        self.attached[sandbox_pid] = [pod_ip, *others]
 
-    def pod_address(self, sandbox_pid):
-        return self.attached.get(sandbox_pid)
+    def pod_addresses(self, sandbox_pid):
+        return self.attached.get(sandbox_pid, [])
 
     def detach(self, pod_uid):
         self.detached.append(pod_uid)

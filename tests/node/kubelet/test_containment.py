@@ -16,24 +16,33 @@ import pytest
 from kubeshim.node import namespaces
 from kubeshim.node.kube_proxy import nft, services
 from kubeshim.node.kubelet import network_host, network_links
+from tests import netns
 
 pytestmark = pytest.mark.root
 
-CLUSTER = [ipaddress.IPv4Network(cidr) for cidr in ("10.199.0.0/16", "10.198.0.0/16", "172.31.77.0/24")]
+CLUSTER = [ipaddress.ip_network(cidr) for cidr in (netns.PODS, netns.SERVICES, netns.PODS6, netns.SERVICES6)]
 UNMATCHED = {
     "a pod of this node that is dead": "10.199.3.99",
     "a pod of a node that is not": "10.199.200.7",
     "a Service that is not": "10.198.44.44",
     "a load balancer that is not": "172.31.77.200",
     "a node that is not": "172.31.77.99",
+    "an IPv6 pod of this node that is dead": "fd99:0:0:3::99",
+    "an IPv6 pod of a node that is not": "fd99:0:0:7::7",
+    "an IPv6 Service that is not": "fd98::4444",
+    "an IPv6 node that is not": "fd77::99",
 }
 OUTSIDE, CONTROL = "198.18.0.1", "198.19.7.7"
+OUTSIDE6, CONTROL6 = "2001:db8:18::1", "2001:db8:19::7"
 ETH_P_ALL = 3
 
 
 def addresses(frame):
-    """Source and destination of an IPv4 packet, sender and target of an ARP one; nothing of others."""
+    """Source and destination of a packet, and whom an ARP one or a neighbour solicitation asks for."""
     kind = struct.unpack_from("!H", frame, 12)[0]
+    if kind == 0x86DD:
+        solicited = frame[20] == 58 and len(frame) >= 78 and frame[54] == 135
+        return [ipaddress.IPv6Address(frame[at : at + 16]) for at in ((22, 38, 62) if solicited else (22, 38))]
     where = {0x0800: (26, 30), 0x0806: (28, 38)}.get(kind, ())
     return [ipaddress.IPv4Address(frame[at : at + 4]) for at in where]
 
@@ -55,17 +64,21 @@ class Outward:
 
 
 @pytest.fixture
-def outward(node, ns):
+def outward(dual, ns):
     """Gives the machine an outward link with a default route; forwarding is on, as Docker turns it on."""
-    _, in_host = node
+    _, in_host = dual
     with ns.hold() as pid:
 
         def plug():
             network_links.create_pair("kst-out", 1500, "eth0", pid)
             with network_links.netlink() as link:
-                link.addr("add", index=network_links.index_of(link, "kst-out"), address="198.18.0.2", prefixlen=24)
+                index = network_links.index_of(link, "kst-out")
+                link.addr("add", index=index, address="198.18.0.2", prefixlen=24)
+                link.addr("add", family=10, index=index, address="2001:db8:18::2", prefixlen=64, flags=2)
                 link.route("add", dst="default", gateway=OUTSIDE)
-            pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+                link.route("add", family=10, dst="default", gateway=OUTSIDE6)
+            for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+                pathlib.Path("/proc/sys/net", name).write_text("1")
 
         in_host(plug)
 
@@ -73,6 +86,7 @@ def outward(node, ns):
             with network_links.netlink() as link:
                 index = network_links.index_of(link, "eth0")
                 link.addr("add", index=index, address=OUTSIDE, prefixlen=24)
+                link.addr("add", family=10, index=index, address=OUTSIDE6, prefixlen=64, flags=2)
                 link.link("set", index=index, state="up")
 
         run = lambda function: namespaces.run_in(namespaces.of_process(pid), function)  # noqa: E731
@@ -85,58 +99,62 @@ def outward(node, ns):
 def probe(run, address):
     """A TCP connection that nobody waits for, and a datagram."""
 
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
     def send():
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        with socket.socket(family, socket.SOCK_STREAM) as tcp:
             tcp.setblocking(False)
             with contextlib.suppress(OSError):
                 tcp.connect((address, 80))
             select.select([], [tcp], [], 0.1)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+        with socket.socket(family, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
             udp.sendto(b"?", (address, 53))
 
     run(send)
 
 
 @pytest.mark.parametrize("proxy", [True, False], ids=["with kube-proxy", "without kube-proxy"])
-def test_nothing_for_the_cluster_leaves_the_machine(node, ns, outward, proxy):
-    made, in_host = node
+def test_nothing_for_the_cluster_leaves_the_machine(dual, ns, outward, proxy):
+    made, in_host = dual
     with contextlib.ExitStack() as stack:
         pid = stack.enter_context(ns.hold())
-        made.attach(pid, "10.199.3.2", "u1")
-        if proxy:
-            backend = stack.enter_context(
-                contextlib.closing(
-                    nft.NftBackend(
-                        made.run_in_node,
-                        services.Node("n1", ("172.31.77.2",), "10.199.0.0/16", ("10.198.0.0/16",)),
-                    )
-                )
-            )
-            backend.sync(whole=True)
+        made.attach(pid, "10.199.3.2", "u1", others=["fd99:0:0:3::2"])
+        for address, pods, ranges in (
+            ((netns.NODE,), netns.PODS, (netns.SERVICES,)),
+            ((netns.NODE6,), netns.PODS6, (netns.SERVICES6,)),
+        ):
+            if proxy:
+                place = services.Node("n1", address, pods, ranges)
+                backend = stack.enter_context(contextlib.closing(nft.NftBackend(made.run_in_node, place)))
+                backend.sync(whole=True)
         everywhere = {
             "host": in_host,
             "node": made.run_in_node,
             "pod": lambda function: made.run_in_pod(pid, function),
         }
         for name, run in everywhere.items():
-            probe(run, CONTROL)
-            assert ipaddress.IPv4Address(CONTROL) in outward.heard() or name != "host", "the listener hears"
+            for control in (CONTROL, CONTROL6):
+                probe(run, control)
+                assert ipaddress.ip_address(control) in outward.heard() or name != "host", "the listener hears"
         for name, run in everywhere.items():
             for what, address in UNMATCHED.items():
                 probe(run, address)
-                leaked = [a for a in outward.heard() if a == ipaddress.IPv4Address(address)]
+                leaked = [a for a in outward.heard() if a == ipaddress.ip_address(address)]
                 assert leaked == [], f"{name} asked for {what}"
 
 
-def test_nor_when_the_node_is_gone(node, outward):
+def test_nor_when_the_node_is_gone(dual, outward):
     """Its routes go with its link; then the machine itself must hold what is sent."""
-    _, in_host = node
+    _, in_host = dual
     in_host(lambda: network_links.remove_link("kst-h"))
-    probe(in_host, CONTROL)
-    assert ipaddress.IPv4Address(CONTROL) in outward.heard()
-    for address in ("10.199.3.2", "10.199.200.7", "10.198.0.1"):
+    for control in (CONTROL, CONTROL6):
+        probe(in_host, control)
+        assert ipaddress.ip_address(control) in outward.heard()
+    held = ("10.199.3.2", "10.199.200.7", "10.198.0.1", "fd99:0:0:3::2", "fd98::1")
+    for address in held:
         probe(in_host, address)
-        assert not any(found in network for found in outward.heard() for network in CLUSTER[:2])
-    in_host(lambda: network_host.unprotect_ranges("10.199.0.0/16", "10.198.0.0/16"))
-    probe(in_host, "10.199.3.2")
-    assert ipaddress.IPv4Address("10.199.3.2") in outward.heard(), "it was the protection that held them"
+        assert not any(found in network for found in outward.heard() for network in CLUSTER)
+    in_host(lambda: network_host.unprotect_ranges(*map(str, CLUSTER)))
+    for address in ("10.199.3.2", "fd99:0:0:3::2"):
+        probe(in_host, address)
+        assert ipaddress.ip_address(address) in outward.heard(), "it was the protection that held them"

@@ -136,7 +136,7 @@ CASES = {
 
 def test_the_matrix_of_probes(world):
     nft = nftables.open_in(world.in_node)
-    standing = rules.EMPTY
+    standing = rules.empty()
     nft.run(rules.whole(standing))
     with contextlib.closing(nft):
         for title, (one, expected) in CASES.items():
@@ -145,9 +145,9 @@ def test_the_matrix_of_probes(world):
             standing = wanted
             assert world.matrix() == expected | itself(), title
         assert world.in_node(lambda: reaches("x/a")), "the node reaches its own pods whatever policies say"
-        nft.run(rules.change(standing, rules.EMPTY))
+        nft.run(rules.change(standing, rules.empty()))
         assert world.matrix() == EVERYTHING
-        chains = [entry["chain"]["name"] for entry in nft.listing(f"list table {rules.TABLE}") if "chain" in entry]
+        chains = [entry["chain"]["name"] for entry in nft.listing(f"list table {rules.table()}") if "chain" in entry]
         assert sorted(chains) == ["egress", "ingress"], "nothing of policies that are gone is left"
 
 
@@ -196,7 +196,7 @@ def test_a_new_pod_is_guarded_before_it_is_connected(world):
         new = api_pod("x/a")
         del new["status"]["podIP"]
         made = client.create(kinds.PODS, new)
-        guard.admit(made["metadata"]["uid"], WHERE["x/a"])
+        guard.admit(made["metadata"]["uid"], [WHERE["x/a"]])
         assert not world.connect("y/a", "x/a", 80)
         made["status"]["podIP"] = WHERE["x/a"]
         client.update(kinds.PODS, made)

@@ -32,7 +32,8 @@ def run(server: "servers.Server") -> None:
 
 def ensure(server: "servers.Server") -> None:
     config = server.config
-    reconcile.ensure(server, SERVICES, service(config.service_range, config.advertise_port), _merged_service)
+    primary = config.service_range.split(",")[0]
+    reconcile.ensure(server, SERVICES, service(primary, config.advertise_port), _merged_service)
     if ipaddress.ip_address(config.advertise_address).is_loopback:
         return  # pods cannot reach it, and the API refuses such endpoints: the Service stays without
     reconcile.ensure(server, ENDPOINTS, endpoints(config.advertise_address, config.advertise_port), _merged("subsets"))

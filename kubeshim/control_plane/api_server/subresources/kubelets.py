@@ -25,10 +25,11 @@ def address(server: "servers.Server", node_name: str) -> tuple[str, int]:
 
 
 def host(node: objects.Object) -> str:
-    known = {entry.get("type"): entry.get("address") for entry in objects.dig(node, "status", "addresses", default=())}
+    known = objects.dig(node, "status", "addresses", default=())
     for kind in _ADDRESSES:
-        if known.get(kind):
-            return str(known[kind])
+        for entry in known:  # the first of a kind: of the node's primary address family
+            if entry.get("type") == kind and entry.get("address"):
+                return str(entry["address"])
     raise errors.InternalError("no preferred addresses found; known addresses: []", reason="")
 
 

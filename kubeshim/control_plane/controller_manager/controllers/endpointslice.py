@@ -13,13 +13,23 @@ from typing import Any
 import orjson
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, endpoints, indexes, pod_control, pods, slices
+from kubeshim.control_plane.controller_manager import (
+    controller,
+    endpoints,
+    indexes,
+    pod_control,
+    pods,
+    slices,
+    topology_hints,
+)
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
 
 MANAGER = "endpointslice-controller.k8s.io"
+_SAME_NODE = "PreferSameNode"
+_NEAR = ("PreferClose", "PreferSameZone", _SAME_NODE)
 PATIENCE = 8
 """Attempts, with doubling delays, before a write that the cache never showed is taken as lost."""
 OWN_LABELS = frozenset({slices.SERVICE_NAME, slices.MANAGED_BY, endpoints.HEADLESS})
@@ -35,13 +45,15 @@ class EndpointSliceController(controller.Controller):
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
         self._nodes = self.informer(kinds.NODES)
-        self._nodes.add_handler(updated=self._node_updated)
+        self._nodes.add_handler(added=self._node_seen, updated=self._node_updated, deleted=self._node_seen)
         self._slices = self.informer(kinds.ENDPOINT_SLICES)
         self._slices.add_index("service", _service_of)
         self._slices.add_handler(
             added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
         )
         self._lock = threading.Lock()
+        self._told: dict[tuple[str, str], str] = {}
+        """(Service, address type) → why its endpoints have no hints by zones; empty where they have."""
         self._written: dict[str, dict[str, str | None]] = {}
         """Service → slice → the resourceVersion we wrote (None: deleted) that the cache has not shown yet."""
 
@@ -54,11 +66,18 @@ class EndpointSliceController(controller.Controller):
         if endpoints.matters(old, new):
             self._pod_changed(old, new)
 
-    def _node_updated(self, old: Object, new: Object) -> None:
-        if _zone(old) == _zone(new):
-            return
+    def _node_seen(self, node: Object) -> None:
+        """Processors come or go: who spreads by them spreads anew."""
         for service in self._services.list():
-            self.enqueue(service)
+            if topology_hints.wanted(service):
+                self.enqueue(service)
+
+    def _node_updated(self, old: Object, new: Object) -> None:
+        if _zone(old) != _zone(new):
+            for service in self._services.list():
+                self.enqueue(service)
+        elif topology_hints.shares([old]) != topology_hints.shares([new]) or _cpu(old) != _cpu(new):
+            self._node_seen(new)
 
     def _slice_changed(self, one: Object) -> None:
         for key in _service_of(one):
@@ -85,6 +104,7 @@ class EndpointSliceController(controller.Controller):
         if service is None:
             with self._lock:
                 self._written.pop(key, None)
+                self._told = {name: why for name, why in self._told.items() if name[0] != key}
             return None  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return None
@@ -97,11 +117,40 @@ class EndpointSliceController(controller.Controller):
             for pod in self._pods.by_index("namespace", objects.namespace(service))
             if endpoints.selects(service, pod) and endpoints.belongs(pod, terminating=True)
         ]
-        groups = group(service, candidates, {objects.name(node): _zone(node) for node in self._nodes.list()})
+        nodes = self._nodes.list()
+        groups = group(service, candidates, {objects.name(node): _zone(node) for node in nodes})
+        if topology_hints.wanted(service):
+            groups = [self._spread(key, service, one, topology_hints.shares(nodes)) for one in groups]
         existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
         capacity = self.context.options.max_endpoints_per_slice
         self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity))
         return None
+
+    def _spread(self, key: str, service: Object, one: slices.Group, shares: dict[str, float]) -> slices.Group:
+        """The group with hints by zones, or with none where that cannot be; the first of either is told."""
+        ready = [endpoint for endpoint in one.endpoints if endpoint["conditions"]["ready"]]
+        why = ""
+        try:
+            serving = topology_hints.assign([endpoint.get("zone", "") for endpoint in ready], shares)
+        except topology_hints.Impossible as error:
+            serving, why = [], str(error)
+        with self._lock:
+            before = self._told.get((key, one.address_type))
+            self._told[(key, one.address_type)] = why
+        if why != before and (why or before is not None or ready):
+            reason = "TopologyAwareHintsDisabled" if why else "TopologyAwareHintsEnabled"
+            text = f"{why}, addressType: {one.address_type}"
+            if not why:
+                text = f"Topology Aware Hints has been enabled, addressType: {one.address_type}"
+            self.recorder.event(service, "Warning" if why else "Normal", reason, text)
+        zones = iter(serving)
+        hinted = []
+        for endpoint in one.endpoints:
+            plain = {field: value for field, value in endpoint.items() if field != "hints"}
+            if serving and endpoint["conditions"]["ready"]:
+                plain["hints"] = {"forZones": [{"name": next(zones)}]}
+            hinted.append(plain)
+        return slices.Group(one.address_type, one.ports, hinted)
 
     def _carry_out(self, key: str, service: Object, plan: slices.Plan) -> None:
         try:
@@ -149,6 +198,10 @@ def _service_of(one: Object) -> tuple[str, ...]:
 
 def _zone(node: Object) -> str:
     return objects.labels(node).get("topology.kubernetes.io/zone", "")
+
+
+def _cpu(node: Object) -> object:
+    return objects.dig(node, "status", "allocatable", "cpu", default="")
 
 
 def metadata(service: Object) -> Object:
@@ -203,7 +256,20 @@ def endpoint(service: Object, pod: Object, address: str, zones: dict[str, str]) 
         result["nodeName"] = node
         if zone := zones.get(node):
             result["zone"] = zone
+    if result["conditions"]["ready"] and (found := hints(service, result)):
+        result["hints"] = found
     return result
+
+
+def hints(service: Object, endpoint: dict[str, Any]) -> dict[str, Any]:
+    """For whom a ready endpoint is, where the Service asks for traffic to stay near (``trafficDistribution``)."""
+    wanted = service["spec"].get("trafficDistribution")
+    found: dict[str, Any] = {}
+    if wanted in _NEAR and "zone" in endpoint:
+        found["forZones"] = [{"name": endpoint["zone"]}]
+    if wanted == _SAME_NODE and "nodeName" in endpoint:
+        found["forNodes"] = [{"name": endpoint["nodeName"]}]
+    return found
 
 
 def _ports(service: Object, pod: Object) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ It runs here because this process stands in the host's network namespace, there 
 condition change in the very cache that changed it. What to do with the routes is the caller's: ``set_host_routes``.
 """
 
+import itertools
+
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, host_routes
 from kubeshim.machinery import objects
@@ -19,7 +21,8 @@ class HostRouteController(controller.Controller):
     workers = 1
 
     def register(self) -> None:
-        self._carrier = ""
+        self._carriers: dict[int, str] = {}
+        """By version of IP."""
         if self.context.options.set_host_routes is None:
             return
         self._nodes = self.informer(kinds.NODES)
@@ -64,19 +67,26 @@ class HostRouteController(controller.Controller):
             for piece in self._slices.list():
                 if (service_key := _service_of(piece)) in names:
                     slices.setdefault(service_key, []).append(piece)
-        ranges = (options.service_cidr, options.load_balancer_range)
-        nodes = host_routes.ready_nodes(self._nodes.list())
-        routes = host_routes.wanted(nodes, local, slices, ranges, self._carrier)
+        routes: dict[str, str] = {}
+        pools = itertools.zip_longest(
+            options.service_cidr.split(","), options.load_balancer_range.split(","), fillvalue=""
+        )
+        for ranges in pools:
+            version = 6 if ":" in ranges[0] else 4
+            nodes = host_routes.ready_nodes(self._nodes.list(), version)
+            found = host_routes.wanted(nodes, local, slices, ranges, self._carriers.get(version, ""))
+            self._carriers[version] = found.get(ranges[0], "") or self._carriers.get(version, "")
+            routes |= found
         if routes:
             options.set_host_routes(routes)
-            self._carrier = routes.get(options.service_cidr, "")
-        if options.follow_other_machines is not None and self._carrier:
-            options.follow_other_machines(self._nodes.list(), self._carrier)
+        carrier = self._carriers.get(4)
+        if options.follow_other_machines is not None and carrier:
+            options.follow_other_machines(self._nodes.list(), carrier)
         return _LOOK_AGAIN
 
 
 def _told(node: Object) -> tuple[object, ...]:
-    return host_routes.ready_nodes([node]), host_routes.seen_elsewhere(node)
+    return *(host_routes.ready_nodes([node], version) for version in (4, 6)), host_routes.seen_elsewhere(node)
 
 
 def _service_of(piece: Object) -> str:

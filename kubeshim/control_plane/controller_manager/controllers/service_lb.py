@@ -1,4 +1,4 @@
-"""Gives Services of type LoadBalancer their addresses, out of a range of the nodes' network.
+"""Gives Services of type LoadBalancer their addresses, one of each of their families, out of the nodes' networks.
 
 Which are taken is read from the Services themselves, so there is nothing to lose and nothing to clean up: an address
 is free when its Service is gone or of another type. One worker: two must not pick the same. A Service with a
@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, host_routes
+from kubeshim.control_plane.controller_manager import controller, endpoints, host_routes
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 
@@ -22,11 +22,12 @@ class ServiceLBController(controller.Controller):
     workers = 1
 
     def register(self) -> None:
-        self._given: dict[str, str] = {}
+        self._given: dict[str, list[str]] = {}
         """What was written and the cache may not show yet."""
         if not self.context.options.load_balancer_range:
             return
-        self._range = ipaddress.IPv4Network(self.context.options.load_balancer_range)
+        texts = self.context.options.load_balancer_range.split(",")
+        self._ranges = {endpoints.family_of(text): ipaddress.ip_network(text) for text in texts}
         self._services = self.informer(kinds.SERVICES)
         self._services.add_handler(added=self._seen, updated=lambda _, new: self._seen(new), deleted=self._gone)
 
@@ -48,18 +49,24 @@ class ServiceLBController(controller.Controller):
         if not is_ours(service):
             if service["spec"].get("type") != "LoadBalancer" and any(self._has(address) for address in present):
                 self._given.pop(key, None)
-                self._write(service, None)
+                self._write(service, [])
             return None
         if (service.get("status") or {}).get("loadBalancer", {}).get("ingress"):
             return None
         self.recorder.event(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
         asked = service["spec"].get("loadBalancerIP") or ""
-        chosen = first_free(self._range, self._taken(key), asked)
-        if chosen is None:
-            what = asked or f"any of {self._range}"
-            text = f"Error syncing load balancer: failed to ensure load balancer: {what} is not available"
-            self.recorder.event(service, "Warning", "SyncLoadBalancerFailed", text)
-            return _RETRY
+        chosen = []
+        for family in endpoints.families(service):
+            if family not in self._ranges:
+                continue
+            wanted = asked if asked and endpoints.family_of(asked) == family else ""
+            found = first_free(self._ranges[family], self._taken(key), wanted)
+            if found is None:
+                what = wanted or f"any of {self._ranges[family]}"
+                text = f"Error syncing load balancer: failed to ensure load balancer: {what} is not available"
+                self.recorder.event(service, "Warning", "SyncLoadBalancerFailed", text)
+                return _RETRY
+            chosen.append(found)
         self._given[key] = chosen
         try:
             self._write(service, chosen)
@@ -70,17 +77,17 @@ class ServiceLBController(controller.Controller):
         return None
 
     def _has(self, address: str) -> bool:
-        return ipaddress.IPv4Address(address) in self._range
+        return any(ipaddress.ip_address(address) in network for network in self._ranges.values())
 
     def _taken(self, key: str) -> set[str]:
-        taken = {address for other, address in self._given.items() if other != key}
+        taken = {address for other, given in self._given.items() if other != key for address in given}
         for other in self._services.list():
             if other["spec"].get("type") == "LoadBalancer":
                 taken.update(host_routes.addresses(other))
         return taken
 
-    def _write(self, service: Object, address: str | None) -> None:
-        ingress = [{"ip": address, "ipMode": "VIP"}] if address else None
+    def _write(self, service: Object, addresses: list[str]) -> None:
+        ingress = [{"ip": address, "ipMode": "VIP"} for address in addresses] or None
         patch = {
             "metadata": {"resourceVersion": objects.resource_version(service)},
             "status": {"loadBalancer": {"ingress": ingress}},
@@ -99,10 +106,16 @@ def is_ours(service: Object) -> bool:
     return spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass")
 
 
-def first_free(pool: ipaddress.IPv4Network, taken: Iterable[str], asked: str = "") -> str | None:
+def first_free(
+    pool: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: Iterable[str], asked: str = ""
+) -> str | None:
     """The address asked for if it may be had, else the lowest; the network's first and last are nobody's."""
     used = set(taken)
-    candidates = [str(address) for address in pool][1:-1]
     if asked:
-        return asked if asked in candidates and asked not in used else None
+        try:
+            number = int(ipaddress.ip_address(asked)) - int(pool.network_address)
+        except ValueError:
+            return None
+        return asked if 0 < number < pool.num_addresses - 1 and asked not in used else None
+    candidates = (str(pool[number]) for number in range(1, min(pool.num_addresses - 1, len(used) + 2)))
     return next((address for address in candidates if address not in used), None)

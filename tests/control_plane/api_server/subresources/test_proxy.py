@@ -71,6 +71,22 @@ class Backend(http.server.BaseHTTPRequestHandler):
     def _answer(self):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
+        if self.path == "/upgrade":
+            self.send_response(101)
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Upgrade", self.headers["Upgrade"])
+            self.end_headers()
+            self.wfile.write(b"hello from " + self.headers["X-Forwarded-Uri"].encode() + b"\n")
+            while line := self.rfile.readline():
+                self.wfile.write(line.upper())
+            self.close_connection = True
+            return
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "http://192.0.2.9/secret")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.path == "/go":
             self.send_response(302)
             self.send_header("Location", "/there")
@@ -135,6 +151,38 @@ def test_pages_and_redirects_stay_below_the_proxy(secure, backend):
     bare = secure.ask("GET", f"{backend}?q=1")
     assert (bare.status, bare.headers["Location"]) == (301, f"{backend}/?q=1")
     assert secure.ask("GET", backend.replace("web:http", "web:80") + "/x").status == 200
+
+
+def test_redirects_are_the_clients_to_follow(secure, backend):
+    answer = secure.ask("GET", f"{backend}/away")
+    assert (answer.status, answer.headers["Location"]) == (302, "http://192.0.2.9/secret")
+
+
+@pytest.mark.parametrize("rest", ["/../../secrets", "/%2e%2e/%2e%2e/secrets", "/a/../b", "/x//y", "/a%00b"])
+def test_paths_go_to_the_backend_as_they_are(secure, backend, rest):
+    """Whatever they look like: nothing behind ``proxy`` is the API server's to resolve."""
+    answer = secure.ask("GET", backend + rest)
+    assert answer.raw.decode().startswith(f"GET {rest} ")
+
+
+def test_who_asks_is_not_told_on(secure, backend):
+    told = {"X-Remote-User": "admin", "X-Remote-Group": "system:masters", "Authorization": "Basic x"}
+    assert " auth=None " in secure.ask("GET", f"{backend}/a", headers=told).raw.decode()
+
+
+def test_upgrades_pass_both_ways(secure, backend):
+    with secure.raw() as client:
+        head = f"GET {backend}/upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: shouting\r\n\r\n"
+        client.sendall(head.encode())
+        stream = client.makefile("rb")
+        assert stream.readline().split()[1] == b"101"
+        headers = dict(iter(lambda: stream.readline().strip().lower().partition(b": ")[::2], (b"", b"")))
+        assert headers[b"upgrade"] == b"shouting"
+        assert stream.readline() == f"hello from {backend}/upgrade\n".encode()
+        for number in range(3):
+            client.sendall(b"line %d\n" % number)
+            assert stream.readline() == b"LINE %d\n" % number
+        stream.close()
 
 
 @pytest.mark.parametrize(
