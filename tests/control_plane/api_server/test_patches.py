@@ -46,7 +46,7 @@ CASES = [
      (422, "Invalid", 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "b": field is immutable')),
     (MERGE, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "",
      (422, "Invalid", 'ConfigMap "a" is invalid: metadata.deletionTimestamp: Invalid value: "2026-01-01T00:00:00Z": '
-      "field is immutable; may only be changed via deletion")),
+      "field is immutable")),
     (STRATEGIC, [], "", bad("json: cannot unmarshal array into Go value of type map[string]interface {}")),
     (STRATEGIC, {"foo": 1}, "Strict",
      (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[foo:1]": strict decoding error: unknown field '
