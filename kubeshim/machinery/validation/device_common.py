@@ -174,8 +174,8 @@ def binding_conditions(holder: Mapping[str, Any], path: str) -> list[FieldError]
     wrong += [fields.invalid(f"{places[1]}[{i}]", one, overlap) for i, one in enumerate(failing) if one in binding]
     if failing and not binding:
         text = "bindingConditions are required to use bindingFailureConditions"
-        wrong.append(fields.invalid(places[0], binding, text))
+        wrong.append(fields.invalid(places[0], holder.get("bindingConditions"), text))
     if binding and not failing:
         text = "bindingFailureConditions are required to use bindingConditions"
-        wrong.append(fields.invalid(places[1], failing, text))
+        wrong.append(fields.invalid(places[1], holder.get("bindingFailureConditions"), text))
     return wrong

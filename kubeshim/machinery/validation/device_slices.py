@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery import objects, quantity
+from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import conditions, content, fields, scheduling, storage
+from kubeshim.machinery.validation import conditions, content, device_capacities, fields, scheduling, storage
 from kubeshim.machinery.validation import device_common as common
 
 _DEVICES, _DEVICES_WITH_MORE = 128, 64
 _ATTRIBUTES, _ATTRIBUTE_VALUES, _VALUE_LIMIT = 32, 48, 64
-_COUNTER_SETS, _COUNTERS, _TAINTS, _CONSUMED_SETS, _OPTIONS = 8, 32, 16, 2, 10
+_COUNTER_SETS, _COUNTERS, _TAINTS, _CONSUMED_SETS = 8, 32, 16, 2
 _RULE_CONDITIONS = 8
 _is_version = re.compile(
     r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}"
@@ -131,7 +131,9 @@ def _device(device: Mapping[str, Any], path: str, chosen: bool) -> list[FieldErr
         wrong += common.qualified(key, path + ".attributes") + _attribute(value, f"{path}.attributes[{key}]")
     for key, value in capacity.items():
         wrong += common.qualified(key, path + ".capacity")
-        wrong += _capacity(value, f"{path}.capacity[{key}]", bool(device.get("allowMultipleAllocations")))
+        wrong += device_capacities.validate(
+            value, f"{path}.capacity[{key}]", bool(device.get("allowMultipleAllocations"))
+        )
     wrong += common.items(device.get("taints"), _TAINTS, common.taint, path + ".taints")
     wrong += common.items(
         device.get("consumesCounters"), _CONSUMED_SETS, _consumption, path + ".consumesCounters",
@@ -164,68 +166,6 @@ def _text(text: str, path: str, *, version: bool) -> list[FieldError]:
         wrong.append(fields.invalid(path, text, "must be a string compatible with semver.org spec 2.0.0"))
     if len(text) > _VALUE_LIMIT:
         wrong.append(fields.too_long(path, _VALUE_LIMIT))
-    return wrong
-
-
-def _capacity(found: Mapping[str, Any], path: str, shared: bool) -> list[FieldError]:
-    policy, path = found.get("requestPolicy"), path + ".requestPolicy"
-    if policy is None:
-        return []
-    if not shared:
-        return [fields.forbidden(path, "allowMultipleAllocations must be true")]
-    values, span = policy.get("validValues") or [], policy.get("validRange")
-    if values and span is not None:
-        text = 'exactly one policy can be specified, cannot specify "validValues" and "validRange" at the same time'
-        return [fields.forbidden(path, text)]
-    kind = "validValues" if values else "validRange" if span is not None else ""
-    if not kind:
-        return []
-    if policy.get("default") is None:
-        return [fields.required(path + ".default", f"required when {kind} is defined")]
-    most = found.get("value") or "0"
-    if values:
-        return _valid_values(policy["default"], most, values, path + ".validValues")
-    return _valid_range(policy["default"], most, span or {}, path + ".validRange")
-
-
-def _valid_values(default: str, most: str, values: list[str], path: str) -> list[FieldError]:
-    parsed, limit = [quantity.parse(value) for value in values], quantity.parse(most)
-    wrong = [
-        fields.invalid(f"{path}[{i}]", values[i], "values must be sorted in ascending order")
-        for i in range(1, len(values))
-        if parsed[i - 1] > parsed[i]
-    ]
-    if len(values) > _OPTIONS:
-        wrong.append(fields.too_many(path, len(values), _OPTIONS))
-    for index, value in enumerate(parsed):
-        if value > limit:
-            text = f"option is larger than capacity value: {most}"
-            wrong.append(fields.invalid(f"{path}[{index}]", values[index], text))
-    if quantity.parse(default) not in parsed:
-        text = "default value is not valid according to the requestPolicy"
-        wrong.append(fields.invalid(path, default, text))
-    return wrong
-
-
-def _valid_range(default: str, most: str, span: Mapping[str, Any], path: str) -> list[FieldError]:
-    least, top = span.get("min"), span.get("max")
-    if least is None:
-        return [fields.required(path + ".min", "required when validRange is defined")]
-    low, limit, start = quantity.parse(least), quantity.parse(most), quantity.parse(default)
-    wrong: list[FieldError] = []
-    if low > limit:
-        wrong.append(fields.invalid(path + ".min", least, f"min is larger than capacity value: {most}"))
-    if start < low:
-        wrong.append(fields.invalid(path + ".default", default, f"default is less than min: {least}"))
-    if top is None:
-        return wrong
-    high = quantity.parse(top)
-    if low > high:
-        wrong.append(fields.invalid(path + ".max", least, f"min is larger than max: {top}"))
-    if high > limit:
-        wrong.append(fields.invalid(path + ".max", top, f"max is larger than capacity value: {most}"))
-    if start > high:
-        wrong.append(fields.invalid(path + ".default", default, f"default is more than max: {top}"))
     return wrong
 
 

@@ -180,3 +180,46 @@ def test_limit_range_defaults_flow_from_max_to_request():
     obj = apply({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": limits}})
     assert obj["spec"]["limits"][0]["default"] == {"cpu": "2"}
     assert obj["spec"]["limits"][0]["defaultRequest"] == {"cpu": "2", "memory": "1Mi"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        (None, {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}),
+        ({"type": "RollingUpdate"}, {"type": "RollingUpdate"}),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": 2, "maxUnavailable": 1}},
+        ),
+        ({"type": "OnDelete"}, {"type": "OnDelete"}),
+    ],
+)
+def test_stateful_sets_roll_one_by_one(strategy, expected):
+    spec = {"template": {"spec": {"containers": []}}, **({"updateStrategy": strategy} if strategy else {})}
+    assert apply({"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": spec})["spec"]["updateStrategy"] == expected
+
+
+def test_empty_parts_are_filled_in_too():
+    container = {
+        "name": "a",
+        "image": "b:1",
+        "livenessProbe": {},
+        "readinessProbe": {"httpGet": {}, "grpc": {}},
+        "lifecycle": {"preStop": {"httpGet": {}}},
+        "env": [{"name": "A", "valueFrom": {"fieldRef": {}, "resourceFieldRef": {}}}],
+    }
+    pod = apply({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container]}})
+    found = pod["spec"]["containers"][0]
+    assert found["livenessProbe"]["successThreshold"] == 1
+    assert found["readinessProbe"]["httpGet"] == {"path": "/", "scheme": "HTTP"}
+    assert found["readinessProbe"]["grpc"] == {"service": ""}
+    assert found["lifecycle"]["preStop"]["httpGet"] == {"path": "/", "scheme": "HTTP"}
+    assert found["env"][0]["valueFrom"] == {"fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"}}
+
+
+def test_conditions_of_cron_jobs_failure_policies_are_met_by_true():
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "A"}]}]
+    spec = {"jobTemplate": {"spec": {"podFailurePolicy": {"rules": rules}, "template": {"spec": {"containers": []}}}}}
+    made = apply({"apiVersion": "batch/v1", "kind": "CronJob", "spec": spec})["spec"]["jobTemplate"]["spec"]
+    assert made["podFailurePolicy"]["rules"][0]["onPodConditions"] == [{"type": "A", "status": "True"}]
+    assert "completions" not in made

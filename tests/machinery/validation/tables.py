@@ -18,6 +18,7 @@ TEXTS = {
     "RELAXED": content.dns_subdomain_with_underscores("A")[0],
     "SERVICE": content.dns_1035_label("A")[0],
     "QUALIFIED": content.qualified_name("-")[0],
+    "PARTS": content.qualified_name("a/b/c")[0].partition("a qualified name ")[2],
     "VALUE": content.label_value("-")[0],
     "KEY": content.config_key("a/b")[0],
     "ENV": content.env_name("=")[0],

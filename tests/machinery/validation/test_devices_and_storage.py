@@ -14,6 +14,7 @@ from kubeshim import clock
 from kubeshim.machinery.validation import (
     certificates,
     cluster_ranges,
+    device_capacities,
     device_claims,
     device_slices,
     pod_certificates,
@@ -21,6 +22,7 @@ from kubeshim.machinery.validation import (
     storage_classes,
     storage_migration,
 )
+from tests.machinery.validation import tables
 
 ONE_OF = "exactly one of `exactly` or `firstAvailable` is required"
 REFERENCE = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
@@ -128,7 +130,7 @@ PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSe
         (
             {"devices": [{"name": "d", "bindingConditions": ["a"]}]},
             [
-                "spec.devices[0].bindingFailureConditions: Invalid value: []: bindingFailureConditions are required to use bindingConditions"
+                "spec.devices[0].bindingFailureConditions: Invalid value: null: bindingFailureConditions are required to use bindingConditions"
             ],
         ),
     ],
@@ -354,3 +356,36 @@ def test_certificates_for_pods():
     assert issued(conditions=[denied]) == [
         'status.conditions.[0].status: Unsupported value: "False": supported values: "True"'
     ]
+
+
+POLICIES = """
+{}
+{default: "1", validValues: ["1", "2"], validRange: {min: "1"}}
+    c.requestPolicy: Forbidden: exactly one policy can be specified, cannot specify "validValues" and "validRange" at the same time
+{validValues: ["1"]}
+    c.requestPolicy.default: Required value: required when validValues is defined
+{default: "3", validValues: ["2", "1", "2", "9"]}
+    c.requestPolicy.validValues[1]: Invalid value: "1": values must be sorted in ascending order
+    c.requestPolicy.validValues[3]: Invalid value: "9": option is larger than capacity value: 8
+    c.requestPolicy.validValues[2]: Duplicate value: "2"
+    c.requestPolicy.validValues: Invalid value: "3": default value is not valid according to the requestPolicy
+{default: "1", validRange: {}}
+    c.requestPolicy.validRange.min: Required value: required when validRange is defined
+{default: "1", validRange: {min: "2", max: "9"}}
+    c.requestPolicy.validRange.default: Invalid value: "1": default is less than min: 2
+    c.requestPolicy.validRange.max: Invalid value: "9": max is larger than capacity value: 8
+{default: "2", validRange: {min: "2", max: "8", step: "2"}}
+{default: "2", validRange: {min: "2", step: "0"}}
+    c.requestPolicy.validRange.step: Invalid value: "0": must be greater than zero
+{default: "3", validRange: {min: "2", max: "7", step: "2"}}
+    c.requestPolicy.validRange.step: Invalid value: "3": value is not a multiple of a given step (2) from (2)
+    c.requestPolicy.validRange.step: Invalid value: "7": value is not a multiple of a given step (2) from (2)
+{default: "2", validRange: {min: "2", step: "7"}}
+    c.requestPolicy.validRange.step: Invalid value: "7": one step 9 is larger than capacity value: 8
+"""
+
+
+@pytest.mark.parametrize(("policy", "expected"), tables.rows(POLICIES))
+def test_capacities(policy, expected):
+    found = device_capacities.validate({"value": "8", "requestPolicy": policy}, "c", True)
+    assert tables.texts(found) == expected

@@ -1,9 +1,12 @@
+# ruff: noqa: E501 (texts stand as they are sent)
+
 import copy
 
 import pytest
 
 from kubeshim.machinery import resources
 from kubeshim.machinery.validation import content, metadata
+from tests.machinery.validation import tables
 
 CONFIG_MAPS = resources.Resource("", "v1", "configmaps", "ConfigMap", True, ())
 SERVICES = resources.Resource("", "v1", "services", "Service", True, ())
@@ -94,3 +97,45 @@ def test_label_selectors():
     assert found[1] == (
         "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
     )
+
+
+METADATA = """
+{labels: {a: b, c.d/e: "", f: 0.1.x}}
+{labels: {"": b}}
+    metadata.labels: Invalid value: "": name part must be non-empty
+    metadata.labels: Invalid value: "": $QUALIFIED
+{labels: {a/b/c: d}}
+    metadata.labels: Invalid value: "a/b/c": a qualified name $PARTS
+{labels: {A_/b: c}}
+    metadata.labels: Invalid value: "A_/b": prefix part $SUBDOMAIN
+{labels: {/b: c}}
+    metadata.labels: Invalid value: "/b": prefix part must be non-empty
+{labels: {a: -b}}
+    metadata.labels: Invalid value: "-b": $VALUE
+{labels: {a: 0123456789012345678901234567890123456789012345678901234567890123x}}
+    metadata.labels: Invalid value: "0123456789012345678901234567890123456789012345678901234567890123x": must be no more than 63 bytes
+{annotations: {"a b": c}}
+    metadata.annotations: Invalid value: "a b": $QUALIFIED
+{annotations: {A.B/c: d}}
+{finalizers: [a.b/c, "d e"]}
+    metadata.finalizers: Invalid value: "d e": $QUALIFIED
+    metadata.finalizers[1]: Invalid value: "d e": name is neither a standard finalizer name nor is it fully qualified
+{finalizers: [orphan, foregroundDeletion]}
+    metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set
+{ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u}]}
+{ownerReferences: [{}]}
+    metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty
+    metadata.ownerReferences.kind: Invalid value: "": must not be empty
+    metadata.ownerReferences.name: Invalid value: "": must not be empty
+    metadata.ownerReferences.uid: Invalid value: "": must not be empty
+{ownerReferences: [{apiVersion: v1, kind: Event, name: p, uid: u}]}
+    metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"p","uid":"u"}: /v1, Kind=Event is disallowed from being an owner
+{ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u, controller: true}, {apiVersion: v1, kind: Pod, name: q, uid: v, controller: true}]}
+    metadata.ownerReferences: Invalid value: [{"apiVersion":"v1","kind":"Pod","name":"p","uid":"u","controller":true},{"apiVersion":"v1","kind":"Pod","name":"q","uid":"v","controller":true}]: Only one reference can have Controller set to true. Found "true" in references for Pod/p and Pod/q
+"""
+
+
+@pytest.mark.parametrize(("found", "expected"), tables.rows(METADATA))
+def test_parts(found, expected):
+    obj = {"metadata": {"name": "a", "namespace": "n", **found}}
+    assert tables.texts(metadata.validate(CONFIG_MAPS, obj)) == expected

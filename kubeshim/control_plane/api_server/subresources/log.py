@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib import parse
 
-from kubeshim import clock
 from kubeshim.control_plane.api_server import request, request_info
 from kubeshim.control_plane.api_server.authentication import authenticators
 from kubeshim.control_plane.api_server.subresources import kubelets, outgoing, pipes, pods
 from kubeshim.machinery import errors, objects
+from kubeshim.machinery.validation import go_times
 from kubeshim.wire import websocket
 
 if TYPE_CHECKING:
@@ -99,12 +99,9 @@ def _stream_problems(asked: request.Request, stream: str) -> list[errors.FieldEr
 
 def _check_time(text: str) -> None:
     try:
-        clock.parse_rfc3339(text)
-    except ValueError:
-        raise errors.BadRequest(
-            f'converting (url.Values) to (v1.PodLogOptions): parsing time "{text}" as "2006-01-02T15:04:05Z07:00": '
-            f'cannot parse "{text}" as "2006"'
-        ) from None
+        go_times.parse(text)
+    except ValueError as error:
+        raise errors.BadRequest(f"converting (url.Values) to (v1.PodLogOptions): {error}") from None
 
 
 def _refusal(exchange: outgoing.Exchange) -> errors.APIStatusError:
