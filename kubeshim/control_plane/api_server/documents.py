@@ -249,5 +249,4 @@ def handle(asked: request.Request, server: "servers.Server") -> request.Response
 
 def page_not_found() -> request.Response:
     """What upstream's innermost handler says to a path nobody knows."""
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
-    return request.Response(404, headers, b"404 page not found\n")
+    return response.plain(404, "404 page not found")

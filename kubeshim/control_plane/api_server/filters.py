@@ -29,11 +29,12 @@ Filter = Callable[[request.Request, "servers.Server", Next], request.Response]
 
 _MUTATING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _LONG_RUNNING_SUBRESOURCES = frozenset(("attach", "exec", "proxy", "log", "portforward"))
-_BUSY = "the server has received too many requests and has asked us to try again later"
+_BUSY = "Too many requests, please try again later."
+_PANIC = "This request caused apiserver to panic. Look in the logs for details."
 
 
 def recover(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    """Refusals become a Status, mistakes of ours a 500."""
+    """Refusals become a Status; mistakes of ours a 500, without one, as upstream."""
     began = time.monotonic()
     try:
         answer = following(asked, server)
@@ -48,12 +49,7 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
         raise
     except Exception:
         _log.exception("%s %s", asked.method, asked.path)
-        answer = response.of_error(
-            asked,
-            errors.InternalError(
-                "This request caused apiserver to panic. Look in the logs for details.", reason="InternalError"
-            ),
-        )
+        answer = response.plain(500, _PANIC)
     answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
@@ -70,9 +66,8 @@ def request_info(asked: request.Request, server: "servers.Server", following: Ne
     why = asked.info.malformed
     if not why:
         return following(asked, server)
-    text = f"Internal Server Error: {json.encode(asked.path).decode()}: failed to create RequestInfo: {why}\n"
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
-    return request.Response(500, headers, text.encode())
+    text = f"Internal Server Error: {json.encode(asked.path).decode()}: failed to create RequestInfo: {why}"
+    return response.plain(500, text)
 
 
 def warnings(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -112,7 +107,7 @@ def in_flight(asked: request.Request, server: "servers.Server", following: Next)
     kind = "mutating" if mutating else "readOnly"
     bound = config.max_mutating_requests_in_flight if mutating else config.max_requests_in_flight
     if running[kind] >= bound and "system:masters" not in asked.user.groups:
-        raise errors.TooManyRequests(_BUSY, details={"retryAfterSeconds": 1})
+        return response.plain(429, _BUSY, ("Retry-After", "1"))
     running[kind] += 1
     try:
         return following(asked, server)

@@ -179,6 +179,12 @@ def of_error(asked: request.Request | None, error: errors.APIStatusError) -> req
     return answer
 
 
+def plain(status: int, text: str, *headers: tuple[str, str]) -> request.Response:
+    """What upstream's outer handlers say: a line of text, no ``Status``."""
+    typed = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+    return request.Response(status, [*typed, *headers], f"{text}\n".encode())
+
+
 def of_status(
     asked: request.Request, resource: resources.Resource, status: objects.Object, code: int = 200
 ) -> request.Response:

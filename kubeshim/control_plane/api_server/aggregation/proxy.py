@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from kubeshim.control_plane.api_server import filters, request
+from kubeshim.control_plane.api_server import filters, request, response
 from kubeshim.control_plane.api_server.aggregation import backend, endpoints
 from kubeshim.control_plane.api_server.aggregation import registration as registrations
 from kubeshim.control_plane.api_server.subresources import outgoing, pipes, pod_streams
@@ -54,8 +54,7 @@ def handle(
 
 
 def unavailable(text: str) -> request.Response:
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
-    return request.Response(503, headers, f"{text}\n".encode())
+    return response.plain(503, text)
 
 
 @contextlib.contextmanager
