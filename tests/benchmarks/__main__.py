@@ -1,12 +1,12 @@
 """``make bench``: every figure of README's performance section.
 
-python -m tests.benchmarks [api_server|cluster|pods|cycles …]
+python -m tests.benchmarks [machinery|api_server|watchers|cluster|pods|cycles …]
 """
 
 import importlib
 import sys
 
-ALL = ("api_server", "cluster", "pods", "cycles")
+ALL = ("machinery", "api_server", "watchers", "cluster", "pods", "cycles")
 
 for name in sys.argv[1:] or ALL:
     print(f"== {name}", flush=True)

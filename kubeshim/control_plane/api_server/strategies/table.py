@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server.strategies import (
     namespace,
     node,
     pod,
+    priorityclass,
     service,
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
@@ -56,11 +57,17 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "event": event.Event(),
     "horizontalpodautoscaler": horizontalpodautoscaler.HorizontalPodAutoscaler(),
     "certificatesigningrequest": certificatesigningrequest.CertificateSigningRequest(),
-    "deployment": deployment.Deployment(workloads.deployment, workloads.immutable_selector, status={}),
+    "deployment": deployment.Deployment(
+        # Annotations are copied to ReplicaSets, so they count, too.
+        workloads.deployment,
+        workloads.immutable_selector,
+        status={},
+        counted_metadata=("annotations",),
+    ),
     "replicaset": Checked(workloads.replica_set, workloads.immutable_selector, status={"replicas": 0}),
     "controllerrevision": Checked(workloads.controller_revision, workloads.controller_revision_update),
     "podtemplate": Checked(lambda obj: pods.template(obj.get("template"), "template")),
-    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}),
+    "replicationcontroller": Checked(workloads.replication_controller, status={"replicas": 0}, orphans=True),
     "statefulset": Checked(
         workloads.stateful_set, workloads.stateful_set_update, status={"replicas": 0, "availableReplicas": 0}
     ),
@@ -70,7 +77,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "secret": Checked(core.secret, core.secret_update),
     "serviceaccount": Checked(),
     "endpoints": Checked(services.endpoints, create_on_update=True),
-    "endpointslice": Checked(services.endpoint_slice, services.endpoint_slice_update),
+    "endpointslice": Checked(services.endpoint_slice, services.endpoint_slice_update, counted_metadata=("labels",)),
     "persistentvolume": Checked(core.volume, core.volume_update, status={"phase": "Pending"}),
     "persistentvolumeclaim": Checked(core.claim, core.claim_update, status={"phase": "Pending"}),
     "resourcequota": Checked(core.resource_quota, core.resource_quota_update, status={}),
@@ -83,7 +90,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "rolebinding": Checked(rbac.role_binding, rbac.binding_update, create_on_update=True),
     "clusterrolebinding": Checked(rbac.cluster_role_binding, rbac.binding_update, create_on_update=True),
     "lease": Checked(others.lease, create_on_update=True, unconditional=False),
-    "priorityclass": Checked(others.priority_class, others.priority_class_update),
+    "priorityclass": priorityclass.PriorityClass(others.priority_class, others.priority_class_update),
     "storageclass": Checked(others.storage_class, others.storage_class_update),
     "poddisruptionbudget": Checked(others.disruption_budget, status=_BUDGET_STATUS, unconditional=False),
     "runtimeclass": Checked(others.runtime_class, others.runtime_class_update, unconditional=False),
@@ -96,10 +103,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
     "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
     "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
-    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}, unconditional=False),
-    "prioritylevelconfiguration": Checked(
-        flow_control.priority_level, None, flow_control.status, status={}, unconditional=False
-    ),
+    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
+    "prioritylevelconfiguration": Checked(flow_control.priority_level, None, flow_control.status, status={}),
     "clustertrustbundle": Checked(
         certificates.trust_bundle,
         certificates.trust_bundle_update,
@@ -125,9 +130,9 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "devicetaintrule": devices.DeviceTaintRule(
         device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
     ),
-    "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False),
+    "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
-    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update),
+    "csistoragecapacity": Checked(storage.storage_capacity, storage.storage_capacity_update, unconditional=False),
     "volumeattachment": Checked(
         storage.attachment,
         storage.attachment_update,
@@ -155,7 +160,7 @@ def table(
     """All of them for one server; the Service's depends on its ranges, that of custom resources on their types."""
     made: dict[str, strategies.Strategy] = {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
     if types is not None:
-        made["custom"] = custom.Custom(types.get, types.from_storage)
+        made["custom"] = custom.Custom(types.get, types.from_storage, types.conversions.convert)
     return made
 
 
