@@ -92,7 +92,7 @@ class Up:
     def check_machine(self) -> str:
         host.check()
         socket = host.engine_socket() if self.fresh else configuration.load(self.where.configuration).engine
-        if not self.fresh and "DOCKER_HOST" in os.environ and host.engine_socket() != socket:
+        if not self.fresh and os.environ.get("DOCKER_HOST") and host.engine_socket() != socket:
             raise UpFailed(f"cluster {self.options.name!r} stands on the engine at {socket}; unset DOCKER_HOST")
         self.engine = host.ensure_engine(socket)
         found = holders.agree(self.engine)

@@ -105,9 +105,6 @@ class Server:
 
     def _accept_loop(self, listener: transports.Socket, bound: Any) -> None:
         port = bound[1] if isinstance(bound, tuple) else 0
-        if isinstance(bound, tuple):
-            for option in transports.KEEPALIVE:  # connections inherit it
-                listener.setsockopt(*option)
         while not self.stopping:
             try:
                 accepted = self.transport.accept(listener, lambda: self.stopping)
@@ -138,6 +135,8 @@ class Server:
         self._connections.add(connection)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for option in transports.KEEPALIVE:  # not once for the listener: some connections may be older than this
+                sock.setsockopt(*option)
             if self._tls is not None:
                 connection.deadline = time.monotonic() + self.limits.handshake_timeout
                 connection.socket = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

@@ -167,15 +167,6 @@ class Machine:
         """Processes of clusters on it."""
         return [pid for pid in processes() if f"{self.root}/" in command_line(pid) and pid != os.getpid()]
 
-    def descriptors(self):
-        """How many descriptors the clusters' processes hold, by component."""
-        found = {}
-        for pid in self.processes():
-            with contextlib.suppress(FileNotFoundError):
-                component = command_line(pid).split()[3]
-                found[component] = found.get(component, 0) + len(os.listdir(f"/proc/{pid}/fd"))
-        return found
-
 
 class There(Cluster):
     """A cluster on a ``Machine``."""

@@ -86,6 +86,20 @@ def receive(sock, until=None):
 HOST = b"Host: x\r\n"
 
 
+def test_connections_notice_that_their_peers_machine_is_gone(serve):
+    """By the kernel's probes."""
+    kept = []
+
+    def note(environ, start_response):
+        sock = environ["wire.connection"].socket
+        kept.append([sock.getsockopt(level, option) for level, option, _ in transport.KEEPALIVE])
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    ask(serve(note), b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    assert kept == [[value for _, _, value in transport.KEEPALIVE]]
+
+
 def test_keep_alive_and_pipelining(serve):
     served = serve(echo)
     request = b"POST /a%2Fb HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc"

@@ -121,4 +121,10 @@ class Timer:
         self.cancelled = False
 
     def cancel(self) -> None:
+        """Lets go of what it would have called: the entry itself stays until its time."""
         self.cancelled = True
+        self.call = _nothing
+
+
+def _nothing() -> None:
+    pass
