@@ -193,7 +193,7 @@ def test_nobody_behind_it_is_refused_at_once(world):
 
     def refused():
         told = world.cluster.kubectl(
-            "exec", "client", "--", "wget", "-T", "5", "-qO-", f"http://{address}/", check=False
+            "exec", "client", "--", "timeout", "5", "wget", "-qO-", f"http://{address}/", check=False
         )
         return "refused" in told.stderr
 

@@ -248,10 +248,12 @@ def _pair_addresses(spec: objects.Object, before: objects.Object | None) -> None
 
 
 def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
-    """What the old type had and the new one may not have goes, unless the client has just set it."""
+    """What the old type or policy had and the new one may not have goes, unless the client has just set it."""
+    kind, earlier = spec.get("type"), before.get("type")
+    if services.is_reached_from_outside(before) and not services.is_reached_from_outside(spec):
+        _drop(spec, before, "externalTrafficPolicy")
     if services.needs_health_check(before) and not services.needs_health_check(spec):
         _drop(spec, before, "healthCheckNodePort")
-    kind, earlier = spec.get("type"), before.get("type")
     if kind == earlier:
         return
     if kind == "ExternalName":
@@ -260,8 +262,6 @@ def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
         _drop(spec, before, "externalName")
     if kind not in ("NodePort", "LoadBalancer"):
         node_ports.drop_unchanged(spec, before)
-    if not services.is_reached_from_outside(spec):
-        _drop(spec, before, "externalTrafficPolicy")
     if kind != "LoadBalancer":
         _drop(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
 

@@ -145,6 +145,23 @@ def test_type_changes(strategy):
     assert not away["spec"].keys() & {"clusterIP", "clusterIPs", "ipFamilies", "internalTrafficPolicy"}
 
 
+def test_the_health_check_goes_with_the_policy(strategy):
+    reader = Reader()
+    old = create(strategy, reader, type="LoadBalancer", externalTrafficPolicy="Local")
+    assert old["spec"]["healthCheckNodePort"]
+    spec = {**copy.deepcopy(old["spec"]), "externalTrafficPolicy": "Cluster"}
+    assert "healthCheckNodePort" not in update(strategy, reader, old, **spec)["spec"]
+    kept = update(strategy, reader, old, **copy.deepcopy(old["spec"]))
+    assert kept["spec"]["healthCheckNodePort"] == old["spec"]["healthCheckNodePort"]
+
+
+def test_a_policy_goes_with_the_last_way_in_from_outside(strategy):
+    reader = Reader()
+    old = create(strategy, reader, externalIPs=["192.0.2.9"], externalTrafficPolicy="Cluster")
+    spec = {key: value for key, value in copy.deepcopy(old["spec"]).items() if key != "externalIPs"}
+    assert "externalTrafficPolicy" not in update(strategy, reader, old, **spec)["spec"]
+
+
 def test_the_address_never_changes(strategy):
     old = create(strategy, Reader())
     new = copy.deepcopy(old)
