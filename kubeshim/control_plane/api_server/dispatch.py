@@ -30,6 +30,8 @@ def dispatch(asked: request.Request, server: "servers.Server") -> request.Respon
     asked.resource = resource
     if resource.strategy == "custom":
         server.custom.warn(asked, resource)
+    elif resource.deprecation:
+        asked.warnings.append(resource.deprecation)
     _check_scope(info, resource)
     if info.subresource or info.verb == "proxy":
         return _subresource(asked, server, resource)

@@ -11,7 +11,7 @@ from kubeshim.control_plane.api_server.custom_resources import bodies as custom_
 from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, objects
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
-from kubeshim.machinery.patches import json_patch, merge, refusals, strategic
+from kubeshim.machinery.patches import json_patch, merge, refusals, restoring, strategic
 from kubeshim.machinery.validation import decoding as types
 from kubeshim.machinery.validation import fields
 
@@ -40,19 +40,22 @@ def patch(
         try:
             decoding.complete(op, patched, op.resource.gvk, duplicates)
         except errors.BadRequest as problem:
-            raise _unfit(media_type, content, patched, problem) from None
+            raise _unfit(op, media_type, content, patched, problem) from None
         _check_place(op, patched)
         return patched
 
     return update.modify(op, build), False
 
 
-def _unfit(media_type: str, content: Any, patched: objects.Object, problem: errors.BadRequest) -> errors.Invalid:
+def _unfit(
+    op: operation.Operation, media_type: str, content: Any, patched: objects.Object, problem: errors.BadRequest
+) -> errors.Invalid:
     """What would be a bad body on an update is an invalid patch here."""
-    strategic_patch = media_type == negotiation.STRATEGIC_MERGE_PATCH
-    shown = refusals.shown_map(content) if strategic_patch else json.encode(patched).decode()
     _, _, why = problem.message.partition(" cannot be handled as a ")
-    return refusals.unfit(shown, why.partition(": ")[2] or problem.message)
+    why = why.partition(": ")[2] or problem.message
+    if media_type != negotiation.STRATEGIC_MERGE_PATCH:
+        return refusals.unfit(json.encode(patched).decode(), why)
+    return refusals.unfit(refusals.shown_map(content), restoring.mistake(patched, op.schema) or why)
 
 
 def _patched(op: operation.Operation, media_type: str, old: objects.Object, content: Any) -> objects.Object:
