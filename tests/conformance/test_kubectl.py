@@ -13,28 +13,13 @@ import yaml
 
 from tests.conformance.kube import BUSYBOX, WEB, is_ready, is_running
 from tests.conformance.names import answers
+from tests.e2e import command
 from tests.e2e.conftest import eventually
-
-
-class Command:
-    """kubectl in the test's own namespace."""
-
-    def __init__(self, cluster, namespace):
-        self.cluster, self.namespace = cluster, namespace
-
-    def __call__(self, *arguments, **options):
-        return self.cluster.out("-n", self.namespace, *arguments, **options)
-
-    def create(self, *manifests):
-        return self("create", "-f", "-", stdin=yaml.safe_dump_all(manifests))
-
-    def run(self, *arguments, **options):
-        return self.cluster.kubectl("-n", self.namespace, *arguments, check=False, **options)
 
 
 @pytest.fixture
 def kubectl(cluster, kube):
-    return Command(cluster, kube.namespace)
+    return command.Command(cluster, kube.namespace)
 
 
 def manifest(kind, name, labels, spec, api="v1", **metadata):
