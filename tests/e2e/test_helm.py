@@ -32,6 +32,11 @@ class Helm:
         return json.loads(self(*arguments, "-o", "json"))
 
     @property
+    def all(self):
+        """The option by which every release is listed, whatever its state; the newer one does so anyway."""
+        return ("-a",) if self.generation == 3 else ()
+
+    @property
     def undone(self):
         """The option by which a failed release is rolled back."""
         return "--atomic" if self.generation == 3 else "--rollback-on-failure"
@@ -97,7 +102,7 @@ def test_the_life_of_a_release(helm):
     left = helm.cluster.get("deployments,services,gadgets", "-n", helm.namespace)["items"]
     assert left == []
     assert helm.cluster.get("job", "-n", helm.namespace, "shop-post-delete")["status"]["succeeded"] == 1
-    assert helm.data("list", "-a") == []
+    assert helm.data("list", *helm.all) == []
 
 
 def test_a_failing_release_is_undone(helm):

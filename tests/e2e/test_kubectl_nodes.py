@@ -86,7 +86,7 @@ def test_debug_in_an_ephemeral_container(kubectl, profile, capabilities):
     assert added == capabilities
     eventually(lambda: kubectl.run("logs", "box", "-c", "debugger").stdout == "seen from box\n")
     said = kubectl.refusal("debug", "box", f"--image={IMAGE}", "--container=debugger", "--attach=false")
-    assert "already exists" in said or "Duplicate value" in said
+    assert 'existing ephemeral containers "debugger" may not be changed' in said
 
 
 def test_debug_attached(kubectl):
