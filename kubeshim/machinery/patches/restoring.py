@@ -4,6 +4,7 @@ Such a result never is JSON upstream: it goes from maps straight into structs, a
 otherwise than a JSON decoder (``cannot restore map from string``) and names no field. Of several mistakes one is told.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from kubeshim.machinery.schemas import Schema
@@ -24,9 +25,9 @@ def mistake(value: Any, schema: Schema, named: str = "") -> str:
 
 
 def _in_container(value: Any, schema: Schema) -> str:
-    expected = list if schema.kind == "array" else dict
-    if not isinstance(value, expected):
+    if not isinstance(value, list if schema.kind == "array" else dict):
         return f"cannot restore {_CONTAINERS[schema.kind]} {_kind(value)}"
+    children: Iterable[tuple[Any, Schema, str]]
     if schema.kind == "object":
         struct = gotypes.struct(schema)
         children = (

@@ -56,7 +56,8 @@ class CronJobController(controller.Controller):
         now = self.clock.now()
         if schedule.after(now.astimezone(zone)) is None:
             # upstream's way to tell of a day that no month has
-            text = f"invalid schedule: {cron_job['spec']['schedule']} : time difference between two schedules is less than 1 second"
+            why = "time difference between two schedules is less than 1 second"
+            text = f"invalid schedule: {cron_job['spec']['schedule']} : {why}"
             self.recorder.event(cron_job, "Warning", "InvalidSchedule", text)
             return None
         due, missed = last_due(cron_job, schedule, zone, now)
