@@ -4,7 +4,7 @@ Such a result never is JSON upstream: it goes from maps straight into structs, a
 otherwise than a JSON decoder (``cannot restore map from string``) and names no field. Of several mistakes one is told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from kubeshim.machinery.schemas import Schema
@@ -27,18 +27,24 @@ def mistake(value: Any, schema: Schema, named: str = "") -> str:
 def _in_container(value: Any, schema: Schema) -> str:
     if not isinstance(value, list if schema.kind == "array" else dict):
         return f"cannot restore {_CONTAINERS[schema.kind]} {_kind(value)}"
-    children: Iterable[tuple[Any, Schema, str]]
+    for item, child, named in _children(value, schema):
+        if item is not None and (found := mistake(item, child, named)):
+            return found
+    return ""
+
+
+def _children(value: Any, schema: Schema) -> Iterator[tuple[Any, Schema, str]]:
+    """What is inside, each with its type and the Go type of a named text."""
     if schema.kind == "object":
         struct = gotypes.struct(schema)
-        children = (
-            (value[key], child, gotypes.field(struct, key)) for key, child in schema.properties.items() if key in value
-        )
-    elif schema.kind == "map":
-        children = ((item, schema.values, "") for item in value.values() if schema.values)
-    else:
-        children = ((item, schema.items, "") for item in value if schema.items)
-    found = (mistake(item, child, named) for item, child, named in children if item is not None)
-    return next((text for text in found if text), "")
+        for key, child in schema.properties.items():
+            yield value.get(key), child, gotypes.field(struct, key)
+    elif schema.kind == "map" and schema.values:
+        for item in value.values():
+            yield item, schema.values, ""
+    elif schema.items:
+        for item in value:
+            yield item, schema.items, ""
 
 
 def _scalar(value: Any, wanted: str) -> str:
