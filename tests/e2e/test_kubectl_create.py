@@ -1,8 +1,7 @@
 """What kubectl makes by command alone: create, run, expose, autoscale and set, each with and without a dry run."""
 
-import json
-
 import pytest
+import yaml
 
 from tests.e2e import command
 from tests.e2e.conftest import eventually
@@ -121,8 +120,8 @@ def test_create_is_told_what_is_wrong(kubectl):
 
 
 def test_create_raw_takes_only_what_belongs_there(kubectl, tmp_path):
-    file = tmp_path / "pod.json"
-    file.write_text(json.dumps(command.pod("x")))
+    file = tmp_path / "pod.yaml"
+    file.write_text(yaml.safe_dump(command.pod("x")))
     said = kubectl.refusal("create", "--raw", "/api/v1/namespaces", "-f", str(file))
     assert "the object provided is unrecognized (must be of type Namespace)" in said
 
