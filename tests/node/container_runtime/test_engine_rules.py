@@ -195,3 +195,13 @@ def test_limits_of_a_cgroup(tmp_path, version, resources, values):
 def test_a_slice_that_systemd_has_not_made_is_left_to_it(tmp_path):
     cgroups.limit("k-pod1.slice", "systemd", 2, LIMITS, str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("propagation", "options"),
+    # of a private mount nothing is said: Docker knows where it must be a slave
+    [("private", {}), ("rslave", {"BindOptions": {"Propagation": "rslave"}})],
+)
+def test_propagation_of_mounts(propagation, options):
+    mount = engine_bodies._mount(runtime.Mount("/", "/host", propagation=propagation))
+    assert mount == {"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": False, **options}
