@@ -158,19 +158,16 @@ def test_watch_from_a_version_and_from_the_beginning(core, namespace):
     for name in "ab":
         core.create_namespaced_config_map(namespace, command.config_map(name, {"mine": "yes"}))
     core.delete_namespaced_config_map("a", namespace)
-    seen, watching = [], watch.Watch()
-    for event in watching.stream(
-        core.list_namespaced_config_map, namespace, resource_version=since, timeout_seconds=20
-    ):
+    seen, watching, listing = [], watch.Watch(), core.list_namespaced_config_map
+    options = {"label_selector": "mine", "timeout_seconds": 20}
+    for event in watching.stream(listing, namespace, resource_version=since, **options):
         seen.append((event["type"], event["object"].metadata.name))
         if len(seen) == 3:
             watching.stop()
     assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
-    options = {"allow_watch_bookmarks": True, "send_initial_events": True, "resource_version_match": "NotOlderThan"}
+    options |= {"allow_watch_bookmarks": True, "send_initial_events": True, "resource_version_match": "NotOlderThan"}
     whole, watching = [], watch.Watch()
-    for event in watching.stream(
-        core.list_namespaced_config_map, namespace, label_selector="mine", timeout_seconds=20, **options
-    ):
+    for event in watching.stream(listing, namespace, **options):
         whole.append(event["type"])
         if event["type"] == "BOOKMARK":
             watching.stop()
