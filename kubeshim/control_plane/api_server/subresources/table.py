@@ -6,6 +6,7 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.subresources import (
     access_reviews,
     bindings,
+    component_statuses,
     eviction,
     identity_reviews,
     log,
@@ -27,6 +28,7 @@ class Handler(Protocol):
 
 SUBRESOURCES: dict[tuple[str, str, str], Handler] = {
     ("", "bindings", ""): bindings.BIND,
+    ("", "componentstatuses", ""): component_statuses.STATUSES,
     ("", "pods", "binding"): bindings.BIND,
     ("", "pods", "eviction"): eviction.EVICT,
     ("", "pods", "log"): log.LOG,
