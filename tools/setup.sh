@@ -76,8 +76,12 @@ if ! command -v kubectl >/dev/null 2>&1; then
     "$venv/bin/python" tools/fetch_kubectl.py --cache "$cache" --install /usr/local/bin/kubectl
 fi
 if [ "$purpose" = test ]; then
-    # the tests drive a kubectl of the release that is served, whatever else is on PATH, and two old ones
-    for version in 1.37 1.27 1.20; do
+    # the tests drive a kubectl of the release that is served, whatever else is on PATH, and three old ones;
+    # helm comes in two generations
+    for version in 1.37 1.27 1.24 1.20; do
         "$venv/bin/python" tools/fetch_kubectl.py --cache "$cache" --version "$version" >/dev/null
+    done
+    for version in 1.37 1.31; do
+        "$venv/bin/python" tools/fetch_kubectl.py --cache "$cache" --version "$version" --helm >/dev/null
     done
 fi

@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from tests.e2e import command
+
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
@@ -26,11 +28,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
+def cache():
+    """Where fetched tools are kept."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
+
+
 def fetch_kubectl(version, *options):
     """The path of a kubectl (``--helm``: helm) of that release, out of the cache that ``tools/setup.sh test`` fills."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
     tool = str(ROOT / "tools" / "fetch_kubectl.py")
-    command = [sys.executable, tool, "--cache", str(cache), "--version", version, *options]
+    command = [sys.executable, tool, "--cache", str(cache()), "--version", version, *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -119,7 +125,11 @@ def start(name, tmp_path, kubectl_path, *arguments, options=None):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory, kubectl_path, images):
-    """One cluster for all tests that do not end or break one."""
+    """One for all tests that do not end or break one; ``KUBESHIM_E2E_KUBECONFIG`` names a running one instead."""
+    given = os.environ.get("KUBESHIM_E2E_KUBECONFIG")
+    if given:
+        yield Cluster("given", pathlib.Path(given), kubectl_path)
+        return
     running = start("e2e", tmp_path_factory.mktemp("e2e"), kubectl_path)
     yield running
     done = kubeshim("down", "--name", "e2e", "--kubeconfig", str(running.kubeconfig))
@@ -158,3 +168,9 @@ def fetch():
             return answer.read().decode()
 
     return get
+
+
+@pytest.fixture
+def kubectl(cluster, namespace):
+    """kubectl in a namespace of the test's own."""
+    return command.Command(cluster, namespace)

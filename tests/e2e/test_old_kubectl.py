@@ -1,11 +1,13 @@
 """kubectl of earlier years: OpenAPI v2 in protobuf, SPDY streams, client-side validation."""
 
 import dataclasses
+import json
 import subprocess
 
 import pytest
 
-from tests.e2e.conftest import EXAMPLES, fetch_kubectl
+from tests.e2e import command
+from tests.e2e.conftest import EXAMPLES, eventually, fetch_kubectl
 
 
 @pytest.fixture(params=["1.20", "1.27"])
@@ -43,3 +45,43 @@ spec:
   selector: {matchLabels: {a: b}}
   template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}
 """
+
+
+def test_making_changing_and_showing(elderly, namespace):
+    """The main verbs of the client in the middle between the oldest and today's."""
+    kubectl = command.Command(elderly, namespace)
+    kubectl("create", "deployment", "web", "--image=absent:1", "--replicas=0")
+    kubectl("set", "image", "deployment/web", "absent=absent:2")
+    kubectl("scale", "deployment/web", "--replicas=1")
+    kubectl("expose", "deployment", "web", "--port=80")
+    kubectl("autoscale", "deployment", "web", "--max=3")
+    assert kubectl.path("hpa web", "{.spec.maxReplicas}") == "3"
+    eventually(lambda: "REVISION" in kubectl("rollout", "history", "deployment/web"))
+    eventually(lambda: kubectl("rollout", "history", "deployment/web").split()[-2:] == ["2", "<none>"])
+    kubectl("rollout", "undo", "deployment/web")
+    assert kubectl.path("deployment web", "{.spec.template.spec.containers[0].image}") == "absent:1"
+    for one in ("1", "2"):
+        kubectl.feed("apply", command.config_map("it", key=one))
+    assert '-  key: "2"' in kubectl.run("diff", "-f", "-", stdin=json.dumps(command.config_map("it", key="3"))).stdout
+    kubectl.feed("apply", command.config_map("it", key="4"), options=("--server-side", "--force-conflicts"))
+    kubectl("label", "configmap", "it", "a=b")
+    kubectl("annotate", "configmap", "it", "a=b")
+    kubectl("patch", "configmap", "it", "-p", '{"data":{"more":"1"}}')
+    assert kubectl.get("configmap", "it")["data"] == {"key": "4", "more": "1"}
+    assert "Name:" in kubectl("describe", "deployment", "web")
+    assert "deployment.apps/web" in kubectl("get", "all", "-o", "name")
+    assert "yes" in kubectl("auth", "can-i", "create", "pods")
+    assert "deployments" in kubectl("api-resources")
+    assert "KIND:     Deployment" in kubectl("explain", "deployment")
+    kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=1")
+    kubectl("run", "once", "--image=kubeshim.example/busybox:1", "--restart=Never", "--", "echo", "hello")
+    eventually(lambda: kubectl.run("logs", "once").stdout == "hello\n")
+    assert "Started" in eventually(lambda: kubectl.run("get", "events").stdout)
+    token = kubectl("create", "token", "default").strip()
+    assert token.count(".") == 2
+    kubectl("delete", "deployment,service,hpa", "web")
+
+
+@pytest.fixture
+def elderly(cluster):
+    return dataclasses.replace(cluster, kubectl_path=fetch_kubectl("1.24"))

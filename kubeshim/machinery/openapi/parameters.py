@@ -30,7 +30,8 @@ QUERY: dict[str, Parameter] = dict([
     _query("dryRun", "string", "Asks for a request without lasting effect. " + _SIDE_EFFECTS),
     _query("fieldManager", "string", "The name of who makes this change, at most 128 printable characters. Must be "
            "given for apply patches; otherwise the beginning of the User-Agent stands in."),
-    _query("fieldSelector", "string", "Restricts the objects to those whose fields match. All by default."),
+    _query("fieldSelector", "string", "Narrows the list of returned objects to those whose fields match. "
+           "All by default."),
     _query("fieldValidation", "string", "What to do with unknown and duplicate fields: `Ignore` drops them silently, "
            "`Warn` (the default) drops them with a Warning header each, `Strict` fails the request."),
     _query("follow", "boolean", "Keeps the stream open and goes on with what is written from now on."),
@@ -41,7 +42,8 @@ QUERY: dict[str, Parameter] = dict([
            "stored can not be read, without finalizers or preconditions. Can break what depends on it."),
     _query("insecureSkipTLSVerifyBackend", "boolean", "Does not verify the certificate of the kubelet that is asked "
            "for the log, so that it may be somebody else who answers."),
-    _query("labelSelector", "string", "Restricts the objects to those whose labels match. All by default."),
+    _query("labelSelector", "string", "Narrows the list of returned objects to those whose labels match. "
+           "All by default."),
     _query("limit", "integer", "The most objects one answer may hold. Where there are more, `metadata.continue` is set "
            "and leads to the next page of the same state."),
     _query("limitBytes", "integer", "Ends the output after this many bytes."),
@@ -69,7 +71,8 @@ QUERY: dict[str, Parameter] = dict([
     _query("timeoutSeconds", "integer", "Ends a list or watch after this time, whatever happens."),
     _query("timestamps", "boolean", "Puts the time (RFC 3339) before each line."),
     _query("tty", "boolean", "Whether a terminal is allocated."),
-    _query("watch", "boolean", "Streams changes as they happen instead of listing what there is."),
+    _query("watch", "boolean", "Watch for changes to the described resources, as a stream of events, instead of "
+           "listing what there is."),
 ])  # fmt: skip
 
 PATH: dict[str, Parameter] = {

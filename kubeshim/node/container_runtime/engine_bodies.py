@@ -113,13 +113,15 @@ def _pid_mode(share: str, sandbox_id: str) -> str:
 
 
 def _mount(mount: runtime.Mount) -> dict[str, Any]:
-    propagation = {"private": "rprivate"}.get(mount.propagation, mount.propagation)
+    """A private mount says nothing of propagation: then Docker chooses ``rprivate``, or ``rslave`` for what holds its
+    own directory (``/``, which a debugging pod mounts), where it refuses anything else."""
+    propagation = "" if mount.propagation == "private" else mount.propagation
     return {
         "Type": "bind",
         "Source": mount.host_path,
         "Target": mount.container_path,
         "ReadOnly": mount.read_only,
-        "BindOptions": {"Propagation": propagation},
+        **({"BindOptions": {"Propagation": propagation}} if propagation else {}),
     }
 
 

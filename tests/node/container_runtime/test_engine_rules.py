@@ -205,3 +205,13 @@ def test_children_of_a_parent_in_any_hierarchy(tmp_path):
     assert cgroups.children("/k/none", "cgroupfs", 1, str(tmp_path)) == []
     assert cgroups.children("/k", "cgroupfs", 2, str(tmp_path / "cpu")) == ["burstable"]
     assert cgroups.children("k-burstable.slice", "systemd", 2, str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("propagation", "options"),
+    # of a private mount nothing is said: Docker knows where it must be a slave
+    [("private", {}), ("rslave", {"BindOptions": {"Propagation": "rslave"}})],
+)
+def test_propagation_of_mounts(propagation, options):
+    mount = engine_bodies._mount(runtime.Mount("/", "/host", propagation=propagation))
+    assert mount == {"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": False, **options}

@@ -5,10 +5,12 @@ stay here; the backend learns where it was called from by ``X-Forwarded-*``.
 """
 
 import functools
+import posixpath
 import ssl
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib import parse
 
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.subresources import (
@@ -28,6 +30,8 @@ HOP_BY_HOP = frozenset(
     ("connection", "proxy-connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
+_PLAIN = "/$&+,:;=@"
+"""What Go leaves as it is in paths, beside letters, digits and ``-_.~``."""
 _KEPT_BACK = ("authorization", "x-remote-", "impersonate-")
 _CHUNK = 64 << 10
 _HTML_LIMIT = 16 << 20
@@ -65,12 +69,22 @@ def insecure() -> ssl.SSLContext:
 
 
 def split_path(asked: request.Request) -> tuple[str, str]:
-    """(the path up to and with ``proxy``, what follows) as sent, so that escapes reach the backend as they were."""
+    """(the path up to and with ``proxy``, what follows).
+
+    What follows is read, cleaned and written anew, as upstream does: many clients escape the slashes of a path they put
+    into another one (``proxy/a%2Fb``), and the backend is asked for ``/a/b``.
+    """
     raw = str(asked.environ.get("RAW_URI") or asked.path).partition("?")[0]
     segments = raw.split("/")
     index = segments.index("proxy", segments.index(asked.info.resource) + 2)
-    rest = segments[index + 1 :]
-    return "/".join(segments[: index + 1]), "/" + "/".join(rest) if rest else ""
+    prefix, rest = "/".join(segments[: index + 1]), segments[index + 1 :]
+    if not rest:
+        return prefix, ""
+    said = b"/" + parse.unquote_to_bytes("/".join(rest)).lstrip(b"/")
+    path = posixpath.normpath(said)
+    if said.endswith(b"/") and path != b"/":
+        path += b"/"
+    return prefix, parse.quote_from_bytes(path, safe=_PLAIN)
 
 
 def _forward(

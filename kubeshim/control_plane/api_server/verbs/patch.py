@@ -12,7 +12,7 @@ from kubeshim.control_plane.api_server.custom_resources import bodies as custom_
 from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
-from kubeshim.machinery.patches import json_patch, merge, refusals, strategic
+from kubeshim.machinery.patches import json_patch, merge, refusals, restoring, strategic
 from kubeshim.machinery.validation import decoding as types
 from kubeshim.machinery.validation import fields
 
@@ -82,7 +82,10 @@ def _complete_patched(
         types.decode(made, schema, gvk)
     except errors.BadRequest as problem:
         _, _, why = problem.message.partition(" cannot be handled as a ")
-        raise refused(why.partition(": ")[2] or problem.message) from None
+        why = why.partition(": ")[2] or problem.message
+        if media_type == negotiation.STRATEGIC_MERGE_PATCH:
+            why = restoring.mistake(made, schema) or why
+        raise refused(why) from None
     if op.field_validation != "Ignore":
         # First what is wrong with the patch, then with what it makes, whose members are sorted by then.
         found = duplicates + strict.unknown_fields_sorted(made, schema)

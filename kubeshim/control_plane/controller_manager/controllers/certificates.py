@@ -198,21 +198,15 @@ def sign(request: Object, ca_cert: bytes, ca_key: bytes, now: datetime.datetime,
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(
-                digital_signature="digital signature" in usages,
-                content_commitment=False,
-                key_encipherment="key encipherment" in usages,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=False,
-                crl_sign=False,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-            critical=True,
-        )
     )
+    signs, enciphers = "digital signature" in usages, "key encipherment" in usages
+    if signs or enciphers:
+        # without any bit the extension is no valid one: it is left out
+        allowed = x509.KeyUsage(
+            digital_signature=signs, content_commitment=False, key_encipherment=enciphers, data_encipherment=False,
+            key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        builder = builder.add_extension(allowed, critical=True)
     purposes = [extended[usage] for usage in sorted(usages) if usage in extended]
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)

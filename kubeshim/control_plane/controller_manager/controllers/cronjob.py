@@ -54,6 +54,12 @@ class CronJobController(controller.Controller):
             self.recorder.event(cron_job, "Warning", reason, text)
             return None
         now = self.clock.now()
+        if schedule.after(now.astimezone(zone)) is None:
+            # upstream's way to tell of a day that no month has
+            why = "time difference between two schedules is less than 1 second"
+            text = f"invalid schedule: {cron_job['spec']['schedule']} : {why}"
+            self.recorder.event(cron_job, "Warning", "InvalidSchedule", text)
+            return None
         due, missed = last_due(cron_job, schedule, zone, now)
         if missed > MANY:
             text = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"

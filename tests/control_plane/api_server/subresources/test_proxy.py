@@ -135,9 +135,24 @@ def backend(secure, shop, monkeypatch):
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_every_method_reaches_the_endpoint(secure, backend, method):
-    answer = secure.ask(method, f"{backend}/a%2fb/c?d=e", b"body", headers={"Authorization": "Basic x"})
+    answer = secure.ask(method, f"{backend}/a/b?d=e", b"body", headers={"Authorization": "Basic x"})
     assert answer.status == (201 if method == "POST" else 200)
-    assert answer.raw.decode() == f"{method} /a%2fb/c?d=e body 4 auth=None uri={backend}/a%2fb/c"
+    assert answer.raw.decode() == f"{method} /a/b?d=e body 4 auth=None uri={backend}/a/b"
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked_for"),
+    [
+        ("/a%2fb/c", "/a/b/c"),
+        ("/a%20b/%C3%BC", "/a%20b/%C3%BC"),
+        ("/a//b/", "/a/b/"),
+        ("/a/../b", "/b"),
+        ("/%3Fno-query;v=1@x", "/%3Fno-query;v=1@x"),
+        ("//", "/"),
+    ],
+)
+def test_paths_are_written_anew(secure, backend, sent, asked_for):
+    assert secure.ask("GET", f"{backend}{sent}?d=e%2F").raw.decode().split()[1] == f"{asked_for}?d=e%2F"
 
 
 def test_large_bodies_pass(secure, backend):
