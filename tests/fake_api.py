@@ -111,7 +111,9 @@ class FakeApi:
             if obj["metadata"].get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
                 raise errors.conflict(where[0].rpartition("/")[0], where[1], name, "Precondition failed: UID")
             if sub == "status":
-                new = {**old, "status": obj.get("status", {})}
+                new = {**old, "status": obj.get("status", {}), "metadata": {**old["metadata"]}}
+                if annotations := obj.get("metadata", {}).get("annotations"):
+                    new["metadata"]["annotations"] = annotations
             else:
                 new = {**obj, "metadata": {**obj["metadata"], "uid": old["metadata"]["uid"]}}
                 if "status" in old and not sub:

@@ -45,7 +45,8 @@ def track_update(
     ``reset`` names the top-level fields that this endpoint does not write; None means the usual rule.
     """
     metadata: dict[str, Any] = new.setdefault("metadata", {})
-    entries = managed_fields.current(old, new)
+    # Through a subresource nobody can edit the record itself.
+    entries = managed_fields.live_entries(old) if subresource and old is not None else managed_fields.current(old, new)
     if old is not None and not entries:
         # An object without a record stays without one until something is applied to it.
         metadata.pop("managedFields", None)
@@ -137,7 +138,7 @@ def apply(
     Raises ``errors.Conflict`` (causes FieldManagerConflict), ``errors.BadRequest``, or a plain 500 where the
     configuration does not fit the schema, as upstream does.
     """
-    _check(applied, api_version)
+    check(applied, api_version)
     try:
         wanted = field_values.field_set(applied, schema)
     except field_values.NotTyped as problem:
@@ -155,7 +156,8 @@ def apply(
     return result
 
 
-def _check(applied: Object, api_version: str) -> None:
+def check(applied: Object, api_version: str) -> None:
+    """Raises ``errors.BadRequest`` for a configuration of another version, or one that holds the record itself."""
     said = applied.get("apiVersion")
     if said != api_version:
         raise errors.BadRequest(
@@ -168,12 +170,12 @@ def _check(applied: Object, api_version: str) -> None:
 
 
 def _named(obj: Object) -> str:
-    """``default/web; apps/v1, Kind=Deployment``."""
+    """``default/web; apps/v1, Kind=Deployment``; ``default/x; /v1, Kind=Pod``."""
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    return (
-        f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {obj['apiVersion']}, Kind={obj.get('kind', '')}"
-    )
+    said = str(obj["apiVersion"])
+    version = said if "/" in said else f"/{said}"
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {version}, Kind={obj.get('kind', '')}"
 
 
 def _annotations(obj: Object) -> dict[str, str]:

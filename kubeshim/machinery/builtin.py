@@ -40,6 +40,7 @@ def _resource(group: str, version: str, entry: dict[str, Any]) -> resources.Reso
     known = {
         "kind", "plural", "singular", "list_kind", "short_names", "categories", "namespaced", "verbs", "subresources",
         "columns", "selectable_fields", "strategy", "stored_as", "generation", "level",
+        "deprecation",
     }  # fmt: skip
     if unknown := set(entry) - known:
         raise ValueError(f"{group}/{version} {kind}: unknown {sorted(unknown)}")
@@ -66,6 +67,7 @@ def _resource(group: str, version: str, entry: dict[str, Any]) -> resources.Reso
         stored_as=_stored_as(entry.get("stored_as")),
         generation=entry.get("generation", True),
         level=entry.get("level", "ga"),
+        deprecation=entry.get("deprecation", ""),
     )
 
 

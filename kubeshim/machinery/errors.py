@@ -56,7 +56,8 @@ class APIStatusError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.details = dict(details) if details else {}
+        self.details = dict(details or {})
+        self._detailed = details is not None
         self.status_code = code if code is not None else type(self).code
         self.status_reason = reason if reason is not None else type(self).reason
         self.metadata = dict(metadata) if metadata else {}
@@ -81,7 +82,8 @@ class APIStatusError(Exception):
         }
         if self.status_reason:
             body["reason"] = self.status_reason
-        if self.details:
+        if self.details or self._detailed:
+            # Empty details are told as well: a refusal by the router has them, a bad request has none at all.
             body["details"] = self.details
         body["code"] = self.status_code
         return body
@@ -202,6 +204,11 @@ def conflict(group: str, plural: str, name: str, why: str) -> Conflict:
         f'Operation cannot be fulfilled on {_qualified(plural, group)} "{name}": {why}',
         details=_details(name, group, plural),
     )
+
+
+def internal(why: object) -> InternalError:
+    """``Internal error occurred: …``, which says the same as its one cause."""
+    return InternalError(f"Internal error occurred: {why}", details={"causes": [{"message": str(why)}]})
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"

@@ -42,6 +42,11 @@ _VERSION = re.compile(r"^v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?$")
 _MATURITY = {None: 2, "beta": 1, "alpha": 0}
 
 
+def is_built_in(group: str) -> bool:
+    """Whether the group is one of Kubernetes' own."""
+    return group in _GROUPS
+
+
 def priority(group: str, version: str) -> tuple[int, int]:
     """``(groupPriorityMinimum, versionPriority)`` of the APIService of a group-version."""
     if group not in _GROUPS:

@@ -101,6 +101,8 @@ class Resource:
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of the desired state."""
     level: str = "ga"
+    deprecation: str = ""
+    """The warning that goes with every request for it."""
     definition: str = ""
     """Of a custom type: its definition's uid and generation. Objects stored under another are brought into this one's
     form when they are read."""

@@ -87,6 +87,18 @@ def cluster(tmp_path_factory, kubectl_path, images):
     e2e.kubeshim("down", "--name", running.name, "--kubeconfig", str(running.kubeconfig))
 
 
+@pytest.fixture
+def forgetful(tmp_path, kubectl_path):
+    """A cluster of its own that forgets old states after seconds, not minutes."""
+    name = f"{os.environ.get('KUBESHIM_CONFORMANCE_NAME', 'conf')}-forgets"
+    options = {"apiServer": {"compactionInterval": "5s"}}
+    running = e2e.start(name, tmp_path, kubectl_path, options=options)
+    found = clusters.Kube(running.kubeconfig)
+    yield found
+    found.close()
+    e2e.kubeshim("down", "--name", running.name, "--kubeconfig", str(running.kubeconfig))
+
+
 @pytest.fixture(scope="session")
 def everywhere(cluster):
     """The cluster's administrator, outside any test's namespace."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conformance.kube import APPLY, JSON_PATCH, MERGE, STRATEGIC, Refused, container, meta, template
 from tests.conformance.names import case
+from tests.control_plane.api_server.operations import certificates
 
 NOW = "2026-01-01T00:00:00Z"
 CONDITION = {
@@ -265,6 +266,12 @@ def kinds():
         {"kind": "IPAddress", "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "none"}}},
         None,
         of="[sig-network] ServiceCIDR and IPAddress API should support IPAddress API operations",
+    )
+
+    yield case(
+        {"kind": "PodCertificateRequest", **certificates.replacements()["POD_CERTIFICATE_REQUEST"]},
+        {"conditions": [{**CONDITION, "type": "Denied"}]},
+        of="[sig-auth] PodCertificateRequest API [Privileged:ClusterAdmin] should support PodCertificateRequest API operations",
     )
 
 

@@ -26,11 +26,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
-def fetch_kubectl(version):
-    """The path of a kubectl of that release, out of the cache that ``tools/setup.sh test`` fills."""
+def fetch_kubectl(version, *options):
+    """The path of a kubectl (``--helm``: helm) of that release, out of the cache that ``tools/setup.sh test`` fills."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
     tool = str(ROOT / "tools" / "fetch_kubectl.py")
-    command = [sys.executable, tool, "--cache", str(cache), "--version", version]
+    command = [sys.executable, tool, "--cache", str(cache), "--version", version, *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -108,10 +108,11 @@ def kubeshim(*arguments, check=True, timeout=120, **options):
     return done
 
 
-def start(name, tmp_path, kubectl_path, *arguments):
+def start(name, tmp_path, kubectl_path, *arguments, options=None):
+    """``options`` are of ``cluster.json``."""
     kubeconfig, config = tmp_path / "config", tmp_path / "cluster.json"
     # nothing of a test may leave this machine, questions for names neither
-    config.write_text(json.dumps({"networking": {"upstreamDNS": False}}))
+    config.write_text(json.dumps({"networking": {"upstreamDNS": False}, **(options or {})}))
     kubeshim("up", "--name", name, "--kubeconfig", str(kubeconfig), "--config", str(config), *arguments)
     return Cluster(name, kubeconfig, kubectl_path)
 

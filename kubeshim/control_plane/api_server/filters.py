@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server import request, response
 from kubeshim.control_plane.api_server.authentication import impersonation
 from kubeshim.control_plane.api_server.authorization import attributes
 from kubeshim.machinery import errors
+from kubeshim.machinery.codecs import json
 from kubeshim.wire import http_connection
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ def audit_id(asked: request.Request, server: "servers.Server", following: Next) 
     """Every request has an id, the client's own if it sent one; ``recover`` tells it whatever the answer is."""
     asked.audit_id = asked.header("audit-id") or _random_id()
     return following(asked, server)
+
+
+def request_info(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Paths of which nobody can say what they are about get no ``Status``."""
+    why = asked.info.malformed
+    if not why:
+        return following(asked, server)
+    text = f"Internal Server Error: {json.encode(asked.path).decode()}: failed to create RequestInfo: {why}\n"
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+    return request.Response(500, headers, text.encode())
 
 
 def warnings(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -117,7 +128,7 @@ def time_limit(asked: request.Request, server: "servers.Server", following: Next
     seconds = min(_seconds(asked.param("timeout")) or server.config.request_timeout, server.config.request_timeout)
     with gevent.Timeout(seconds, False):
         return following(asked, server)
-    raise errors.Timeout("Timeout: request did not complete within the allotted timeout")
+    raise errors.Timeout("Timeout: request did not complete within the allotted timeout", details={})
 
 
 def authorization(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -130,7 +141,7 @@ def authorization(asked: request.Request, server: "servers.Server", following: N
 
 
 FILTERS: tuple[Filter, ...] = (
-    recover, audit_id, warnings, authentication, impersonate, in_flight, time_limit, authorization,
+    recover, audit_id, request_info, warnings, authentication, impersonate, in_flight, time_limit, authorization,
 )  # fmt: skip
 
 

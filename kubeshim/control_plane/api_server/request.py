@@ -39,6 +39,10 @@ class RequestInfo:
     name: str = ""
     parts: tuple[str, ...] = ()
     """Path segments from the resource on; what follows ``proxy`` is in here."""
+    api_watch: bool = False
+    """The deprecated form with ``watch`` before the resource."""
+    malformed: str = ""
+    """Why nobody can say what is asked for; such a request is answered before anybody is authenticated."""
 
 
 @dataclasses.dataclass(slots=True)

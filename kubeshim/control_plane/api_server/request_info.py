@@ -17,6 +17,7 @@ from kubeshim.machinery import selectors
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = {"status", "finalize"}
 _SPECIAL = {"proxy", "watch"}
+_UNDETERMINED = "unable to determine kind and namespace from url"
 
 
 def parse(method: str, path: str, query: Mapping[str, list[str]]) -> request.RequestInfo:
@@ -36,10 +37,11 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> request.Req
         return plain
     version, rest = rest[0], rest[1:]
     verb = _VERBS.get(method, "")
-    if rest and rest[0] in _SPECIAL:
+    special = rest[0] if rest and rest[0] in _SPECIAL else ""
+    if special:
         if len(rest) < 2:
-            return plain
-        verb, rest = rest[0], rest[1:]
+            return request.RequestInfo(path, verb, malformed=f"{_UNDETERMINED}, {path}")
+        verb, rest = special, rest[1:]
     namespace, rest = _namespace(rest)
     if not rest or not rest[0]:
         return plain
@@ -51,8 +53,9 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> request.Req
     elif not name and verb == "delete":
         verb = "deletecollection"
     return request.RequestInfo(
-        path, verb, True, prefix, group, version, namespace, resource, subresource, name, tuple(rest)
-    )
+        path, verb, True, prefix, group, version, namespace, resource, subresource, name, tuple(rest),
+        api_watch=special == "watch",
+    )  # fmt: skip
 
 
 def _namespace(rest: list[str]) -> tuple[str, list[str]]:

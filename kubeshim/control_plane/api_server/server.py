@@ -26,6 +26,7 @@ from kubeshim.control_plane.api_server import (
     locks,
     metrics,
     native,
+    open_watches,
     scale_paths,
     storage,
 )
@@ -80,11 +81,13 @@ class Server:
             self.registry, store,
             to_storage=lambda resource, obj: self.strategy(resource).to_storage(resource, obj),
             from_storage=lambda resource, obj: self.strategy(resource).from_storage(resource, obj),
+            converters=self.custom.conversions,
         )  # fmt: skip
         self.locks = locks.Locks()
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
         self.aggregation = aggregator.Aggregator(self)
+        self.open_watches = open_watches.OpenWatches(self)
         self.documents = documents.Documents(self)
         self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
         """Where custom types keep their replicas."""

@@ -22,7 +22,7 @@ class DoesNotApply(errors.Invalid):
     """422. ``why`` is for logs and tests; the wire only has the general text."""
 
     def __init__(self, why: str) -> None:
-        super().__init__("the server rejected our request due to an error in our request")
+        super().__init__("the server rejected our request due to an error in our request", details={})
         self.why = why
 
 
@@ -40,6 +40,34 @@ def check(ops: Any) -> list[dict[str, Any]]:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
     return ops
+
+
+_MEMBERS = {"op": str, "path": str, "from": str, "value": object}
+
+
+def strict_problems(ops: Any, duplicates: Sequence[str]) -> list[str]:
+    """What ``fieldValidation`` has to say of the operations themselves. Raises 400 where they are none."""
+    if not isinstance(ops, list):
+        if ops is None:
+            return []
+        raise errors.BadRequest(f"json: cannot unmarshal {_go_type(ops)} into Go value of type []handlers.jsonPatchOp")
+    found: list[str] = []
+    for index, operation in enumerate(ops):
+        if not isinstance(operation, dict):
+            if operation is None:
+                continue
+            raise errors.BadRequest(
+                f"json: cannot unmarshal {_go_type(operation)} into Go value of type handlers.jsonPatchOp"
+            )
+        for member, value in operation.items():
+            if member not in _MEMBERS:
+                found.append(f'json patch unknown field "[{index}].{member}"')
+            elif value is not None and not isinstance(value, _MEMBERS[member]):
+                raise errors.BadRequest(
+                    f"json: cannot unmarshal {_go_type(value)} into Go struct field jsonPatchOp.{member} of type string"
+                )
+        found += [f"json patch {text}" for text in duplicates if text.startswith(f'duplicate field "[{index}].')]
+    return found
 
 
 def apply(obj: Any, ops: Any) -> Any:

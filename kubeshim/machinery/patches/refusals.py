@@ -2,7 +2,9 @@
 
 import json
 
-from kubeshim.machinery import errors, go_text
+from kubeshim.machinery import errors, go_text, objects, resources
+
+_SCHEME = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 
 def unfit(shown: str, why: str) -> errors.Invalid:
@@ -12,6 +14,17 @@ def unfit(shown: str, why: str) -> errors.Invalid:
     """
     problem = errors.FieldError("patch", "FieldValueInvalid", f"Invalid value: {_quoted(shown)}: {why}")
     return errors.invalid("", "", "", [problem])
+
+
+def check_kind(patched: objects.Object, gvk: resources.GroupVersionKind) -> None:
+    """A patch may not make another kind of an object. Raises ``errors.BadRequest`` with what Go's decoder says."""
+    api_version, kind = patched.get("apiVersion") or gvk.group_version, patched.get("kind") or gvk.kind
+    if api_version != gvk.group_version:
+        raise errors.BadRequest(f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}')
+    if kind != gvk.kind:
+        package = (gvk.group.partition(".")[0] or "core").replace("-", "")
+        raise errors.BadRequest(f"converting ({gvk.version}.{kind}) to ({package}.{gvk.kind}): unknown conversion")
+    patched["apiVersion"], patched["kind"] = api_version, kind
 
 
 def shown_map(patch: object) -> str:

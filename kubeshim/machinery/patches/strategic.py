@@ -162,7 +162,7 @@ def _merge_list(current: list[Any], change: list[Any], field: schemas.Schema, fr
 def _holds_maps(items: list[Any]) -> bool:
     kinds = {dict if isinstance(item, dict) else list if isinstance(item, list) else object for item in items}
     if list in kinds:
-        raise errors.Invalid("the server rejected our request due to an error in our request")
+        raise errors.Invalid("the server rejected our request due to an error in our request", details={})
     if len(kinds) > 1:
         raise _refused("list element types are not identical")
     return dict in kinds

@@ -93,6 +93,7 @@ class Running:
         connection.close()
         kind = answer.headers.get("Content-Type") or ""
         readable = kind.startswith("application/json") and raw and method != "HEAD"
+        readable = readable and not ("watch=1" in path and answer.status == 200)  # a stream of documents
         parsed = json.loads(raw) if readable and "Content-Encoding" not in answer.headers else raw
         return types.SimpleNamespace(status=answer.status, body=parsed, headers=answer.headers, raw=raw)
 

@@ -75,9 +75,3 @@ def test_metrics(running, configmaps):
 def test_every_answer_has_an_audit_id(running):
     assert running.ask("GET", "/version").headers["Audit-Id"]
     assert running.ask("GET", "/api/v1/nothings", Audit_ID="mine").headers["Audit-Id"] == "mine"
-
-
-def test_head(running, configmaps):
-    answer = running.ask("HEAD", configmaps)
-    assert (answer.status, answer.raw) == (200, b"")
-    assert int(answer.headers["Content-Length"]) > 50

@@ -36,9 +36,7 @@ def test_resource_requests(method, target, expected):
     assert " ".join(told) == expected
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/api/v1/watch"]
-)
+@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz"])
 def test_other_requests(path):
     info = request_info.parse("GET", path, {})
     assert (info.is_resource, info.verb) == (False, "get")
@@ -47,3 +45,8 @@ def test_other_requests(path):
 def test_a_proxied_path_is_kept():
     info = request_info.parse("GET", "/api/v1/namespaces/a/services/x/proxy/b/c", {})
     assert info.parts == ("services", "x", "proxy", "b", "c")
+
+
+def test_a_watch_of_nothing():
+    info = request_info.parse("GET", "/api/v1/watch", {})
+    assert info.malformed == "unable to determine kind and namespace from url, /api/v1/watch"

@@ -150,7 +150,7 @@ def test_patches_that_are_refused(running, configmaps):
 
 def test_server_side_apply_creates_owns_and_conflicts(running, configmaps):
     apply = "application/apply-patch+yaml"
-    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "1"}}
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "1"}}
     path = f"{configmaps}/a"
     assert running.ask("PATCH", path, wanted, apply).status == 422
     first = running.ask("PATCH", path + "?fieldManager=one", wanted, apply)
@@ -269,7 +269,7 @@ def test_scale(running, namespace):
     patched = running.ask("PATCH", f"{path}/a/scale", {"spec": {"replicas": 1}}, "application/merge-patch+json")
     assert patched.body["spec"] == {"replicas": 1}
     assert running.ask("GET", f"{path}/a").body["spec"]["replicas"] == 1
-    assert running.ask("PUT", f"{path}/a/scale", {"spec": {"replicas": -1}}).status == 422
+    assert running.ask("PUT", f"{path}/a/scale", {"metadata": {"name": "a"}, "spec": {"replicas": -1}}).status == 422
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """WATCH: what is told, from where, and how it ends."""
 
 import itertools
+import json
 import threading
 import time
 
@@ -91,7 +92,6 @@ def test_initial_events_end_with_a_bookmark(running, configmaps, change):
         "sendInitialEvents=true",
         "resourceVersionMatch=NotOlderThan",
         "sendInitialEvents=true&resourceVersionMatch=Exact",
-        "resourceVersion=abc",
     ],
 )
 def test_combinations_that_are_refused(running, configmaps, query):
@@ -161,3 +161,68 @@ def test_a_client_that_leaves_is_forgotten(running, configmaps):
             return
         time.sleep(0.01)
     raise AssertionError("the watch is still there")
+
+
+def test_tables_tell_their_columns_once(running, configmaps, change):
+    start = change()
+    change("+a", "+b")
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    connection = running.connection()
+    path = f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={start}"
+    for _ in range(2):  # what the first watch made is shared with the second
+        connection.request("GET", path, headers={"Accept": accept, "User-Agent": "test/1"})
+        first, second = (json.loads(line)["object"] for line in connection.getresponse().read().splitlines())
+        assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+        assert second["columnDefinitions"] is None
+        assert (first["rows"][0]["cells"][0], second["rows"][0]["cells"][0]) == ("a", "b")
+    connection.close()
+
+
+def test_a_watch_from_the_state_now_says_where_that_ends(running, configmaps, change):
+    """To who allows bookmarks, whether or not it asks for initial events by name."""
+    change("+a")
+    for version in ("", "&resourceVersion=0"):
+        query = f"{configmaps}?watch=1&timeoutSeconds=1{version}"
+        assert told(running.watch(query)) == ["ADDED a"]
+        events = list(running.watch(f"{query}&allowWatchBookmarks=true"))
+        assert told(events) == ["ADDED a", "BOOKMARK"]
+        assert events[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_a_watch_from_nowhere_tells_when_it_has_told_all(running, configmaps):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}})
+    for version in ("", "&resourceVersion=0"):
+        events = running.watch(f"{configmaps}?watch=1&timeoutSeconds=5&allowWatchBookmarks=true{version}")
+        first, second = next(events), next(events)
+        assert (first["type"], second["type"]) == ("ADDED", "BOOKMARK")
+        assert second["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert set(second["object"]["metadata"]) == {"annotations", "resourceVersion"}
+        events.close()
+
+
+def test_a_name_and_another_name(running, configmaps):
+    path = configmaps.replace("/api/v1/", "/api/v1/watch/")
+    refused = running.ask("GET", f"{path}/a?timeoutSeconds=1&fieldSelector=metadata.name%3Db")
+    assert refused.status == 400
+    assert refused.body["message"] == "fieldSelector metadata.name doesn't match requested name"
+
+
+def in_form(running, path, form):
+    """The events of a short watch, in a form."""
+    accept = f"application/json;as={form};v=v1;g=meta.k8s.io"
+    told = running.ask("GET", f"{path}?watch=1&timeoutSeconds=1", Accept=accept)
+    return [json.loads(line) for line in told.raw.splitlines()]
+
+
+def test_tables_name_their_columns_once(running, configmaps):
+    for name in ("a", "b", "c"):
+        running.ask("POST", configmaps, {"metadata": {"name": name}})
+    first, *rest = [event["object"] for event in in_form(running, configmaps, "Table")]
+    assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert [table["columnDefinitions"] for table in rest] == [None, None]
+    assert [table["rows"][0]["cells"][0] for table in (first, *rest)] == ["a", "b", "c"]
+
+
+def test_no_event_is_a_list(running, configmaps):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}})
+    assert in_form(running, configmaps, "PartialObjectMetadataList") == []

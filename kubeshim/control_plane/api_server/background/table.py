@@ -12,6 +12,7 @@ from kubeshim.control_plane.api_server.background import (
     event_expiry,
     identity,
     kubernetes_service,
+    revoked_watches,
     service_cidr,
     start_up,
 )
@@ -30,4 +31,5 @@ WORK: tuple[Callable[["servers.Server"], None], ...] = (
     custom_resource_definitions.run,
     event_expiry.run,
     compaction.run,
+    revoked_watches.run,
 )

@@ -30,12 +30,17 @@ class Checked(strategy.Strategy):
         status: Mapping[str, Any] | None = None,
         create_on_update: bool = False,
         unconditional: bool = True,
+        orphans: bool = False,
+        first_generation: int = 1,
+        counted_metadata: tuple[str, ...] = (),
     ) -> None:
         self._validate, self._validate_update, self._validate_status = validate, validate_update, validate_status
         self._validate_create, self._validate_change, self._warn = create, change, warn
         self._status = status
         self.allow_create_on_update = create_on_update
         self.allow_unconditional_update = unconditional
+        self.dependents = "orphan" if orphans else "delete"
+        self.first_generation, self.counted_metadata = first_generation, counted_metadata
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         super().prepare_for_create(resource, obj)

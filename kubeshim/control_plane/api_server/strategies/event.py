@@ -18,6 +18,7 @@ _BACK = {core: new for new, core in _RENAMED.items()}
 
 class Event(strategy.Strategy):
     allow_create_on_update = True
+    dependents = "ignore"
 
     def to_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
         if not resource.group:

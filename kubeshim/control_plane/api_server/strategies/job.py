@@ -8,6 +8,12 @@ _PREFIX = "batch.kubernetes.io/"
 
 
 class Job(strategy.Strategy):
+    dependents = "orphan"
+    orphan_warning = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning"
+    )
+
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         obj["status"] = {}
         if not objects.dig(obj, "spec", "manualSelector"):

@@ -93,7 +93,7 @@ def _free(taken: set[str], own: dict[int, set[str]], limits: tuple[int, int]) ->
             number = start + (offset + step) % size
             if number not in busy:
                 return number
-    raise errors.InternalError("failed to allocate a nodePort: range is full")
+    raise errors.internal("failed to allocate a nodePort: range is full")
 
 
 def _match(port: dict[str, Any], before: objects.Object) -> dict[str, Any] | None:

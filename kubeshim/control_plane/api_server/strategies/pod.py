@@ -8,6 +8,8 @@ from kubeshim.machinery.validation import pod_status, pod_updates, pod_warnings,
 
 
 class Pod(strategy.Strategy):
+    graceful = True
+
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         spec = obj.get("spec") or {}
         status: dict[str, Any] = {"phase": "Pending", "qosClass": qos.of(spec)}

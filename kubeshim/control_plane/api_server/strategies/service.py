@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.control_plane.api_server.strategies import node_ports, strategy
+from kubeshim.control_plane.api_server.strategies import node_ports, service_families, strategy
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.validation import fields, service_updates, services
 
@@ -88,6 +88,7 @@ class Service(strategy.Strategy):
         super().prepare_for_update(resource, obj, old)
         spec, before = obj.setdefault("spec", {}), old.get("spec") or {}
         _drop_by_type(spec, before)
+        service_families.downgrade(spec, before)
         _pair_addresses(spec, before)
         _keep_allocated(spec, before)
 
@@ -112,15 +113,17 @@ class Service(strategy.Strategy):
         dry_run: bool,
     ) -> Callable[[], None] | None:  # fmt: skip
         spec = obj.get("spec") or {}
-        if old is not None and _allocations(spec) == _allocations(old.get("spec") or {}) and _complete(spec):
+        before = (old or {}).get("spec") or {}
+        if old is not None and _allocations(spec) == _allocations(before) and _complete(spec, before):
             return None
         with self._lock:
             now = time.monotonic()
             self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
-            own = _allocations((old or {}).get("spec") or {})
+            own = _allocations(before)
             taken = (self._taken(obj, reader) | self._pending.keys()) - own
-            problems = self._families(spec) + self._addresses(spec, taken, reader)
-            problems += node_ports.allocate(spec, taken, self._ports)
+            problems = service_families.fill(spec, before, tuple(self._ranges))
+            if not problems:
+                problems = self._addresses(spec, taken, reader) + node_ports.allocate(spec, taken, self._ports)
             if problems:
                 raise errors.invalid("", "Service", objects.name(obj), problems)
             fresh = _allocations(spec) - own
@@ -132,34 +135,6 @@ class Service(strategy.Strategy):
         with self._lock:
             for what in fresh:
                 self._pending.pop(what, None)
-
-    def _families(self, spec: objects.Object) -> list[errors.FieldError]:
-        """Fills in ``ipFamilies`` and ``ipFamilyPolicy`` from the addresses asked for and the cluster's ranges."""
-        if spec.get("type") == "ExternalName":
-            return []
-        families, policy = list(spec.get("ipFamilies") or ()), spec.get("ipFamilyPolicy")
-        wrong = [
-            fields.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
-            for index, family in enumerate(families)
-            if family not in self._ranges
-        ]
-        if policy == "RequireDualStack" and len(self._ranges) < 2:
-            text = "this cluster is not configured for dual-stack services"
-            wrong.append(fields.invalid("spec.ipFamilyPolicy", policy, text))
-        if wrong:
-            return wrong
-        for address in spec.get("clusterIPs") or ():
-            family = "IPv6" if ":" in address else "IPv4"
-            if address != "None" and family not in families:
-                families.append(family)
-        if not families:
-            families = [next(iter(self._ranges))]
-        if policy is None:
-            policy = "RequireDualStack" if len(families) > 1 else "SingleStack"
-        if policy != "SingleStack":
-            families += [family for family in self._ranges if family not in families]
-        spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
-        return []
 
     def _addresses(self, spec: objects.Object, taken: set[str], reader: plugin.Reader) -> list[errors.FieldError]:
         if spec.get("type") not in _TYPES_WITH_ADDRESS:
@@ -189,8 +164,10 @@ def _allocations(spec: objects.Object) -> set[str]:
     return found | node_ports.held(spec)
 
 
-def _complete(spec: objects.Object) -> bool:
+def _complete(spec: objects.Object, before: objects.Object) -> bool:
     """Whether nothing is left to hand out."""
+    if any(spec.get(field) != before.get(field) for field in ("ipFamilies", "ipFamilyPolicy")):
+        return False
     if spec.get("type") in _TYPES_WITH_ADDRESS:
         wanted = len(spec.get("ipFamilies") or ())
         if (
@@ -228,7 +205,7 @@ def _free_address(networks: list[Network], taken: set[str]) -> str:
     for network in networks:
         if address := _free_in(network, taken):
             return address
-    raise errors.InternalError("failed to allocate a serviceIP: range is full")
+    raise errors.internal("failed to allocate a serviceIP: range is full")
 
 
 def _free_in(network: Network, taken: set[str]) -> str:
@@ -272,6 +249,8 @@ def _pair_addresses(spec: objects.Object, before: objects.Object | None) -> None
 
 def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
     """What the old type had and the new one may not have goes, unless the client has just set it."""
+    if services.needs_health_check(before) and not services.needs_health_check(spec):
+        _drop(spec, before, "healthCheckNodePort")
     kind, earlier = spec.get("type"), before.get("type")
     if kind == earlier:
         return
@@ -283,8 +262,6 @@ def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
         node_ports.drop_unchanged(spec, before)
     if not services.is_reached_from_outside(spec):
         _drop(spec, before, "externalTrafficPolicy")
-    if not services.needs_health_check(spec):
-        _drop(spec, before, "healthCheckNodePort")
     if kind != "LoadBalancer":
         _drop(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
 

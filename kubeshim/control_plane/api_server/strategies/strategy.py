@@ -6,7 +6,7 @@ the object in place; ``validate*`` return what is wrong and change nothing.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import errors, objects, resources
@@ -19,6 +19,16 @@ class Strategy:
     """Whether PUT and apply-less PATCH of a missing name create it."""
     allow_unconditional_update = True
     """Whether an update may come without a resourceVersion."""
+    graceful = False
+    """Whether a deletion gives the object time to end (``grace_period``)."""
+    dependents: Literal["delete", "orphan", "ignore"] = "delete"
+    """What becomes of dependents where a deletion does not say; kinds of before the garbage collector orphan them."""
+    orphan_warning = ""
+    """What to say to who lets dependents be orphaned without having asked for it."""
+    first_generation = 1
+    """Of new objects, where the type counts generations; 0 leaves it out."""
+    counted_metadata: tuple[str, ...] = ()
+    """Members of metadata whose change is a new generation, as one of the desired state is."""
     has_status = True
     """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
 
@@ -72,12 +82,22 @@ class Strategy:
     ) -> list[errors.FieldError]:
         return []
 
+    def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:
+        """Whether a change is one of the desired state, for types that count generations."""
+        for field in obj.keys() | old.keys():
+            if field == "status" and "status" in resource.subresources:
+                continue
+            if field not in ("metadata", "kind", "apiVersion") and obj.get(field) != old.get(field):
+                return True
+        metadata, before = obj["metadata"], old["metadata"]
+        return any((metadata.get(field) or {}) != (before.get(field) or {}) for field in self.counted_metadata)
+
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
         """Texts for ``Warning`` headers."""
         return []
 
     def grace_period(self, obj: objects.Object, options: dict[str, Any]) -> int:
-        """Seconds between the delete request and removal; 0 removes at once. Pods have one, little else."""
+        """Seconds between the first delete request and removal; 0 removes at once."""
         return 0
 
     def begin_deletion(self, obj: objects.Object, now: str) -> bool:

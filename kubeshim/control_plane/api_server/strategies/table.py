@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server.strategies import (
     namespace,
     node,
     pod,
+    priorityclass,
     service,
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
@@ -71,6 +72,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         change=workloads.deployment_change,
         warn=pod_warnings.workload,
         status={},
+        # Annotations are copied to ReplicaSets, so they count, too.
+        counted_metadata=("annotations",),
     ),
     "replicaset": Checked(
         workloads.replica_set,
@@ -89,6 +92,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         change=workloads.replication_controller_change,
         warn=pod_warnings.workload,
         status={"replicas": 0},
+        orphans=True,
     ),
     "statefulset": Checked(
         stateful_sets.stateful_set,
@@ -112,7 +116,10 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "serviceaccount": Checked(),
     "endpoints": Checked(endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True),
     "endpointslice": Checked(
-        endpoints.endpoint_slice, change=endpoints.endpoint_slice_update, warn=endpoints.warn_slice
+        endpoints.endpoint_slice,
+        change=endpoints.endpoint_slice_update,
+        warn=endpoints.warn_slice,
+        counted_metadata=("labels",),
     ),
     "persistentvolume": Checked(
         persistent_volumes.volume,
@@ -144,7 +151,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "rolebinding": Checked(rbac.role_binding, rbac.binding_update, create_on_update=True),
     "clusterrolebinding": Checked(rbac.cluster_role_binding, rbac.binding_update, create_on_update=True),
     "lease": Checked(others.lease, create_on_update=True, unconditional=False),
-    "priorityclass": Checked(others.priority_class, change=others.priority_class_update),
+    "priorityclass": priorityclass.PriorityClass(others.priority_class, change=others.priority_class_update),
     "storageclass": Checked(
         storage_classes.storage_class, storage_classes.storage_class_update, warn=storage_classes.warn_storage_class
     ),
@@ -163,10 +170,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
     "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
     "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
-    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}, unconditional=False),
-    "prioritylevelconfiguration": Checked(
-        flow_control.priority_level, None, flow_control.status, status={}, unconditional=False
-    ),
+    "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
+    "prioritylevelconfiguration": Checked(flow_control.priority_level, None, flow_control.status, status={}),
     "clustertrustbundle": Checked(
         certificates.trust_bundle,
         certificates.trust_bundle_update,
@@ -192,10 +197,13 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "devicetaintrule": devices.DeviceTaintRule(
         device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
     ),
-    "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False),
+    "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
     "csistoragecapacity": Checked(
-        storage.storage_capacity, storage.storage_capacity_update, warn=storage.warn_storage_capacity
+        storage.storage_capacity,
+        storage.storage_capacity_update,
+        warn=storage.warn_storage_capacity,
+        unconditional=False,
     ),
     "volumeattachment": Checked(
         storage.attachment,
@@ -224,7 +232,7 @@ def table(
     """All of them for one server; the Service's depends on its ranges, that of custom resources on their types."""
     made: dict[str, strategies.Strategy] = {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
     if types is not None:
-        made["custom"] = custom.Custom(types.get, types.from_storage)
+        made["custom"] = custom.Custom(types.get, types.from_storage, types.conversions.convert)
     return made
 
 

@@ -35,7 +35,7 @@ def created(
 ) -> tuple[operation.Operation, objects.Object]:
     """The operation and the body of a POST, admitted. Raises 400, 403, 405, 406, 415, 422."""
     if asked.info.verb != "create":
-        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource", details={})
     _form(asked)
     op = operation_of(asked, server)
     obj = decoding.read(op, asked, gvk)

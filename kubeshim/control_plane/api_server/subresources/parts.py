@@ -34,7 +34,7 @@ class Part:
                 return update.handle(op, asked)
             case "patch":
                 return patch.handle(op, asked)
-        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource", details={})
 
 
 def keep_all_but(new: objects.Object, old: objects.Object, *owned: str) -> None:

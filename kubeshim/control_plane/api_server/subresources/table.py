@@ -1,4 +1,7 @@
-"""Which handler stands behind (group, plural, subresource); reviews have no subresource and are created only."""
+"""Which handler stands behind (group, plural, subresource); reviews have no subresource and are created only.
+
+``componentstatuses`` are found out and not stored: they have a handler as well.
+"""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -6,6 +9,7 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.subresources import (
     access_reviews,
     bindings,
+    component_statuses,
     eviction,
     identity_reviews,
     log,
@@ -27,6 +31,7 @@ class Handler(Protocol):
 
 SUBRESOURCES: dict[tuple[str, str, str], Handler] = {
     ("", "bindings", ""): bindings.BIND,
+    ("", "componentstatuses", ""): component_statuses.COMPONENT_STATUSES,
     ("", "pods", "binding"): bindings.BIND,
     ("", "pods", "eviction"): eviction.EVICT,
     ("", "pods", "log"): log.LOG,

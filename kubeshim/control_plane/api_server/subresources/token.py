@@ -28,7 +28,7 @@ _EXTENDED_SECONDS = 365 * 24 * 3600
 class Token:
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
         if not server.config.service_account_key:
-            raise errors.NotFound("the server could not find the requested resource")
+            raise errors.NotFound("the server could not find the requested resource", details={})
         op, wanted = call.created(asked, server, _REQUEST)
         account = server.storage.reader.get(service_accounts.ACCOUNTS, op.namespace, op.name)
         if account is None:

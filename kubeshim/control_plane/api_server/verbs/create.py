@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, stored
-from kubeshim.control_plane.api_server.verbs import checks, decoding, operation
+from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, owners, place
 from kubeshim.machinery import apply, errors, objects
 from kubeshim.machinery.codecs import strict
 
@@ -30,9 +30,10 @@ def create(op: operation.Operation, obj: objects.Object) -> stored.Stored:
 def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     """From admission on; ``managedFields`` are done."""
     server, resource = op.server, op.resource
-    metadata = obj["metadata"]
     attributes = op.attributes("CREATE", obj, None, objects.name(obj))
     server.admission.mutate(attributes)
+    metadata = obj.setdefault("metadata", {})
+    owners.dedup(op, obj, admitted=True)
     fill_system_fields(op, metadata)
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
@@ -50,10 +51,22 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
         try:
             with op.allocated(obj, None):
                 return _write(op, obj)
-        except errors.AlreadyExists:
+        except errors.AlreadyExists as refusal:
             if not generated or attempt == _ATTEMPTS - 1:
-                raise
+                raise _taken(op, obj, refusal) from None
     raise AssertionError("unreachable")
+
+
+def _taken(op: operation.Operation, obj: objects.Object, refusal: errors.AlreadyExists) -> errors.AlreadyExists:
+    """That the name is there already, as it is told to who left its choice to the server, or came too early."""
+    if obj["metadata"].get("generateName"):
+        details = {**refusal.details, "retryAfterSeconds": 1}
+        text = f"{refusal.message}, the server was not able to generate a unique name for the object"
+        refusal = errors.AlreadyExists(text, details=details)
+    present = op.server.storage.get(op.resource, objects.namespace(obj), objects.name(obj))
+    if present is not None and present.obj["metadata"].get("deletionTimestamp"):
+        return errors.AlreadyExists(f"object is being deleted: {refusal.message}", details=refusal.details)
+    return refusal
 
 
 def _generated_name(metadata: dict[str, Any]) -> str:
@@ -72,20 +85,14 @@ def _write(op: operation.Operation, obj: objects.Object) -> stored.Stored:
 def prepare(op: operation.Operation, obj: objects.Object) -> None:
     """Checks where the object goes. Raises ``errors.BadRequest``."""
     metadata = obj.setdefault("metadata", {})
-    if op.resource.namespaced:
-        space = metadata.setdefault("namespace", op.namespace) or op.namespace
-        if space != op.namespace:
-            raise errors.BadRequest(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        metadata["namespace"] = space
-    elif metadata.get("namespace"):
-        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    place.fit_namespace(op, metadata)
     if op.resource.group_resource == "namespaces":
         op.namespace = objects.name(obj)
-    if metadata.pop("resourceVersion", ""):
+    version = str(metadata.pop("resourceVersion", None) or "")
+    if version.isdecimal() and int(version) and not op.create_unconditionally:
         # Upstream's storage refuses this without a reason of the API's own.
         raise errors.InternalError("resourceVersion should not be set on objects to be created", reason="")
+    owners.dedup(op, obj)
 
 
 def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.Object) -> None:
@@ -104,8 +111,8 @@ def fill_system_fields(op: operation.Operation, metadata: dict[str, object]) -> 
     metadata["uid"] = objects.new_uid()
     metadata["creationTimestamp"] = op.now()
     if op.resource.generation:
-        metadata["generation"] = 1
-    else:
+        metadata["generation"] = op.strategy.first_generation
+    if not metadata.get("generation"):
         metadata.pop("generation", None)
 
 

@@ -1,7 +1,7 @@
 """DELETE of one object.
 
-Preconditions first; then what must happen before the object may go is decided (``_plan``): a grace period that is not
-over, or finalizers, those asked for by ``propagationPolicy`` included, keep it with a ``deletionTimestamp``. Otherwise
+Preconditions first; then what must happen before the object may go: a grace period that is not over, or finalizers,
+those that ``propagationPolicy`` or the kind's habit ask for included, keep it with a ``deletionTimestamp``. Otherwise
 it is removed. Who clears the last finalizer removes it by that update (``verbs.update``).
 """
 
@@ -40,22 +40,27 @@ _RETURNED = frozenset(
 )
 """Types whose deletion answers with the object that was; others answer with a ``Status``."""
 
+_TERMINATED = frozenset(("namespaces", "customresourcedefinitions.apiextensions.k8s.io"))
+"""Types that are emptied before they go; they check preconditions in words of their own."""
+
 
 def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
     """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    if asked.get("propagationPolicy") is None and asked.get("orphanDependents") is None and op.strategy.orphan_warning:
+        op.warnings.append(op.strategy.orphan_warning)
+    with op.exclusive():
         admitted = False
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
+            _check_preconditions(op, item, asked.get("preconditions") or {})
             if not admitted:
                 attributes = op.attributes("DELETE", None, item.copy())
                 op.server.admission.mutate(attributes)
                 op.server.admission.validate(attributes)
                 admitted = True
-            _check_preconditions(op, item, asked.get("preconditions") or {})
             try:
                 return _delete(op, item, asked)
             except storage.Stale:
@@ -64,31 +69,47 @@ def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Store
 
 
 def _check_preconditions(op: operation.Operation, item: stored.Stored, preconditions: dict[str, Any]) -> None:
-    metadata = item.obj["metadata"]
-    for field, word, short in (("uid", "UID", "UID"), ("resourceVersion", "ResourceVersion", "ResourceVersion")):
-        wanted = preconditions.get(field)
-        if wanted is not None and wanted != metadata.get(field):
-            raise errors.conflict(
-                op.resource.group, op.resource.plural, op.name,
-                f"Precondition failed: {word} in precondition: {wanted}, {short} in object meta: {metadata.get(field)}",
-            )  # fmt: skip
+    """Raises 409 in the words of upstream's early check, which names the kind, not the resource."""
+    metadata, resource = item.obj["metadata"], op.resource
+    for field, word, guess in (
+        ("uid", "UID", "The object might have been deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "The object might have been modified"),
+    ):
+        wanted, found = preconditions.get(field), metadata.get(field)
+        if wanted is None or wanted == found:
+            continue
+        if resource.group_resource in _TERMINATED:
+            why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"
+            raise errors.conflict(resource.group, resource.plural, op.name, why)
+        why = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
+        raise errors.conflict(resource.group, resource.kind, op.name, f"{why}. {guess}")
 
 
 def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
-    old = item.copy()
     obj = item.copy()
-    begun = op.strategy.begin_deletion(obj, op.now())
-    grace = 0 if begun else _mark(op, obj, asked)
-    kept = bool(obj["metadata"].get("finalizers")) or grace > 0 or _held(obj)
-    if kept:
-        if obj == old:
+    graceful, seconds = False, 0
+    if not op.strategy.begin_deletion(obj, op.now()):
+        if op.strategy.graceful:
+            if _is_pending(obj, asked):
+                return item, False
+            graceful, seconds = _give_time(op, obj, asked)
+        _set_finalizers(obj["metadata"], asked, op.strategy.dependents)
+        if not graceful:
+            _mark(op, obj)
+    if obj["metadata"].get("finalizers") or seconds > 0 or _held(obj):
+        if obj == item.obj:
             return item, False
-        if op.dry_run:
-            return stored.Stored(item.key, stored.encode(obj), item.revision, item.created), False
-        return op.server.storage.update(op.resource, obj, item.revision), False
+        return _write(op, item, obj), False
+    if graceful:
+        # Whoever watches learns first that the time is over, then that the object is gone.
+        item = _write(op, item, obj)
+    return (item if op.dry_run else op.server.storage.delete(op.resource, item)), True
+
+
+def _write(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
     if op.dry_run:
-        return item, True
-    return op.server.storage.delete(op.resource, item), True
+        return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
+    return op.server.storage.update(op.resource, obj, item.revision)
 
 
 def _held(obj: objects.Object) -> bool:
@@ -96,53 +117,72 @@ def _held(obj: objects.Object) -> bool:
     return obj["kind"] == "Namespace" and obj["apiVersion"] == "v1" and bool(objects.dig(obj, "spec", "finalizers"))
 
 
-def _mark(op: operation.Operation, obj: objects.Object, asked: dict[str, Any]) -> int:
-    """Notes in ``obj`` that it is to be deleted; returns the seconds it still has."""
+def _is_pending(obj: objects.Object, asked: dict[str, Any]) -> bool:
+    """Whether a deletion is on its way that this one does not make any shorter: then it changes nothing at all."""
+    current, wish = int(obj["metadata"].get("deletionGracePeriodSeconds") or 0), asked.get("gracePeriodSeconds")
+    return bool(obj["metadata"].get("deletionTimestamp")) and current > 0 and (wish is None or wish >= current)
+
+
+def _give_time(op: operation.Operation, obj: objects.Object, asked: dict[str, Any]) -> tuple[bool, int]:
+    """Whether the time that is left was noted in ``obj``, and the seconds of it."""
     metadata = obj["metadata"]
-    wanted = _finalizers(metadata.get("finalizers") or [], asked)
-    if wanted != (metadata.get("finalizers") or []):
-        if wanted:
-            metadata["finalizers"] = wanted
-        else:
-            del metadata["finalizers"]
-    grace = op.strategy.grace_period(obj, asked)
-    if metadata.get("deletionTimestamp"):
-        return _shorten(op, metadata, grace)
-    if not (grace or wanted or _held(obj)):
-        return 0
-    end = op.server.clock.now() + datetime.timedelta(seconds=grace)
+    if not metadata.get("deletionTimestamp"):
+        seconds = op.strategy.grace_period(obj, asked)
+        _begin(op, metadata, seconds)
+        return True, seconds
+    current = int(metadata.get("deletionGracePeriodSeconds") or 0)
+    if not current:
+        return False, 0
+    seconds = int(asked["gracePeriodSeconds"])
+    begun = clock.parse_rfc3339(metadata["deletionTimestamp"]) - datetime.timedelta(seconds=current)
+    metadata["deletionTimestamp"] = clock.rfc3339(begun + datetime.timedelta(seconds=seconds))
+    metadata["deletionGracePeriodSeconds"] = seconds
+    return True, seconds
+
+
+def _begin(op: operation.Operation, metadata: dict[str, Any], seconds: int) -> None:
+    end = op.server.clock.now() + datetime.timedelta(seconds=seconds)
     metadata["deletionTimestamp"] = clock.rfc3339(end)
-    metadata["deletionGracePeriodSeconds"] = grace
+    metadata["deletionGracePeriodSeconds"] = seconds
     if op.resource.generation and metadata.get("generation"):
         metadata["generation"] += 1
+
+
+def _mark(op: operation.Operation, obj: objects.Object) -> None:
+    """An object that has to wait for others, not for a time, says so."""
+    metadata = obj["metadata"]
+    if not (metadata.get("finalizers") or _held(obj)):
+        return
+    if not metadata.get("deletionTimestamp"):
+        _begin(op, metadata, 0)
+    metadata["deletionGracePeriodSeconds"] = 0
     if _held(obj):
         obj.setdefault("status", {})["phase"] = "Terminating"
         del metadata["deletionGracePeriodSeconds"]
-    return grace
 
 
-def _shorten(op: operation.Operation, metadata: dict[str, Any], grace: int) -> int:
-    """A second deletion may only make the time shorter."""
-    current = int(metadata.get("deletionGracePeriodSeconds") or 0)
-    if grace >= current:
-        return current
-    begun = clock.parse_rfc3339(metadata["deletionTimestamp"]) - datetime.timedelta(seconds=current)
-    metadata["deletionTimestamp"] = clock.rfc3339(begun + datetime.timedelta(seconds=grace))
-    metadata["deletionGracePeriodSeconds"] = grace
-    return grace
+def _set_finalizers(metadata: dict[str, Any], asked: dict[str, Any], habit: str) -> None:
+    wanted = finalizers(metadata.get("finalizers") or [], asked, habit)
+    if wanted:
+        metadata["finalizers"] = wanted
+    else:
+        metadata.pop("finalizers", None)
 
 
-def _finalizers(present: list[str], asked: dict[str, Any]) -> list[str]:
-    """The finalizers with those of the garbage collector as the propagation asked for wants them."""
-    orphan = asked.get("orphanDependents")
-    policy = asked.get("propagationPolicy")
-    if orphan is not None:
-        policy = "Orphan" if orphan else "Background"
-    if policy is None:
-        return present
-    rest = [name for name in present if name not in (_ORPHAN, _FOREGROUND)]
-    added = {"Orphan": [_ORPHAN], "Foreground": [_FOREGROUND]}.get(policy, [])
-    return present if [name for name in present if name in (_ORPHAN, _FOREGROUND)] == added else rest + added
+def finalizers(present: list[str], asked: dict[str, Any], habit: str) -> list[str]:
+    """The finalizers with those of the garbage collector: as asked for, else as they stand, else as is the habit."""
+    if habit == "ignore":
+        wanted = []
+    elif asked.get("orphanDependents") is not None:
+        wanted = [_ORPHAN] if asked["orphanDependents"] else []
+    elif asked.get("propagationPolicy") is not None:
+        wanted = {"Orphan": [_ORPHAN], "Foreground": [_FOREGROUND]}.get(asked["propagationPolicy"], [])
+    else:
+        wanted = [name for name in present if name in (_ORPHAN, _FOREGROUND)][:1]
+        if not wanted and habit == "orphan":
+            wanted = [_ORPHAN]
+    kept = [name for name in present if name not in (_ORPHAN, _FOREGROUND)] + wanted
+    return present if set(kept) == set(present) else kept
 
 
 def read_options(op: operation.Operation, asked: request.Request) -> dict[str, Any]:
@@ -159,8 +199,8 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
             found["propagationPolicy"] = asked.param("propagationPolicy")
         if "orphanDependents" in asked.query:
             found["orphanDependents"] = options.boolean(asked, "orphanDependents")
-        if any(asked.query.get("dryRun", ())):
-            found["dryRun"] = asked.query["dryRun"]
+        if "dryRun" in asked.query:
+            found["dryRun"] = list(asked.query["dryRun"])
     problems = options.delete_problems(found)
     if problems:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
@@ -189,7 +229,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     returned = op.resource.group_resource in _RETURNED
     if not gone or returned:
         return response.of_stored(asked, op.server, op.resource, item, code)
-    return response.of_status(asked, success(op, item))
+    return response.of_status(asked, op.resource, success(op, item))
 
 
 def success(op: operation.Operation, item: stored.Stored) -> objects.Object:

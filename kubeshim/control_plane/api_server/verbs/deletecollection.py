@@ -3,7 +3,7 @@
 import gevent
 
 from kubeshim.control_plane.api_server import request, response, storage
-from kubeshim.control_plane.api_server.verbs import delete, operation, options, selection, versions
+from kubeshim.control_plane.api_server.verbs import delete, operation, selection, versions
 from kubeshim.control_plane.api_server.verbs import list as lists
 from kubeshim.machinery import errors
 
@@ -26,10 +26,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
     chosen = selection.of(op, asked)
     wanted = delete.read_options(op, asked)
-    at = versions.ListAt(limit=max(options.integer(asked, "limit") or 0, 0))
-    found = lists.page(op, chosen, at)
+    found = lists.page(op, chosen, versions.of_list(asked))
     deleted = delete_collection(op, found, wanted)
     metadata = {"resourceVersion": str(found.revision)}
-    answer = response.of_list(asked, op.server, op.resource, deleted, metadata)
-    response.gzip(asked, answer)
-    return answer
+    return response.of_list(asked, op.server, op.resource, deleted, metadata)

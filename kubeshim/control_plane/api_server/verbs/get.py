@@ -14,6 +14,11 @@ def get(op: operation.Operation) -> stored.Stored:
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    response.form(asked, op.resource)
     if "resourceVersion" in asked.query:
-        versions.wait_for(op, versions.parse(asked.param("resourceVersion")))
+        try:
+            revision = versions.parse(asked.param("resourceVersion"))
+        except versions.MalformedVersion as malformed:
+            raise malformed.unexpected() from None
+        versions.wait_for(op, revision)
     return response.of_stored(asked, op.server, op.resource, get(op))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.control_plane.api_server.authorization import attributes as authorization
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.machinery import errors, objects, resources, schemas
 
@@ -30,6 +31,8 @@ class Operation:
     field_validation: str = "Warn"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    create_unconditionally: bool = False
+    """Whether what is created may name a resourceVersion: a PUT may create."""
     restrict: Callable[[objects.Object, objects.Object], list[errors.FieldError]] | None = None
     """For a subresource that owns a part of the object: puts everything else of the new object back to what the old
     one has, and says what is wrong with the change."""
@@ -54,6 +57,27 @@ class Operation:
             namespace=self.namespace, name=name or self.name, object=obj, old_object=old, options=self.options,
             dry_run=self.dry_run, warnings=self.warnings,
         )  # fmt: skip
+
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+        """Changes of the object one after another.
+
+        Not so while other servers are asked on the way: one of them might want to change this very object before it
+        answers. The store's own precondition decides then.
+        """
+        if self.server.admission.asks_others():
+            return contextlib.nullcontext()
+        return self.server.locks.of(self.resource.storage_key(self.namespace, self.name))
+
+    def may_create(self) -> None:
+        """Who creates by an update or a patch must be allowed to create, too. Raises ``errors.Forbidden``."""
+        resource = self.resource
+        question = authorization.Attributes(
+            self.user, "create", resource.group, resource.version, resource.plural, self.subresource, self.namespace,
+            self.name,
+        )  # fmt: skip
+        decision = self.server.authorizer.authorize(question)
+        if not decision.allowed:
+            raise authorization.forbidden(question, decision.reason)
 
     @contextlib.contextmanager
     def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:

@@ -18,9 +18,7 @@ def write_options(asked: request.Request, kind: str) -> dict[str, Any]:
     options: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
     query = asked.query
     if "dryRun" in query:
-        options["dryRun"] = [value for value in query["dryRun"] if value]
-        if not options["dryRun"]:
-            del options["dryRun"]
+        options["dryRun"] = list(query["dryRun"])
     for name in ("fieldManager", "fieldValidation"):
         if asked.param(name):
             options[name] = asked.param(name)
@@ -36,16 +34,22 @@ def write_options(asked: request.Request, kind: str) -> dict[str, Any]:
 
 
 def dry_run_problems(values: Any) -> list[errors.FieldError]:
-    wrong = [value for value in values or () if value != "All"]
-    return [fields.not_supported("dryRun", wrong, ("All",))] if wrong else []
+    wrong = any(value != "All" for value in values or ())
+    return [fields.not_supported("dryRun", list(values), ("All",))] if wrong else []
 
 
 def _manager_problems(manager: str) -> list[errors.FieldError]:
-    if len(manager) > _MANAGER_LIMIT:
-        return [fields.too_long("fieldManager", _MANAGER_LIMIT)]
+    problems = []
+    if len(manager.encode()) > _MANAGER_LIMIT:
+        problems.append(fields.too_long("fieldManager", _MANAGER_LIMIT))
     if not manager.isprintable():
-        return [fields.invalid("fieldManager", manager, "should only contain printable characters")]
-    return []
+        position = 0
+        for char in manager:
+            if not char.isprintable():
+                text = f"invalid character U+{ord(char):04X} (at position {position})"
+                problems.append(fields.invalid("fieldManager", manager, text))
+            position += len(char.encode())
+    return problems
 
 
 def delete_problems(options: dict[str, Any]) -> list[errors.FieldError]:

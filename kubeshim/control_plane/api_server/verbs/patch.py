@@ -6,10 +6,10 @@ Server-side apply decides by field ownership and creates the object where it is 
 
 from typing import Any
 
-from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server import representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
-from kubeshim.control_plane.api_server.verbs import create, decoding, operation, place, update
-from kubeshim.machinery import apply, defaults, errors, go_text, objects
+from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
+from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, refusals, strategic
 from kubeshim.machinery.validation import decoding as types
@@ -21,6 +21,8 @@ _KINDS = {
     "json": negotiation.JSON_PATCH,
     "apply": negotiation.APPLY_PATCH,
 }
+
+_NO_JSON = "error converting YAML to JSON: "
 
 
 def media_type_of(kind: str) -> str:
@@ -36,48 +38,75 @@ def patch(
         return _apply(op, content, duplicates, force)
 
     def build(old: objects.Object) -> objects.Object:
-        patched = _patched(op, media_type, old, content)
-        try:
-            decoding.complete(op, patched, op.resource.gvk, duplicates)
-        except errors.BadRequest as problem:
-            raise _unfit(media_type, content, patched, problem) from None
-        _check_place(op, patched)
-        return patched
+        built = patched(op, media_type, old, content, duplicates, op.resource.gvk)
+        owners.dedup(op, built, admitted=True)
+        return built
 
     return update.modify(op, build), False
 
 
-def _unfit(media_type: str, content: Any, patched: objects.Object, problem: errors.BadRequest) -> errors.Invalid:
-    """What would be a bad body on an update is an invalid patch here."""
-    strategic_patch = media_type == negotiation.STRATEGIC_MERGE_PATCH
-    shown = refusals.shown_map(content) if strategic_patch else json.encode(patched).decode()
-    _, _, why = problem.message.partition(" cannot be handled as a ")
-    return refusals.unfit(shown, why.partition(": ")[2] or problem.message)
+def patched(
+    op: operation.Operation, media_type: str, old: objects.Object, content: Any, duplicates: list[str],
+    gvk: resources.GroupVersionKind,
+) -> objects.Object:  # fmt: skip
+    """What a JSON, merge or strategic merge patch makes of an object of kind ``gvk``. Raises 400 and 422."""
+    made = _patched(media_type, old, content, op.server.schema(gvk))
+    if media_type == negotiation.STRATEGIC_MERGE_PATCH:
+        # It goes from struct to struct, whose kind is what it is.
+        made["apiVersion"], made["kind"] = gvk.group_version, gvk.kind
+    _complete_patched(op, media_type, content, made, duplicates, gvk)
+    place.check_name(op, made.setdefault("metadata", {}))
+    place.fit_namespace(op, made["metadata"])
+    return made
 
 
-def _patched(op: operation.Operation, media_type: str, old: objects.Object, content: Any) -> objects.Object:
+def _complete_patched(
+    op: operation.Operation, media_type: str, content: Any, made: objects.Object, duplicates: list[str],
+    gvk: resources.GroupVersionKind,
+) -> None:  # fmt: skip
+    """Types, strictness and defaults. What would be a bad body on an update is an invalid patch here."""
+
+    def refused(why: str) -> errors.Invalid:
+        strategic_patch = media_type == negotiation.STRATEGIC_MERGE_PATCH
+        shown = refusals.shown_map(content) if strategic_patch else json.encode(dict(sorted(made.items()))).decode()
+        return refusals.unfit(shown, why)
+
+    schema = op.server.schema(gvk)
+    custom = op.server.custom.get(gvk)
+    try:
+        if custom is not None:
+            custom_bodies.complete(custom, made, duplicates, op.field_validation, op.warnings.append)
+            return
+        refusals.check_kind(made, gvk)
+        types.decode(made, schema, gvk)
+    except errors.BadRequest as problem:
+        _, _, why = problem.message.partition(" cannot be handled as a ")
+        raise refused(why.partition(": ")[2] or problem.message) from None
+    if op.field_validation != "Ignore":
+        # First what is wrong with the patch, then with what it makes, whose members are sorted by then.
+        found = duplicates + strict.unknown_fields_sorted(made, schema)
+        if found and op.field_validation == "Strict":
+            raise refused(strict.decoding_error(found))
+        op.warnings.extend(strict.warnings(found))
+    strict.prune(made, schema)
+    defaults.apply(gvk, made)
+
+
+def _patched(media_type: str, old: objects.Object, content: Any, schema: schemas.Schema) -> objects.Object:
     if media_type == negotiation.JSON_PATCH:
         result = json_patch.apply(old, content)
     elif media_type == negotiation.MERGE_PATCH:
         result = merge.apply(old, content)
     else:
-        result = strategic.apply(old, content, op.schema)
+        result = strategic.apply(old, content, schema)
     if not isinstance(result, dict):
         raise errors.BadRequest("the patched object is not an object")
     return result
 
 
-def _check_place(op: operation.Operation, obj: objects.Object) -> None:
-    for field, expected in (("kind", op.resource.kind), ("apiVersion", op.resource.api_version)):
-        if obj.get(field) != expected:
-            problem = fields.invalid(field, obj.get(field), f"must be {expected}")
-            raise errors.invalid(op.resource.group, op.resource.kind, op.name, [problem])
-    place.check(op, obj.setdefault("metadata", {}))
-
-
 def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: bool) -> tuple[stored.Stored, bool]:
     """Server-side apply."""
-    applied = _applied(op, content, duplicates)
+    applied = applied_configuration(op, content, duplicates, op.resource.gvk)
     if op.server.storage.get(op.resource, op.namespace, op.name) is None:
         if op.subresource:
             raise errors.not_found(op.resource.group, op.resource.plural, op.name)
@@ -105,6 +134,8 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
 
 
 def _create_applied(op: operation.Operation, applied: objects.Object, force: bool) -> stored.Stored:
+    op.may_create()
+    op.create_unconditionally = True
     obj = apply.apply(
         None, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
         subresource=op.subresource, force=force, now=op.server.clock.now(),
@@ -126,38 +157,56 @@ def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
     defaults.apply(op.resource.gvk, obj)
 
 
-def _applied(op: operation.Operation, content: Any, duplicates: list[str]) -> objects.Object:
+def applied_configuration(
+    op: operation.Operation, content: Any, duplicates: list[str], gvk: resources.GroupVersionKind
+) -> objects.Object:
     """The applied configuration as the client wrote it: all that is in it, and nothing else, will be its own.
 
     ``apply`` holds it against the schema.
     """
-    resource = op.resource
+    if content is None:
+        content = {}
     if not isinstance(content, dict):
-        raise errors.BadRequest("error decoding YAML: the patch is not an object")
-    if content.get("apiVersion") != resource.api_version or content.get("kind") != resource.kind:
         raise errors.BadRequest(
-            f"the API version or kind in the patch ({content.get('apiVersion')}, {content.get('kind')}) does not match "
-            f"the resource ({resource.api_version}, {resource.kind})"
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+            f"{bodies.type_name(content)} into Go value of type map[string]interface {{}}"
         )
+    apply.check(content, gvk.group_version)
+    if content.get("kind") != gvk.kind:
+        raise _untyped(content, gvk._replace(kind=content.get("kind") or ""))
     if duplicates and op.field_validation == "Strict":
-        raise errors.BadRequest(f"error strict decoding YAML: {', '.join(duplicates)}")
+        raise errors.BadRequest(f"error strict decoding YAML: {_NO_JSON}{', '.join(duplicates)}")
     op.warnings.extend(strict.warnings(duplicates))
     if content.get("metadata") is None:
         content["metadata"] = {}
     metadata = content["metadata"]
     if not isinstance(metadata, dict):
-        named, found = f"/; {resource.api_version}, Kind={resource.kind}", go_text.value(metadata)
-        text = f"failed to create typed patch object ({named}): .metadata: expected map, got &{{{found}}}"
-        raise errors.APIStatusError(text, code=500, reason="")
-    if metadata.pop("managedFields", None):
-        raise errors.BadRequest("metadata.managedFields must be nil")
-    place.check(op, metadata)
+        text = f"failed to create typed patch object (/; {gvk.group}/{gvk.version}, Kind={gvk.kind})"
+        found = go_text.value(metadata)
+        raise errors.APIStatusError(f"{text}: .metadata: expected map, got &{{{found}}}", code=500, reason="")
+    metadata.pop("managedFields", None)
+    if op.server.storage.get(op.resource, op.namespace, op.name) is not None:
+        metadata.setdefault("name", op.name)
+    place.check_name(op, metadata)
+    place.fit_namespace(op, metadata)
+    owners.dedup(op, content)
     return content
+
+
+def _untyped(content: Any, gvk: resources.GroupVersionKind) -> errors.APIStatusError:
+    """A kind that the version does not have."""
+    metadata = content["metadata"] if isinstance(content.get("metadata"), dict) else {}
+    kind = f"{gvk.group}/{gvk.version}, Kind={gvk.kind}"
+    named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind}"
+    text = f"failed to create typed patch object ({named}): no corresponding type for {kind}"
+    return errors.APIStatusError(text, code=500, reason="")
 
 
 def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, list[str]]:
     """``(media type, patch, duplicate fields)``. Raises 400, 415 and 422."""
-    accepted = negotiation.BUILT_IN_PATCHES if response.has_protobuf(op.resource.gvk) else negotiation.CUSTOM_PATCHES
+    accepted = (
+        negotiation.BUILT_IN_PATCHES if representations.has_message(op.resource.gvk) else negotiation.CUSTOM_PATCHES
+    )
     media_type = negotiation.patch_type(asked.header("content-type"), accepted)
     strictly = op.field_validation != "Ignore"
     if media_type == negotiation.APPLY_PATCH:
@@ -167,20 +216,33 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
         try:
             content, duplicates = yaml.decode(asked.body, strict=strictly)
         except errors.BadRequest as problem:
-            raise errors.BadRequest(f"error decoding YAML: {problem.message}") from problem
+            raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
     if "force" in asked.query:
         meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [meaningless])
-    content, duplicates = json.decode(asked.body, strict=strictly)
-    if media_type == negotiation.JSON_PATCH:
-        content = json_patch.check(content)
-        duplicates = []
-    elif not isinstance(content, dict):
+    return media_type, *_decoded(media_type, asked.body, strictly)
+
+
+def _decoded(media_type: str, body: bytes, strictly: bool) -> tuple[Any, list[str]]:
+    """A JSON, merge or strategic patch and what is strictly wrong with it. Raises 400 and 413."""
+    prefix = "error decoding patch: " if strictly and media_type != negotiation.STRATEGIC_MERGE_PATCH else ""
+    try:
+        content, duplicates = json.decode(body, strict=strictly)
+        if media_type == negotiation.JSON_PATCH:
+            if strictly:
+                duplicates = json_patch.strict_problems(content, duplicates)
+            return json_patch.check(content), duplicates
+    except errors.BadRequest as problem:
+        raise errors.BadRequest(prefix + problem.message) from None
+    if content is None and media_type == negotiation.STRATEGIC_MERGE_PATCH:
+        return {}, []
+    if content is not None and not isinstance(content, dict):
+        given = bodies.type_name(content)
         raise errors.BadRequest(
-            f"json: cannot unmarshal {bodies.type_name(content)} into Go value of type map[string]interface {{}}"
+            f"{prefix}json: cannot unmarshal {given} into Go value of type map[string]interface {{}}"
         )
-    return media_type, content, duplicates
+    return content, duplicates
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:

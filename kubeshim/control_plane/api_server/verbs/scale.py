@@ -4,15 +4,15 @@ Where the numbers and the selector stand is data: the usual places for built-in 
 for custom ones, whose change is judged by their schema as any other.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, response, scale_paths, stored
-from kubeshim.control_plane.api_server.verbs import decoding, operation, update
+from kubeshim.control_plane.api_server.verbs import decoding, operation, place, update
 from kubeshim.control_plane.api_server.verbs import get as gets
 from kubeshim.control_plane.api_server.verbs import patch as patches
-from kubeshim.machinery import errors, objects, selectors
+from kubeshim.machinery import apply, errors, managed_fields, objects, scale_fields, selectors
 from kubeshim.machinery.codecs import negotiation
-from kubeshim.machinery.patches import json_patch, merge, strategic
 from kubeshim.machinery.validation import fields
 
 KIND = scale_paths.KIND
@@ -35,7 +35,7 @@ def scale_of(op: operation.Operation, obj: objects.Object, *, required: bool = T
     replicas = objects.dig(obj, *where.replicas)
     if replicas is None and op.resource.strategy == "custom" and required:
         place = "." + ".".join(where.replicas)
-        raise errors.InternalError(f'Internal error occurred: the spec replicas field "{place}" does not exist')
+        raise errors.internal(f'the spec replicas field "{place}" does not exist')
     spec = {"replicas": replicas} if replicas else {}
     status: dict[str, Any] = {"replicas": objects.dig(obj, *where.status, default=0)}
     selector = _selector(op, obj, where)
@@ -53,38 +53,61 @@ def _selector(op: operation.Operation, obj: objects.Object, where: scale_paths.P
     return str(selectors.from_label_selector(found))
 
 
-def set_scale(op: operation.Operation, change: Any) -> stored.Stored:
+Change = Callable[[objects.Object], objects.Object]
+"""From the present Scale (the callee's own) to the wanted one, decoded."""
+
+
+def set_scale(op: operation.Operation, change: Change, *, uid: str = "") -> stored.Stored:
     """Writes the replicas of the Scale that ``change`` makes of the present one. Raises 409 and 422."""
-    where = paths(op)
 
     def build(old: objects.Object) -> objects.Object:
         wanted = change(scale_of(op, old, required=False))
-        _check(op, wanted)
+        _take(op, old, wanted)
         version = objects.resource_version(wanted)
         if version:
             old["metadata"]["resourceVersion"] = version
         elif op.strategy.allow_unconditional_update:
             del old["metadata"]["resourceVersion"]
-        if objects.uid(wanted):
-            old["metadata"]["uid"] = objects.uid(wanted)
-        place = old
-        for step in where.replicas[:-1]:
-            place = place.setdefault(step, {})
-        place[where.replicas[-1]] = objects.dig(wanted, "spec", "replicas", default=0)
         return old
 
-    return update.modify(op, build, raw=op.resource.strategy != "custom")
+    return update.modify(op, build, raw=op.resource.strategy != "custom", uid=uid)
 
 
-def _check(op: operation.Operation, scale: objects.Object) -> None:
-    if objects.name(scale) not in ("", op.name):
-        raise errors.BadRequest(
-            f"the name of the object ({objects.name(scale)}) does not match the name on the URL ({op.name})"
-        )
-    replicas = objects.dig(scale, "spec", "replicas", default=0)
-    problems = fields.non_negative("spec.replicas", replicas)
+def apply_scale(op: operation.Operation, applied: objects.Object, *, force: bool) -> stored.Stored:
+    """Server-side apply of a Scale: it decides who owns the replicas. Raises 400, 409 and 422."""
+    path = paths(op).replicas
+
+    def build(old: objects.Object) -> objects.Object:
+        entries = managed_fields.live_entries(old)
+        present = scale_of(op, old, required=False)
+        present["metadata"]["managedFields"] = scale_fields.of_scale(entries, path)
+        wanted = apply.apply(
+            present, applied, schema=op.server.schema(KIND), manager=op.manager, api_version=KIND.group_version,
+            subresource=op.subresource, force=force, now=op.server.clock.now(), reset=(),
+        )  # fmt: skip
+        changed = managed_fields.live_entries(wanted)
+        _take(op, old, wanted)
+        old["metadata"]["resourceVersion"] = objects.resource_version(wanted)
+        old["metadata"]["managedFields"] = scale_fields.of_object(entries, changed, path, op.resource.api_version)
+        return old
+
+    return update.modify(op, build, attributed=True, raw=op.resource.strategy != "custom")
+
+
+def _take(op: operation.Operation, obj: objects.Object, scale: objects.Object) -> None:
+    """The replicas of a Scale into the object, if they are valid and the Scale is this object's."""
+    problems = fields.non_negative("spec.replicas", objects.dig(scale, "spec", "replicas", default=0))
     if problems:
         raise errors.invalid("autoscaling", "Scale", op.name, problems)
+    uid = objects.uid(scale)
+    if uid and uid != objects.uid(obj):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {objects.uid(obj)}"
+        raise errors.conflict(op.resource.group, f"{op.resource.plural}/scale", op.name, why)
+    *parents, last = paths(op).replicas
+    at = obj
+    for step in parents:
+        at = at.setdefault(step, {})
+    at[last] = objects.dig(scale, "spec", "replicas", default=0)
 
 
 def handle_get(op: operation.Operation, asked: request.Request) -> request.Response:
@@ -93,23 +116,20 @@ def handle_get(op: operation.Operation, asked: request.Request) -> request.Respo
 
 def handle_update(op: operation.Operation, asked: request.Request) -> request.Response:
     wanted = decoding.read(op, asked, KIND)
-    return _answer(op, asked, set_scale(op, lambda present: wanted))
+    place.fit_namespace(op, wanted.setdefault("metadata", {}))
+    place.check_name(op, wanted["metadata"])
+    return _answer(op, asked, set_scale(op, lambda present: wanted, uid=objects.uid(wanted)))
 
 
 def handle_patch(op: operation.Operation, asked: request.Request) -> request.Response:
     media_type, content, duplicates = patches.read(op, asked)
+    if media_type == negotiation.APPLY_PATCH:
+        gets.get(op)
+        applied = patches.applied_configuration(op, content, duplicates, KIND)
+        return _answer(op, asked, apply_scale(op, applied, force=bool(op.options.get("force"))))
 
     def change(present: objects.Object) -> objects.Object:
-        if media_type == negotiation.JSON_PATCH:
-            patched = json_patch.apply(present, content)
-        elif media_type == negotiation.STRATEGIC_MERGE_PATCH:
-            patched = strategic.apply(present, content, op.server.schema(KIND))
-        else:
-            # Of an applied Scale only the replicas mean anything, so applying and merging are the same.
-            patched = merge.apply(present, content)
-        decoding.complete(op, patched, KIND, duplicates)
-        found: objects.Object = patched
-        return found
+        return patches.patched(op, media_type, present, content, duplicates, KIND)
 
     return _answer(op, asked, set_scale(op, change))
 

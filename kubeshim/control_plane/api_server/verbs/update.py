@@ -8,7 +8,7 @@ may write as well.
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, place
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
@@ -19,45 +19,54 @@ Build = Callable[[objects.Object], objects.Object]
 """From the old object (the callee's own) to the new one, decoded and defaulted."""
 
 
-def modify(op: operation.Operation, build: Build, *, attributed: bool = False, raw: bool = False) -> stored.Stored:
+def modify(
+    op: operation.Operation, build: Build, *, attributed: bool = False, raw: bool = False, uid: str = ""
+) -> stored.Stored:
     """Replaces the object by what ``build`` makes of it; tries again when somebody else was faster.
 
-    If what is built carries a resourceVersion, it must be the current one (409). ``attributed`` says that ``build``
-    has seen to managedFields (server-side apply). ``raw`` leaves out the strategy's preparation and validation: for
-    subresources that do their own. Raises ``errors.APIStatusError``.
+    ``uid`` is of the object that is meant, if not any of that name. If what is built carries a resourceVersion, it must
+    be the current one (409). ``attributed`` says that ``build`` has seen to managedFields (server-side apply). ``raw``
+    leaves out the strategy's preparation and validation: for subresources that do their own. Raises
+    ``errors.APIStatusError``.
     """
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
             old = item.copy()
+            if uid and uid != old["metadata"]["uid"]:
+                raise other_uid(op, uid, old["metadata"]["uid"])
             obj = build(item.copy())
-            conditional = _check_identity(op, obj, old)
+            _check_version(op, obj, old)
             try:
                 return _write(op, item, obj, old, attributed=attributed, raw=raw)
-            except storage.Stale as stale:
-                if conditional:
-                    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED) from stale
+            except storage.Stale:
+                # a revision that the client named is not the current one any more, and the next attempt says so
+                continue
     raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
 
 
-def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.Object) -> bool:
-    """Whether the new object names the revision it replaces. Raises 409, 422 and 400."""
+def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Conflict:
+    """The refusal of upstream's storage, key and all."""
+    key = op.resource.storage_key(op.namespace, op.name)
+    return errors.conflict(
+        op.resource.group, op.resource.plural, op.name,
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
+    )  # fmt: skip
+
+
+def _check_version(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    """A revision that the new object names is the one it replaces. Raises 409 and 422."""
     resource, metadata = op.resource, obj.setdefault("metadata", {})
-    uid, kept = metadata.get("uid"), old["metadata"]["uid"]
-    if uid and uid != kept:
-        raise errors.conflict(
-            resource.group, resource.plural, op.name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {kept}",
-        )  # fmt: skip
     version = str(metadata.get("resourceVersion") or "")
     if version in ("", "0"):
         if op.strategy.allow_unconditional_update:
-            return False
+            return
         problem = fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-        raise errors.invalid(resource.group, resource.kind, op.name, [problem])
+        raise errors.invalid(resource.group, resource.plural, op.name, [problem])
     if not version.isdecimal():
         problem = fields.invalid(
             "metadata.resourceVersion", version, f'strconv.ParseUint: parsing "{version}": invalid syntax'
@@ -65,7 +74,6 @@ def _check_identity(op: operation.Operation, obj: objects.Object, old: objects.O
         raise errors.invalid(resource.group, resource.kind, op.name, [problem])
     if version != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
-    return True
 
 
 def _write(
@@ -80,6 +88,8 @@ def _write(
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
+    owners.dedup(op, obj, admitted=True)
     if not raw:
         if op.subresource == "status":
             strategy.prepare_for_status_update(resource, obj, old)
@@ -101,12 +111,18 @@ def _write(
 
 
 def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> None:
-    """What no update may change, whatever it says."""
-    for field in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "name",
-                  "namespace", "generateName"):  # fmt: skip
+    """What an update cannot change, whatever it says, and what it may leave out; what remains is validated."""
+    for field in ("creationTimestamp", "generation"):
+        metadata.pop(field, None)
         if field in old:
             metadata[field] = old[field]
-        else:
+    if old.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = old["deletionTimestamp"]
+    for field in ("uid", "namespace", "deletionGracePeriodSeconds"):
+        if metadata.get(field) in (None, "") and field in old:
+            metadata[field] = old[field]
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if metadata.get(field) is None:
             metadata.pop(field, None)
     metadata.pop("selfLink", None)
 
@@ -128,12 +144,8 @@ def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, 
 def _count_generation(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     if op.subresource == "status" or not op.resource.generation:
         return
-    for field in obj.keys() | old.keys():
-        if field == "status" and "status" in op.resource.subresources:
-            continue
-        if field not in ("metadata", "kind", "apiVersion") and obj.get(field) != old.get(field):
-            obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-            return
+    if op.strategy.is_new_generation(op.resource, obj, old):
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
 def unchanged(obj: objects.Object, old: objects.Object) -> bool:
@@ -174,18 +186,19 @@ def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -
 def replace(op: operation.Operation, obj: objects.Object) -> tuple[stored.Stored, bool]:
     """PUT: the object as ``obj`` says, created where the strategy allows it; and whether it was."""
     metadata = obj.setdefault("metadata", {})
-    place.check(op, metadata)
+    owners.dedup(op, obj)
+    place.fit_namespace(op, metadata)
+    place.check_name(op, metadata)
+    uid = str(metadata.get("uid") or "")
     if op.server.storage.get(op.resource, op.namespace, op.name) is None:
+        if uid:
+            raise other_uid(op, uid, "")
         if not op.strategy.allow_create_on_update or op.subresource:
             raise errors.not_found(op.resource.group, op.resource.plural, op.name)
-        if metadata.get("uid"):
-            raise errors.conflict(
-                op.resource.group, op.resource.plural, op.name,
-                f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: ",
-            )  # fmt: skip
-        metadata.pop("resourceVersion", None)
+        op.may_create()
+        op.create_unconditionally = True
         return create.create(op, obj), True
-    return modify(op, lambda old: _fresh(obj)), False
+    return modify(op, lambda old: _fresh(obj), uid=uid), False
 
 
 def _fresh(obj: objects.Object) -> objects.Object:

@@ -32,7 +32,7 @@ _TOO_OLD = (
     "modified, or deleted between the time the first chunk was returned and now may show up in the list."
 )
 _TOO_OLD_PLAIN = (
-    "The provided continue parameter is too old to display a consistent list result. You must start a new list "
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
     "without the continue parameter."
 )
 _EXPIRED = "The resourceVersion for the provided list is too old."
@@ -50,11 +50,15 @@ class ListAt:
 
 
 class MalformedVersion(errors.BadRequest):
-    """A resourceVersion that is no number: 400 for a get or list, 422 for a watch."""
+    """A resourceVersion that is no number: 400 for a list."""
 
     def __init__(self, problem: errors.FieldError) -> None:
         super().__init__(f"invalid resource version: {problem}")
-        self.problem = problem
+        self._problem = problem
+
+    def unexpected(self) -> errors.APIStatusError:
+        """What a get or a watch says: upstream's storage refuses it without a reason of the API's own."""
+        return errors.APIStatusError(str(self._problem), code=500, reason="")
 
 
 def parse(text: str) -> int:
@@ -73,25 +77,7 @@ def validate(asked: request.Request, *, watching: bool) -> None:
     initial = "sendInitialEvents" in asked.query
     problems: list[errors.FieldError] = []
     if watching:
-        if initial and not match:
-            problems.append(
-                fields.forbidden(
-                    "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-                )
-            )
-        if match and not initial:
-            problems.append(
-                fields.forbidden(
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                )
-            )
-        if match and match != "NotOlderThan" and initial:
-            problems.append(fields.not_supported("resourceVersionMatch", match, ("NotOlderThan",)))
-        if asked.param("continue"):
-            problems.append(fields.forbidden("continue", "continue is forbidden for watch"))
-        if initial and asked.param("limit") not in ("", "0"):
-            problems.append(fields.forbidden("limit", "limit is forbidden for watch"))
+        problems += _watch_problems(match, asked.param("continue"), initial=initial)
     else:
         if initial:
             problems.append(fields.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
@@ -101,18 +87,31 @@ def validate(asked: request.Request, *, watching: bool) -> None:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", problems)
 
 
-def _match_problems(version: str, match: str, token: str) -> list[errors.FieldError]:
+def _watch_problems(match: str, token: str, *, initial: bool) -> list[errors.FieldError]:
     problems = []
-    if token:
+    if initial and match != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        problems.append(fields.forbidden("resourceVersionMatch", text))
+    if match and not initial:
+        text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        problems.append(fields.forbidden("resourceVersionMatch", text))
+    if match and match != "NotOlderThan":
+        problems.append(fields.not_supported("resourceVersionMatch", match, ("NotOlderThan",)))
+    if match and token:
         problems.append(
             fields.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
         )
+    return problems
+
+
+def _match_problems(version: str, match: str, token: str) -> list[errors.FieldError]:
+    problems = []
     if not version:
-        problems.append(
-            fields.forbidden(
-                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            )
-        )
+        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        problems.append(fields.forbidden("resourceVersionMatch", text))
+    if token:
+        text = "resourceVersionMatch is forbidden when continue is provided"
+        problems.append(fields.forbidden("resourceVersionMatch", text))
     if match not in ("Exact", "NotOlderThan"):
         problems.append(fields.not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", "")))
     if match == "Exact" and version == "0":
@@ -127,6 +126,7 @@ def _match_problems(version: str, match: str, token: str) -> list[errors.FieldEr
 def of_list(asked: request.Request) -> ListAt:
     """Raises 400 and 422."""
     validate(asked, watching=False)
+    options.integer(asked, "timeoutSeconds")
     limit = max(options.integer(asked, "limit") or 0, 0)
     token, version, match = asked.param("continue"), asked.param("resourceVersion"), asked.param("resourceVersionMatch")
     if token:

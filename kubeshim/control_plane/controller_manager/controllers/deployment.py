@@ -298,7 +298,8 @@ class DeploymentController(controller.Controller):
             return deployment
         annotations = {**objects.annotations(deployment), revisions.REVISION: str(number)}
         changed = {**deployment, "metadata": {**deployment["metadata"], "annotations": annotations}}
-        return self.client.update(kinds.DEPLOYMENTS, changed)
+        # At the door of the status: at the other one annotations count as a new generation.
+        return self.client.update(kinds.DEPLOYMENTS, changed, subresource="status")
 
     def _tell(self, deployment: Object, sets: Sets, *, progress: bool = True) -> float | None:
         """Writes the status; returns when to look for a missed deadline."""

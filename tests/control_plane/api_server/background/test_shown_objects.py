@@ -85,9 +85,49 @@ def test_ranges_that_are_added_give_addresses_once_they_are_ready(server):
     asked = service(clusterIP="10.97.0.3")
     with pytest.raises(errors.Invalid, match="is not in the valid range"):
         server.client.create(addresses.SERVICES, asked, "default")
-    service_cidr.note_ready(server, server.client.get(RANGES, "more"))
+    service_cidr.tend_all(server)
     made = server.client.create(addresses.SERVICES, asked, "default")
     assert made["spec"]["clusterIPs"] == ["10.97.0.3"]
+
+
+def ready(server, name):
+    condition = objects.condition(server.client.get(RANGES, name), "Ready")
+    return condition["status"], condition["reason"], condition["message"]
+
+
+def test_a_range_stays_for_as_long_as_its_addresses_are_in_use(server, keeper):
+    assert ready(server, "kubernetes") == ("True", "", "Kubernetes default Service CIDR is ready")
+    server.client.create(RANGES, {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/28"]}})
+    service_cidr.tend_all(server)
+    assert ready(server, "more") == ("True", "", "Kubernetes Service CIDR is ready")
+    assert server.client.get(RANGES, "more")["metadata"]["finalizers"] == [service_cidr.FINALIZER]
+    server.client.create(addresses.SERVICES, service(clusterIP="10.97.0.3"), "default")
+    keeper.catch_up()
+    server.client.delete(RANGES, "more")
+    service_cidr.tend_all(server)
+    status, reason, message = ready(server, "more")
+    assert (status, reason) == ("False", "Terminating")
+    assert message.startswith("There are still IPAddresses referencing the ServiceCIDR")
+    with pytest.raises(errors.Invalid, match="is not in the valid range"):
+        server.client.create(addresses.SERVICES, service("late", clusterIP="10.97.0.4"), "default")
+    before = server.storage.revision
+    service_cidr.tend_all(server)
+    assert server.storage.revision == before
+    server.client.delete(addresses.SERVICES, "a", "default")
+    keeper.catch_up()
+    service_cidr.tend_all(server)
+    assert server.storage.reader.get(RANGES, "", "more") is None
+
+
+def test_a_range_that_another_one_covers_may_go(server, keeper):
+    for name, cidr in (("small", "10.97.0.0/28"), ("large", "10.97.0.0/24")):
+        server.client.create(RANGES, {"metadata": {"name": name}, "spec": {"cidrs": [cidr]}})
+    service_cidr.tend_all(server)
+    server.client.create(addresses.SERVICES, service(clusterIP="10.97.0.3"), "default")
+    keeper.catch_up()
+    server.client.delete(RANGES, "small")
+    service_cidr.tend_all(server)
+    assert server.storage.reader.get(RANGES, "", "small") is None
 
 
 def test_each_group_version_served_here_has_a_local_api_service(server):

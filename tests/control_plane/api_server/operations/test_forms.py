@@ -36,8 +36,9 @@ def test_a_collection(secure, path):
     refused = secure.ask("GET", path, headers={"Accept": "image/png"})
     assert (refused.status, refused.body["reason"]) == (406, "NotAcceptable")
     assert refused.body["message"] == (
-        "only the following media types are accepted: application/json, application/yaml, "
-        "application/vnd.kubernetes.protobuf"
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf, application/json;stream=watch, "
+        "application/vnd.kubernetes.protobuf;stream=watch"
     )
 
 

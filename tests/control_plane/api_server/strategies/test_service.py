@@ -157,3 +157,24 @@ def test_the_address_never_changes(strategy):
 def test_a_health_check_port(strategy):
     spec = create(strategy, Reader(), type="LoadBalancer", externalTrafficPolicy="Local")["spec"]
     assert 30000 <= spec["healthCheckNodePort"] <= 30100 != spec["ports"][0]["nodePort"]
+
+
+def test_two_families_and_back():
+    both, reader = service.Service(["10.96.0.0/24", "fd00:10::/112"], (30000, 30100)), Reader()
+    single = create(both, reader, selector={"a": "b"})
+    assert single["spec"]["ipFamilies"] == ["IPv4"]
+    spec = {**single["spec"], "ipFamilyPolicy": "PreferDualStack"}
+    reader.found[0] = wide = update(both, reader, single, **copy.deepcopy(spec))
+    first, second = wide["spec"]["clusterIPs"]
+    assert (first, wide["spec"]["ipFamilies"]) == (single["spec"]["clusterIP"], ["IPv4", "IPv6"])
+    assert ipaddress.ip_address(second) in ipaddress.ip_network("fd00:10::/112")
+    narrow = update(both, reader, wide, **{**copy.deepcopy(wide["spec"]), "ipFamilyPolicy": "SingleStack"})
+    assert (narrow["spec"]["clusterIPs"], narrow["spec"]["ipFamilies"]) == ([first], ["IPv4"])
+
+
+def test_the_port_of_health_checks_goes_with_the_policy(strategy):
+    reader = Reader()
+    local = create(strategy, reader, type="LoadBalancer", externalTrafficPolicy="Local")
+    assert local["spec"]["healthCheckNodePort"]
+    changed = update(strategy, reader, local, **{**copy.deepcopy(local["spec"]), "externalTrafficPolicy": "Cluster"})
+    assert "healthCheckNodePort" not in changed["spec"]
