@@ -72,7 +72,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         change=workloads.deployment_change,
         warn=pod_warnings.workload,
         status={},
-        # annotations are copied to ReplicaSets, so they count, too
+        # Annotations are copied to ReplicaSets, so they count, too.
         counted_metadata=("annotations",),
     ),
     "replicaset": Checked(
