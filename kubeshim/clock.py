@@ -5,6 +5,7 @@ UTC (for what is written into objects), ``monotonic`` is for measuring durations
 """
 
 import datetime
+import re
 import time
 from typing import Protocol
 
@@ -51,17 +52,30 @@ SYSTEM: Clock = SystemClock()
 
 def rfc3339(moment: datetime.datetime) -> str:
     """``metav1.Time`` on the wire: whole seconds in UTC, ``2026-01-31T12:00:00Z``."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _in_utc(moment, "seconds")
 
 
 def rfc3339_micro(moment: datetime.datetime) -> str:
     """``metav1.MicroTime`` on the wire: always six fractional digits."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _in_utc(moment, "microseconds")
+
+
+def _in_utc(moment: datetime.datetime, timespec: str) -> str:
+    """Four digits of the year also before 1000, which ``strftime`` would not write."""
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII).fullmatch
 
 
 def parse_rfc3339(text: str) -> datetime.datetime:
-    """Reads a ``Time`` or ``MicroTime``; raises ``ValueError`` where it is neither."""
+    """Reads a ``Time`` or ``MicroTime``; raises ``ValueError`` where it is neither, or no time of years 1 to 9999."""
+    if _RFC3339(text) is None:
+        raise ValueError(f"{text!r} is no time of RFC 3339")
     moment = datetime.datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"time {text!r} has no zone")
+    if moment.utcoffset():
+        try:
+            return moment.astimezone(datetime.UTC)
+        except OverflowError:
+            raise ValueError(f"time {text!r} is out of range") from None
     return moment

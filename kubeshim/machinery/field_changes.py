@@ -60,6 +60,8 @@ def _empty_struct(schema: schemas.Schema) -> dict[str, Any]:
             continue
         if presence == "struct" and field.kind == "object":
             empty[name] = _empty_struct(field)
+        elif presence == "null":
+            empty[name] = None
         else:
             empty[name] = _ZERO.get(field.kind)
     return empty

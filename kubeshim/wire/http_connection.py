@@ -17,6 +17,8 @@ _DRAIN_LIMIT = 16 << 20
 have sent all of it, and closing at once would take the answer from them."""
 _DRAIN_TIMEOUT = 5.0
 _EARLY_LIMIT = 256 << 10
+_ONE_SEND = 16 << 10
+"""Bytes that fit one TLS record, and surely the socket of a client that reads."""
 
 
 class BodyTooLarge(Exception):
@@ -131,7 +133,13 @@ class Connection:
     def write(self, data: bytes) -> None:
         """Raises OSError where the client does not take it."""
         self.deadline = time.monotonic() + self.server.limits.write_timeout
-        self.socket.sendall(data)
+        if len(data) <= _ONE_SEND:
+            # Nearly always the kernel takes it whole, and ``sendall`` costs as much again as the sending.
+            sent = self.socket.send(data)
+            if sent < len(data):
+                self.socket.sendall(data[sent:])
+        else:
+            self.socket.sendall(data)
         self.deadline = math.inf
 
 

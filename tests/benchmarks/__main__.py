@@ -1,12 +1,12 @@
 """``make bench``: every figure of README's performance section.
 
-python -m tests.benchmarks [api_server|cluster …]
+python -m tests.benchmarks [machinery|api_server|watchers|cluster …]
 """
 
 import importlib
 import sys
 
-ALL = ("api_server", "cluster")
+ALL = ("machinery", "api_server", "watchers", "cluster")
 
 for name in sys.argv[1:] or ALL:
     print(f"== {name}", flush=True)

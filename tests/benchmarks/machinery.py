@@ -5,38 +5,43 @@ import time
 
 import orjson
 
-from kubeshim.machinery import apply, resources, schemas
-from kubeshim.machinery.codecs import json, protobuf, strict
+from kubeshim.machinery import apply, builtin, defaults, resources, schemas
+from kubeshim.machinery.codecs import bodies, json, negotiation, protobuf, strict
 from kubeshim.machinery.patches import merge, strategic
+from kubeshim.machinery.validation import decoding, metadata, pods
 
+POD = resources.GroupVersionKind("", "v1", "Pod")
+PODS = next(resource for resource in builtin.load() if resource.gvk == POD)
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 ROUNDS, BATCH = 7, 300
 
 
 def main():
     pod, config_map = a_pod(), a_config_map()
-    pods, maps = schema("Pod"), schema("ConfigMap")
+    of_pods, maps = schema("Pod"), schema("ConfigMap")
     body, message = orjson.dumps(pod), protobuf.encode(pod)
-    tracked = track(None, copied(pod), pods)
+    tracked = track(None, copied(pod), of_pods)
     print(f"a Pod of {len(body):,} bytes of JSON, {len(message):,} of protobuf")
     figures = [
         ("floor: orjson, parse the Pod", lambda: orjson.loads(body), None),
         ("parse it, looking for duplicate keys", lambda: json.decode(body, strict=True), None),
-        ("look for unknown fields", lambda: strict.unknown_fields(pod, pods), None),
-        ("bring it into the form of Go's structs", lambda obj: strict.prune(obj, pods), lambda: copied(pod)),
+        ("look for unknown fields", lambda: strict.unknown_fields(pod, of_pods), None),
+        ("bring it into the form of Go's structs", lambda obj: strict.prune(obj, of_pods), lambda: copied(pod)),
         ("read it from protobuf", lambda: protobuf.decode(message), None),
         ("write it as protobuf", lambda: protobuf.encode(pod), None),
-        ("own its fields on create", lambda obj: track(None, obj, pods), lambda: copied(pod)),
+        ("decode, default and validate it", lambda: admitted(body, negotiation.JSON, of_pods), None),
+        ("the same from protobuf", lambda: admitted(message, negotiation.PROTOBUF, of_pods), None),
+        ("own its fields on create", lambda obj: track(None, obj, of_pods), lambda: copied(pod)),
         (
             "own its fields on a status update",
-            lambda obj: track(tracked, obj, pods, "status"),
+            lambda obj: track(tracked, obj, of_pods, "status"),
             lambda: running(tracked),
         ),
-        ("own its fields when nothing changed", lambda obj: track(tracked, obj, pods), lambda: copied(tracked)),
+        ("own its fields when nothing changed", lambda obj: track(tracked, obj, of_pods), lambda: copied(tracked)),
         ("own a ConfigMap's on create", lambda obj: track(None, obj, maps), lambda: copied(config_map)),
         ("merge patch of a label", lambda: merge.apply(pod, {"metadata": {"labels": {"a": "b"}}}), None),
-        ("strategic patch of an image", lambda: strategic.apply(pod, image("c0", "x:2"), pods), None),
-        ("server-side apply of an image", lambda: server_side(tracked, pods), None),
+        ("strategic patch of an image", lambda: strategic.apply(pod, image("c0", "x:2"), of_pods), None),
+        ("server-side apply of an image", lambda: server_side(tracked, of_pods), None),
     ]
     for name, work, prepare in figures:
         print(f"  {name:42} {microseconds(work, prepare):7.1f} µs")
@@ -56,6 +61,16 @@ def microseconds(work, prepare):
 
 def schema(kind):
     return schemas.definitions().schema(resources.GroupVersionKind("", "v1", kind))
+
+
+def admitted(body, media_type, what):
+    """A body as an object that could be stored: everything between the socket and admission, and validation."""
+    obj, duplicates = bodies.read(body, media_type, POD, strictly=True)
+    decoding.decode(obj, what, POD)
+    bodies.check(obj, what, duplicates, "Strict", print, POD)
+    defaults.apply(POD, obj)
+    problems = metadata.validate(PODS, obj) + pods.pod(obj) + pods.pod_create(obj)
+    assert not problems, problems
 
 
 def copied(obj):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conformance.kube import IDLE, condition, container, meta, owner
+from tests.conformance.kube import IDLE, condition, container, meta, owner, pod
 from tests.conformance.names import answers, case
 
 INDEX = "$JOB_COMPLETION_INDEX"
@@ -124,3 +124,54 @@ def test_deletion(kube):
     kube.delete("Job", "it", propagation="Foreground")
     kube.gone("Job", "it")
     kube.wait_all("Pod", lambda left: not left)
+
+
+@answers(
+    "[sig-apps] Job should allow to use a pod failure policy to ignore failure matching on DisruptionTarget condition"
+)
+def test_a_disruption_is_no_failure(kube):
+    rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    body = job("[ -e /data/again ] || { touch /data/again; sleep 600; }", backoffLimit=0)
+    spec = body["spec"]["template"]["spec"]
+    place = f"/tmp/{kube.namespace}"
+    spec.update(
+        nodeName=kube.items("Node")[-1]["metadata"]["name"],
+        volumes=[{"name": "data", "hostPath": {"path": place, "type": "DirectoryOrCreate"}}],
+    )
+    spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    body["spec"]["podFailurePolicy"] = {"rules": [rule]}
+    kube.create(body)
+    [first] = kube.wait_all("Pod", lambda found: found and found[0]["status"].get("phase") == "Running")
+    name = first["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta(name, namespace=kube.namespace)}
+    kube.call("post", kube.path("Pod", name, subresource="eviction"), eviction)
+    try:
+        status = ended(kube, "Complete")["status"]
+        assert (status["succeeded"], status.get("failed", 0)) == (1, 0)
+    finally:
+        clean = container("rm -rf /host/$NAME", env=[{"name": "NAME", "value": kube.namespace}])
+        clean["volumeMounts"] = [{"name": "tmp", "mountPath": "/host"}]
+        volume = {"name": "tmp", "hostPath": {"path": "/tmp"}}
+        kube.run(pod("clean", clean, volumes=[volume], nodeName=spec["nodeName"]))
+
+
+@answers("[sig-apps] Job should manage the lifecycle of a job")
+def test_life_of_a_job(kube):
+    labels = {"e2e-job-label": kube.namespace}
+    chosen = f"e2e-job-label={kube.namespace}"
+    body = job(IDLE, suspend=True, parallelism=2, completions=4, backoffLimit=6)
+    body["metadata"]["labels"] = labels
+    kube.create(body)
+    suspended = kube.wait("Job", "it", lambda j: condition(j, "Suspended").get("status") == "True")
+    assert not suspended["status"].get("active")
+    patched = kube.patch("Job", "it", {"metadata": {"labels": {"it": "patched"}}})
+    assert patched["metadata"]["labels"]["it"] == "patched"
+    kube.wait("Job", "it", lambda j: j["metadata"]["labels"].get("it") == "patched")
+    made = kube.change("Job", "it", lambda j: j["spec"].update(suspend=False))
+    assert made["spec"]["suspend"] is False
+    kube.wait("Job", "it", lambda j: j["status"].get("active") == 2)
+    assert condition(kube.get("Job", "it"), "Suspended")["status"] == "False"
+    assert [j["metadata"]["name"] for j in kube.items("Job", namespace="", labelSelector=chosen)] == ["it"]
+    kube.call("delete", kube.path("Job"), {"propagationPolicy": "Background"}, labelSelector=chosen)
+    kube.gone("Job", "it")
+    kube.wait_all("Pod", lambda found: not found)

@@ -26,11 +26,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
-def fetch_kubectl(version):
-    """The path of a kubectl of that release, out of the cache that ``tools/setup.sh test`` fills."""
+def fetch_kubectl(version, *options):
+    """The path of a kubectl (``--helm``: helm) of that release, out of the cache that ``tools/setup.sh test`` fills."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "kubeshim"
     tool = str(ROOT / "tools" / "fetch_kubectl.py")
-    command = [sys.executable, tool, "--cache", str(cache), "--version", version]
+    command = [sys.executable, tool, "--cache", str(cache), "--version", version, *options]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -151,7 +151,13 @@ def test_status_is_owned_through_its_own_endpoint_only():
     assert (entry["manager"], entry["subresource"]) == ("kubelet", "status")
     assert entry["fieldsV1"] == {
         "f:status": {
-            "f:conditions": {".": {}, 'k:{"type":"Ready"}': {".": {}, "f:type": {}, "f:status": {}}}, "f:phase": {},
+            "f:conditions": {
+                ".": {},
+                'k:{"type":"Ready"}': {
+                    ".": {}, "f:type": {}, "f:status": {}, "f:lastProbeTime": {}, "f:lastTransitionTime": {},
+                },
+            },
+            "f:phase": {},
         }
     }  # fmt: skip
 

@@ -27,8 +27,8 @@ VERSION = {
     "goVersion": "none", "compiler": platform.python_implementation(), "platform": "linux/amd64",
 }  # fmt: skip
 _AGGREGATED = ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList")
-_DISCOVERY = negotiation.Offers((negotiation.JSON,), tables=False, partial=False, converts=(_AGGREGATED,))
-_AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_DISCOVERY = negotiation.Offers(tables=False, partial=False, converts=(_AGGREGATED,))
+_AGGREGATED_TYPE = "{};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _OPENAPI_V2 = (negotiation.JSON, openapi.PROTOBUF)
 _HEALTH = frozenset(("healthz", "livez", "readyz"))
 
@@ -62,7 +62,7 @@ class Documents:
             case ["api" | "apis"]:
                 return self._root(asked, core=parts[0] == "api")
             case ["apis", group]:
-                return self._plain(("group", group), lambda: self._group(group), asked)
+                return self._discovery(("group", group), lambda: self._group(group), asked)
             case ["api", version]:
                 return self._resources(asked, "", version)
             case ["apis", group, version]:
@@ -72,7 +72,7 @@ class Documents:
             case ["openapi", "v3", *rest]:
                 return self._openapi_v3(asked, "/".join(rest))
             case ["version"]:
-                return self._plain(("version",), lambda: VERSION, asked, pretty=True)
+                return self._plain(("version",), lambda: VERSION, asked)
             case [name, *_] if name in _HEALTH:
                 return server.health.handle(asked)
             case ["metrics"]:
@@ -86,12 +86,14 @@ class Documents:
         media = negotiation.negotiate(asked.header("accept"), _DISCOVERY)
         registry, config = self._server.registry, self._server.config
         if media.kind:
-            return self._plain(("aggregated", str(core)), lambda: self._aggregated(core), asked, _AGGREGATED_TYPE)
+            return self._discovery(
+                ("aggregated", str(core)), lambda: self._aggregated(core), asked, media, _AGGREGATED_TYPE
+            )
         if core:
             address = f"{config.advertise_address}:{config.advertise_port}"
-            return self._plain(("api",), lambda: discovery.api_versions(registry, address), asked)
+            return self._discovery(("api",), lambda: discovery.api_versions(registry, address), asked)
         remote = self._server.aggregation.remote
-        return self._plain(("apis",), lambda: together.group_list(registry, remote.values()), asked)
+        return self._discovery(("apis",), lambda: together.group_list(registry, remote.values()), asked)
 
     def _aggregated(self, core: bool) -> dict[str, Any]:
         aggregation = self._server.aggregation
@@ -106,7 +108,7 @@ class Documents:
         def make() -> dict[str, Any] | None:
             return discovery.api_resource_list(self._server.registry, group, version)
 
-        return self._plain(("resources", group, version), make, asked)
+        return self._discovery(("resources", group, version), make, asked)
 
     def _openapi_v2(self, asked: request.Request) -> request.Response | None:
         registry, custom = self._server.registry, self._server.custom_openapi
@@ -170,16 +172,25 @@ class Documents:
     # --- encoded documents ------------------------------------------------------------------------------------------
 
     def _plain(
+        self, key: tuple[str, ...], make: Callable[[], dict[str, Any]], asked: request.Request
+    ) -> request.Response | None:
+        """What is no API object: JSON for people."""
+        return self._document(key, lambda: json.encode_pretty(make()), asked, negotiation.JSON)
+
+    def _discovery(
         self, key: tuple[str, ...], make: Callable[[], dict[str, Any] | None], asked: request.Request,
-        content_type: str = negotiation.JSON, *, pretty: bool = False,
+        media: negotiation.MediaType | None = None, content_type: str = "{}",
     ) -> request.Response | None:  # fmt: skip
+        """An API object: JSON, YAML or protobuf. Raises ``errors.NotAcceptable``."""
+        if media is None:
+            media = negotiation.negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
+        essence, pretty = media.essence, response.is_pretty(asked, media)
+
         def encode() -> bytes | None:
             made = make()
-            if made is None:
-                return None
-            return json.encode_pretty(made) if pretty else json.encode(made) + b"\n"
+            return None if made is None else response.encode(made, essence, pretty=pretty)
 
-        return self._document(key, encode, asked, content_type)
+        return self._document((*key, essence, str(pretty)), encode, asked, content_type.format(essence))
 
     def _document(
         self, key: tuple[str, ...], make: Callable[[], bytes | None], asked: request.Request, content_type: str, *,

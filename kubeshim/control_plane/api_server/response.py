@@ -1,53 +1,33 @@
 """Answers: which form the client wants, and objects in that form.
 
-Clients that accept both protobuf and JSON get JSON: it is what is kept as bytes. Protobuf is encoded for those that
-take nothing else.
+JSON and protobuf come from bytes that are made once (``representations``); everything else is encoded for the answer.
 """
 
-import functools
 import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from kubeshim.control_plane.api_server import native, request, stored
+from kubeshim.control_plane.api_server import native, representations, request, stored
 from kubeshim.machinery import errors, objects, resources, tables
 from kubeshim.machinery.codecs import json, negotiation, protobuf, yaml
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
-GZIP_FROM = 128 << 10
-"""Responses from this size on are compressed for who accepts it."""
+GZIP_ABOVE = 128 << 10
+"""Responses larger than this are compressed for who accepts it."""
 _IN_THREAD_FROM = 1 << 20
 _TABLE_ROWS = 250
 _JSON = ("Content-Type", negotiation.JSON)
 _HEADERS = [("Cache-Control", "no-cache, private"), _JSON]
 
-
-@functools.lru_cache(maxsize=1024)
-def negotiate(accept: str, offers: negotiation.Offers = negotiation.OBJECTS) -> negotiation.MediaType:
-    """The form to answer in, JSON before protobuf. Raises ``errors.NotAcceptable``."""
-    if negotiation.PROTOBUF in offers.media_types:
-        textual = tuple(name for name in offers.media_types if name != negotiation.PROTOBUF)
-        narrow = negotiation.Offers(textual, offers.tables, offers.partial, offers.converts, offers.streams)
-        try:
-            return negotiation.negotiate(accept, narrow)
-        except errors.NotAcceptable:
-            pass
-    return negotiation.negotiate(accept, offers)
+negotiate = negotiation.negotiate
 
 
-def offers_of(resource: resources.Resource, *, watch: bool = False) -> negotiation.Offers:
-    if has_protobuf(resource.gvk):
-        return negotiation.WATCH if watch else negotiation.OBJECTS
-    return negotiation.CUSTOM_WATCH if watch else negotiation.CUSTOM_OBJECTS
-
-
-@functools.lru_cache(maxsize=1024)
-def has_protobuf(gvk: resources.GroupVersionKind) -> bool:
-    return protobuf.has_form(gvk)
+def offers_of(resource: resources.Resource) -> negotiation.Offers:
+    return negotiation.OBJECTS if representations.has_message(resource.gvk) else negotiation.CUSTOM_OBJECTS
 
 
 def form(asked: request.Request, resource: resources.Resource) -> negotiation.MediaType:
@@ -59,9 +39,10 @@ def of_stored(
 ) -> request.Response:
     """One object."""
     media = form(asked, resource)
-    if media.essence == negotiation.JSON and not media.kind and not is_pretty(asked, media):
-        return request.Response(code, _HEADERS, item.bytes + b"\n")
-    return of_object(asked, server, resource, item.obj, code)
+    body = None if is_pretty(asked, media) else representations.one(resource, item, media)
+    if body is None:
+        return of_object(asked, server, resource, item.obj, code)
+    return _answer(asked, media, body, code)
 
 
 def of_object(
@@ -79,18 +60,28 @@ def encoded(
     asked: request.Request, media: negotiation.MediaType, obj: objects.Object, code: int = 200
 ) -> request.Response:
     """Any object in an agreed form."""
-    if media.essence == negotiation.YAML:
-        body = yaml.encode(obj)
-    elif media.essence == negotiation.PROTOBUF:
-        body = protobuf.encode(obj)
-    elif is_pretty(asked, media):
-        body = json.encode_pretty(obj)
-    else:
-        body = json.encode(obj) + b"\n"
-    return request.Response(code, [("Cache-Control", "no-cache, private"), ("Content-Type", media.header())], body)
+    return _answer(asked, media, encode(obj, media.essence, pretty=is_pretty(asked, media)), code)
+
+
+def encode(obj: objects.Object, essence: str, *, pretty: bool = False) -> bytes:
+    if essence == negotiation.YAML:
+        return yaml.encode(obj)
+    if essence == negotiation.PROTOBUF:
+        return protobuf.encode(obj)
+    return json.encode_pretty(obj) if pretty else json.encode(obj) + b"\n"
+
+
+def _answer(asked: request.Request, media: negotiation.MediaType, body: bytes, code: int = 200) -> request.Response:
+    headers = _HEADERS if media.essence == negotiation.JSON else [_HEADERS[0], ("Content-Type", media.essence)]
+    answer = request.Response(code, headers, body)
+    if len(body) > GZIP_ABOVE:
+        gzip(asked, answer)
+    return answer
 
 
 def is_pretty(asked: request.Request, media: negotiation.MediaType) -> bool:
+    if media.essence != negotiation.JSON:
+        return False
     if media.pretty is not None:
         return media.pretty
     return negotiation.pretty(asked.query["pretty"][0] if "pretty" in asked.query else None, asked.header("user-agent"))
@@ -102,46 +93,14 @@ def of_list(
 ) -> request.Response:  # fmt: skip
     """A list of objects, joined from their bytes where the form allows."""
     media = form(asked, resource)
+    body = None if is_pretty(asked, media) else representations.many(resource, items, metadata, media)
+    if body is not None:
+        return _answer(asked, media, body)
     if media.kind:
         found = [item.obj for item in items] if len(items) < 500 else _parsed(items)
         return encoded(asked, media, _converted(asked, server, resource, media, found, metadata))
-    if media.essence == negotiation.JSON and not is_pretty(asked, media):
-        return request.Response(200, list(_HEADERS), _joined(resource, items, metadata))
-    head = {"kind": list_kind(resource), "apiVersion": resource.api_version, "metadata": metadata}
-    if media.essence == negotiation.PROTOBUF:
-        messages = [protobuf.encode_item(item.obj, resource.gvk) for item in items]
-        gvk = resource.gvk._replace(kind=list_kind(resource))
-        body = protobuf.encode_list(head, messages, gvk)
-        return request.Response(200, [_HEADERS[0], ("Content-Type", negotiation.PROTOBUF)], body)
-    return encoded(asked, media, {**head, "items": [_bare(resource, item) for item in items]})
-
-
-def list_kind(resource: resources.Resource) -> str:
-    return resource.list_kind or f"{resource.kind}List"
-
-
-def _joined(resource: resources.Resource, items: list[stored.Stored], metadata: dict[str, Any]) -> bytes:
-    """``{"kind":"PodList",…,"items":[…]}``. Items of built-in kinds do not repeat kind and apiVersion."""
-    head = json.encode({"kind": list_kind(resource), "apiVersion": resource.api_version, "metadata": metadata})
-    parts: list[Any] = [head[:-1], b',"items":[']
-    if has_protobuf(resource.gvk):
-        # Everything before the metadata is cut off without copying the rest.
-        start = len(stored.head_of(resource.kind, resource.api_version))
-        separator = b'{"metadata":{'
-        for item in items:
-            parts.append(separator)
-            parts.append(memoryview(item.bytes)[start:])
-            separator = b',{"metadata":{'
-    elif items:
-        parts.append(b",".join([item.bytes for item in items]))
-    parts.append(b"]}\n")
-    return b"".join(parts)
-
-
-def _bare(resource: resources.Resource, item: stored.Stored) -> objects.Object:
-    if not has_protobuf(resource.gvk):
-        return item.obj
-    return {key: value for key, value in item.obj.items() if key not in ("kind", "apiVersion")}
+    head = {"kind": representations.list_kind(resource), "apiVersion": resource.api_version, "metadata": metadata}
+    return encoded(asked, media, {**head, "items": [representations.bare(resource, item) for item in items]})
 
 
 def _parsed(items: Iterable[stored.Stored]) -> list[objects.Object]:
@@ -207,17 +166,16 @@ def convert_event(
 
 def of_error(asked: request.Request | None, error: errors.APIStatusError) -> request.Response:
     """The one place where a refusal becomes a ``Status`` on the wire."""
-    media = negotiation.MediaType()
-    if asked is not None:
-        try:
-            media = negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
-        except errors.NotAcceptable:
-            pass
     status = error.status()
-    if asked is not None:
-        answer = encoded(asked, media, status, error.status_code)
-    else:
-        answer = request.Response(error.status_code, list(_HEADERS), json.encode(status) + b"\n")
+    try:
+        if asked is None:
+            answer = request.Response(error.status_code, list(_HEADERS), json.encode(status) + b"\n")
+        else:
+            media = negotiate(asked.header("accept"), negotiation.STATUS_ONLY)
+            answer = encoded(asked, media, status, error.status_code)
+    except errors.NotAcceptable:
+        # A refusal is told in any case: indented JSON then.
+        answer = request.Response(error.status_code, list(_HEADERS), json.encode_pretty(status).rstrip(b"\n"))
     if error.retry_after is not None:
         answer.headers = [*answer.headers, ("Retry-After", str(error.retry_after))]
     return answer
@@ -229,15 +187,17 @@ def plain(status: int, text: str, *headers: tuple[str, str]) -> request.Response
     return request.Response(status, [*typed, *headers], f"{text}\n".encode())
 
 
-def of_status(asked: request.Request, status: objects.Object, code: int = 200) -> request.Response:
-    """A ``Status`` that is no refusal (a deletion's)."""
-    return encoded(asked, negotiate(asked.header("accept"), negotiation.OBJECTS), status, code)
+def of_status(
+    asked: request.Request, resource: resources.Resource, status: objects.Object, code: int = 200
+) -> request.Response:
+    """A ``Status`` that is no refusal (a deletion's), in the form the object itself would have had."""
+    return encoded(asked, form(asked, resource), status, code)
 
 
 def gzip(asked: request.Request, answer: request.Response) -> None:
     """Compresses a large answer for a client that accepts it; large work is done in a native thread."""
     body = answer.body
-    if not isinstance(body, bytes) or len(body) < GZIP_FROM or "gzip" not in asked.header("accept-encoding"):
+    if not isinstance(body, bytes) or len(body) <= GZIP_ABOVE or not accepts_gzip(asked):
         return
     if any(name == "Content-Encoding" for name, _ in answer.headers):
         return
@@ -246,6 +206,11 @@ def gzip(asked: request.Request, answer: request.Response) -> None:
     else:
         answer.body = _deflate(body)
     answer.headers = [*answer.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+
+
+def accepts_gzip(asked: request.Request) -> bool:
+    """Upstream looks for the bare word: ``gzip;q=0.5`` is not it."""
+    return any(word.strip() == "gzip" for word in asked.header("accept-encoding").split(","))
 
 
 def _deflate(body: bytes) -> bytes:

@@ -26,7 +26,7 @@ _PART = (*_ITEM, ("create", "POST"))
 _PROXIED = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 _CONNECTIONS = frozenset(("attach", "exec", "portforward", "proxy"))
 _OBJECTS = negotiation.OBJECTS.media_types
-_STREAMS = tuple(f"{name};stream=watch" for name in negotiation.WATCH.media_types)
+_STREAMS = tuple(f"{name};stream=watch" for name in negotiation.STREAMS)
 _NOT_FOUND = "the server could not find the requested resource"
 _NOT_ALLOWED = "the server does not allow this method on the requested resource"
 

@@ -81,6 +81,7 @@ class Server:
             self.registry, store,
             to_storage=lambda resource, obj: self.strategy(resource).to_storage(resource, obj),
             from_storage=lambda resource, obj: self.strategy(resource).from_storage(resource, obj),
+            converters=self.custom.conversions,
         )  # fmt: skip
         self.locks = locks.Locks()
         self.metrics = metrics.Metrics()

@@ -10,12 +10,13 @@ Values written from here carry their parsed form along (``_written``, by identit
 parsed at most once on its way in.
 """
 
+import copy
 import dataclasses
 import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 import gevent.hub
@@ -74,12 +75,21 @@ def _as_stored(resource: resources.Resource, obj: objects.Object) -> objects.Obj
     return obj
 
 
+class Converters(Protocol):
+    """Who has objects of some types converted by other servers, which takes time."""
+
+    def wanted(self, resource: resources.Resource) -> bool: ...
+
+    def prepare(self, resource: resources.Resource, found: Iterable[objects.Object], *, everywhere: bool) -> None: ...
+
+
 class Storage:
     """All objects of all types. Lives in the thread of the event loop that made it."""
 
     def __init__(
         self, registry: resources.Registry, store: stores.Store, *,
         to_storage: kept.Convert = _as_stored, from_storage: kept.Convert = _as_stored,
+        converters: "Converters | None" = None,
     ) -> None:  # fmt: skip
         self.registry = registry
         self.store = store
@@ -90,6 +100,7 @@ class Storage:
         self.reader = reader.Reader(self)
         self._to_storage = to_storage
         self._from_storage = from_storage
+        self._converters = converters
         self._caches: dict[str, watch_cache.Cache] = {}
         self._loading = lock.RLock()
         self._written: dict[int, objects.Object] = {}
@@ -155,6 +166,8 @@ class Storage:
             snapshot = self._snapshot_from_store(cache, at)
         keys, state = snapshot
         found = [state[key] for key in cache.in_scope(keys, namespace, after)]
+        if matches is not None:
+            self._prepare(resource, found)
         return self._page(resource, found, at, matches, limit)
 
     def _page(
@@ -181,6 +194,7 @@ class Storage:
 
     def views(self, resource: resources.Resource, items: Items) -> Items:
         """Objects as ``resource`` serves them."""
+        self._prepare(resource, items)
         head = kept.head_of(resource.kind, resource.api_version)
         convert = self._from_storage
         if resource.definition:
@@ -189,6 +203,24 @@ class Storage:
 
     def view(self, resource: resources.Resource, item: Stored) -> Stored:
         return item.view(resource, self._from_storage)
+
+    def _prepare(self, resource: resources.Resource, items: Items) -> None:
+        """Has what another server must convert converted in one go."""
+        converters = self._converters
+        if converters is not None and converters.wanted(resource):
+            missing = [item.copy() for item in items if not item.viewed(resource)]
+            converters.prepare(resource, missing, everywhere=False)
+
+    def _prepare_write(self, resource: resources.Resource, key: str, obj: objects.Object | None) -> None:
+        """What is about to be written, and what it replaces, are told to watchers in every version at once."""
+        converters = self._converters
+        if converters is None or not converters.wanted(resource):
+            return
+        held = self.cache(resource).objects.get(key)
+        found = [held.copy()] if held is not None else []
+        if obj is not None:
+            found.append(copy.deepcopy(obj))
+        converters.prepare(resource, found, everywhere=True)
 
     def _page_from_store(
         self, resource: resources.Resource, cache: watch_cache.Cache, namespace: str, at: int, limit: int, after: str
@@ -230,6 +262,7 @@ class Storage:
         self.cache(resource)
         space, name = objects.namespace(obj), objects.name(obj)
         obj, value = self._encode(resource, obj)
+        self._prepare_write(resource, objects.key(obj), obj)
         outcome = self._commit(stores.Create(resource.storage_key(space, name), value), obj)
         if isinstance(outcome, stores.KeyExists):
             raise errors.already_exists(resource.group, resource.plural, name)
@@ -240,12 +273,14 @@ class Storage:
         self.cache(resource)
         space, name = objects.namespace(obj), objects.name(obj)
         obj, value = self._encode(resource, obj)
+        self._prepare_write(resource, objects.key(obj), obj)
         outcome = self._commit(stores.Update(resource.storage_key(space, name), value, revision), obj)
         return self._done(resource, outcome, value, obj)
 
     def delete(self, resource: resources.Resource, item: Stored) -> Stored:
         """Takes the object away if it is at ``item``'s revision; returns its last state. Raises ``Stale``."""
         self.cache(resource)
+        self._prepare_write(resource, item.key, None)
         key = resource.storage_prefix + item.key
         outcome = self._commit(stores.Delete(key, item.revision), None)
         return self._done(resource, outcome, b"", None)
@@ -305,7 +340,7 @@ class Storage:
     ) -> watch_cache.Watcher:  # fmt: skip
         """Events after revision ``after`` (0: from now on). Close it with ``unwatch``. Raises ``store.Compacted``."""
         cache = self.cache(resource)
-        watcher = watch_cache.Watcher(f"{namespace}/" if namespace else "", matches, after)
+        watcher = watch_cache.Watcher(f"{namespace}/" if namespace else "", matches, cache.pace, after)
         if after:
             missed = cache.since(after)
             if missed is None:

@@ -5,6 +5,10 @@ The store keeps an object's JSON without its resourceVersion, which is only know
 GET answers with these bytes and LIST joins them. The parsed form is kept for the objects used last only
 (``_PARSED_LIMIT``): a cluster of thousands of pods would be several times as large as dictionaries.
 
+The protobuf message is made when a client first asks for the object in that form, and then kept as long as the object
+is: whoever wants protobuf (the genuine controllers, say) lists everything, and again. Where nobody does, it costs
+nothing.
+
 A ``Stored`` never changes. Its parsed form is shared: who wants to change it takes ``copy``.
 """
 
@@ -15,6 +19,7 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery import objects, resources
+from kubeshim.machinery.codecs import protobuf
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
@@ -30,7 +35,7 @@ Convert = Callable[[resources.Resource, objects.Object], objects.Object]
 class Stored:
     """An object at a revision."""
 
-    __slots__ = ("_fields", "_labels", "_obj", "_offset", "_views", "bytes", "created", "key", "revision")
+    __slots__ = ("_fields", "_labels", "_message", "_obj", "_offset", "_views", "bytes", "created", "key", "revision")
 
     def __init__(self, key: str, value: bytes, revision: int, created: int, obj: objects.Object | None = None) -> None:
         self.key = key
@@ -46,6 +51,7 @@ class Stored:
         """
         self._labels: Mapping[str, str] | None = None
         self._fields: tuple[Callable[[objects.Object], dict[str, str]], dict[str, str]] | None = None
+        self._message: bytes | None = None
         self._views: dict[bytes, Stored | None] | None = None
         """None stands for this object itself."""
         self._obj = obj
@@ -68,6 +74,20 @@ class Stored:
             obj = self._obj = orjson.loads(self.bytes)
             _remember(self)
         return obj
+
+    def message(self, gvk: resources.GroupVersionKind) -> bytes:
+        """The object's protobuf message. ``gvk`` is its own, or for custom objects, which have none, the one of
+        ``PartialObjectMetadata``."""
+        message = self._message
+        if message is None:
+            obj = self._obj if self._obj is not None else orjson.loads(self.bytes)
+            message = self._message = protobuf.encode_item(obj, gvk)
+        return message
+
+    @property
+    def has_message(self) -> bool:
+        """Whether ``message`` costs nothing."""
+        return self._message is not None
 
     def copy(self) -> objects.Object:
         """The parsed object, the caller's own."""
@@ -101,6 +121,11 @@ class Stored:
     def at(self, revision: int) -> "Stored":
         """The same content under another resourceVersion: what an event of a deletion shows."""
         return Stored(self.key, self.value(), revision, self.created)
+
+    def viewed(self, resource: resources.Resource) -> bool:
+        """Whether ``view`` costs nothing."""
+        head = head_of(resource.kind, resource.api_version)
+        return bool(self._views) and head + resource.definition.encode() in (self._views or ())
 
     def view(self, resource: resources.Resource, convert: Convert) -> "Stored":
         """This object as ``resource`` serves it: itself, unless it is stored as another version or in another form."""

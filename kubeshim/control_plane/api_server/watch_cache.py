@@ -10,19 +10,21 @@ client resumes from what it last saw.
 """
 
 import bisect
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from gevent import event as gevent_event
+import gevent
 
 from kubeshim.control_plane.api_server import stored as kept
+from kubeshim.control_plane.api_server import wakes
 
 RING = 1024
 """Events remembered for each type; older ones are asked of the store."""
 WATCHER_BUFFER = 4096
 """Events a watcher may lag behind."""
 
-_FRAMES = 64
+_FRAMES = 128
 """Events whose encoded frames are kept: long enough for every live watcher to have taken them."""
 
 Matches = Callable[[kept.Stored], bool]
@@ -74,9 +76,22 @@ def seen(event: Event, matches: Matches | None) -> Seen | None:
 class Watcher:
     """One watch: a scope, a selection and a buffer."""
 
-    __slots__ = ("_after", "_limit", "_ready", "buffer", "dropped", "matches", "prefix", "stopped")
+    __slots__ = (
+        "_after",
+        "_limit",
+        "_pace",
+        "_pending",
+        "_sleeper",
+        "buffer",
+        "dropped",
+        "matches",
+        "prefix",
+        "stopped",
+    )
 
-    def __init__(self, prefix: str, matches: Matches | None, after: int = 0, limit: int = WATCHER_BUFFER) -> None:
+    def __init__(
+        self, prefix: str, matches: Matches | None, pace: wakes.Pace, after: int = 0, limit: int = WATCHER_BUFFER
+    ) -> None:
         self.prefix = prefix
         """``namespace/`` for a watch of one namespace, else empty."""
         self.matches = matches
@@ -85,14 +100,17 @@ class Watcher:
         self.stopped = False
         self._after = after
         self._limit = limit
-        self._ready = gevent_event.Event()
+        self._pace = pace
+        self._pending = False
+        """Whether the wake for what is in the buffer is on its way."""
+        self._sleeper = wakes.Sleeper()
 
     def offer(self, event: Event) -> None:
         if self.prefix and not event.stored.key.startswith(self.prefix):
             return
         if event.revision <= self._after:
             return
-        told = seen(event, self.matches)
+        told = (event.kind, event.stored, event) if self.matches is None else seen(event, self.matches)
         if told is None or self.stopped:
             return
         if len(self.buffer) >= self._limit:
@@ -100,18 +118,28 @@ class Watcher:
             self.stop()
             return
         self.buffer.append(told)
-        self._ready.set()
+        if not self._pending:
+            self._pending = True
+            self._pace.wake(self._sleeper)
 
     def wait(self, timeout: float) -> bool:
-        """Until there is something in the buffer or the watch is stopped; False when the time is over."""
-        if self.buffer or self.stopped:
+        """``wait_until`` so many seconds from now."""
+        return self.wait_until(time.monotonic() + timeout)
+
+    def wait_until(self, deadline: float) -> bool:
+        """Until there is something in the buffer or the watch is stopped; False when it is ``deadline``."""
+        if self.stopped:
             return True
-        self._ready.clear()
-        return bool(self._ready.wait(timeout))
+        if self.buffer and not self._pending:
+            return True
+        self._sleeper.sleep(deadline)
+        self._pending = False
+        return bool(self.buffer) or self.stopped
 
     def stop(self) -> None:
         self.stopped = True
-        self._ready.set()
+        self._sleeper.close()
+        gevent.get_hub().loop.run_callback(self._sleeper.wake)
 
 
 class Cache:
@@ -131,6 +159,7 @@ class Cache:
         self.observers: list[Callable[[Event], None]] = []
         self.loaded = False
         self.pending: list[Event] = []
+        self.pace = wakes.Pace(self.watchers.__len__)
 
     def load(self, items: Sequence[kept.Stored], revision: int) -> None:
         """The state at ``revision``; events that came in meanwhile follow."""

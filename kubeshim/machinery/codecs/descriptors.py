@@ -6,7 +6,8 @@ Two fact tables make one ``Message`` a Go struct. ``protobuf-fields.tsv`` has nu
     pointer   absent or present; a present zero (``replicas: 0``) stays
     value     left out of JSON when zero (Go's omitempty or omitzero on a plain value)
     struct    a nested struct that is always there, ``{}`` at least
-    always    written even when zero (no omitempty)
+    always    written even when zero (no omitempty); a list, map or message is ``null`` then
+    null      a pointer to a scalar that is written even when nil, as ``null``
     inline    a nested protobuf message whose fields stand in the parent's JSON object
 
 Both are facts about the wire, not code: numbers and types from upstream's .proto files, presence and JSON names from
@@ -22,7 +23,7 @@ import functools
 from importlib import resources as package_data
 from typing import Literal
 
-Presence = Literal["pointer", "value", "struct", "always", "inline"]
+Presence = Literal["pointer", "value", "struct", "always", "null", "inline"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

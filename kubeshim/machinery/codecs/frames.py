@@ -5,6 +5,9 @@ Events are built around the object's bytes, so that an object is encoded once ho
 
 import struct
 
+from kubeshim.machinery.codecs import protobuf_writer
+
+_varint = protobuf_writer.varint
 _HEADS = {
     kind: f'{{"type":"{kind}","object":'.encode() for kind in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
 }
@@ -16,17 +19,8 @@ def json_frame(kind: str, encoded: bytes) -> bytes:
 
 
 def protobuf_frame(kind: str, encoded: bytes) -> bytes:
-    """A frame of a protobuf watch: length, then the ``WatchEvent`` whose object is ``encoded`` (an envelope)."""
+    """A frame of a protobuf watch: length, then the bare ``WatchEvent``, whose object is ``encoded`` (an envelope)."""
     name = kind.encode()
-    extension = b"\x0a" + _varint(len(encoded)) + encoded
-    event = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(len(extension)) + extension
-    return struct.pack(">I", len(event)) + event
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    extension = b"\x0a" + _varint(len(encoded))
+    head = b"".join((b"\x0a", _varint(len(name)), name, b"\x12", _varint(len(extension) + len(encoded)), extension))
+    return b"".join((struct.pack(">I", len(head) + len(encoded)), head, encoded))

@@ -50,21 +50,23 @@ class Offers:
     """What an endpoint can answer with."""
 
     media_types: tuple[str, ...] = (JSON, YAML, PROTOBUF)
+    converted_only: tuple[str, ...] = ()
+    """Those of the media types that nothing but ``PartialObjectMetadata`` can be written in."""
     tables: bool = True
     partial: bool = True
     converts: tuple[tuple[str, str, str], ...] = ()
     """Other ``(group, version, kind)`` that ``as=`` may name, for discovery."""
-    streams: bool = False
-    """Only media types that can be streamed count (YAML cannot)."""
 
 
 OBJECTS = Offers()
 """Built-in kinds."""
-CUSTOM_OBJECTS = Offers((JSON, YAML))
-WATCH = Offers((JSON, PROTOBUF), streams=True)
-CUSTOM_WATCH = Offers((JSON,), streams=True)
+CUSTOM_OBJECTS = Offers(converted_only=(PROTOBUF,))
+"""Custom resources have no messages, but their metadata has one."""
 STATUS_ONLY = Offers(tables=False, partial=False)
-"""Endpoints whose answers are never converted (versions, options, reviews)."""
+"""Endpoints whose answers are never converted (reviews, options), and errors everywhere."""
+JSON_ONLY = Offers((JSON,), tables=False, partial=False)
+STREAMS = (JSON, PROTOBUF)
+"""What a watch can be told in."""
 
 _META = ("v1", "v1beta1")
 
@@ -82,25 +84,34 @@ def negotiate(accept_header: str, offers: Offers = OBJECTS) -> MediaType:
             chosen = _with_parameters(essence, parameters, offers)
             if chosen is not None:
                 return chosen
-    raise not_acceptable(offers)
+    raise not_acceptable(offers.media_types)
 
 
-def not_acceptable(offers: Offers) -> errors.NotAcceptable:
-    suffix = ";stream=watch" if offers.streams else ""
-    listed = ", ".join(essence + suffix for essence in offers.media_types)
-    return errors.NotAcceptable(f"only the following media types are accepted: {listed}")
+def negotiate_stream(accept_header: str, offers: Offers = OBJECTS) -> MediaType:
+    """The form of a watch. Upstream chooses as for a list first; who would get YAML then is refused."""
+    chosen = negotiate(accept_header, offers)
+    if chosen.essence not in STREAMS:
+        raise not_acceptable(f"{essence};stream=watch" for essence in offers.media_types if essence in STREAMS)
+    return chosen
+
+
+def not_acceptable(media_types: Iterable[str]) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"only the following media types are accepted: {', '.join(media_types)}")
 
 
 def _with_parameters(essence: str, parameters: dict[str, str], offers: Offers) -> MediaType | None:
     kind = parameters.get("as", "")
     group, version = parameters.get("g", ""), parameters.get("v", "")
     stream = parameters.get("stream", "")
-    if stream and (stream != "watch" or not offers.streams):
+    if stream and (stream != "watch" or essence not in STREAMS):
         return None
-    if parameters.get("sv"):
+    if parameters.get("sv") and (parameters["sv"] != "v1" or not offers.partial):
         return None
     converted = "as" in parameters or "g" in parameters or "v" in parameters
-    if converted and not _convertible(essence, kind, group, version, offers):
+    if converted:
+        if not _convertible(essence, kind, group, version, offers):
+            return None
+    elif essence in offers.converted_only:
         return None
     pretty = parameters.get("pretty")
     return MediaType(

@@ -4,6 +4,9 @@ A body is the prefix ``k8s\\0`` and a ``runtime.Unknown``: apiVersion and kind, 
 So a body describes itself; custom resources have no message and no protobuf form.
 """
 
+import functools
+from collections.abc import Sequence
+
 from kubeshim.machinery import objects, resources
 from kubeshim.machinery.codecs import descriptors, json, protobuf_reader, protobuf_writer
 
@@ -72,42 +75,61 @@ def encode(obj: objects.Object, gvk: resources.GroupVersionKind | None = None) -
     Raises ``ValueError`` for a kind without a message, or a value that does not fit.
     """
     if gvk is None:
-        group, version = resources.split_api_version(obj["apiVersion"])
+        # The oldest discovery documents do not say their version.
+        group, version = resources.split_api_version(obj.get("apiVersion", ""))
         gvk = resources.GroupVersionKind(group, version, obj["kind"])
-    message = descriptors.message_for_kind(*gvk)
-    if message is None:
-        raise ValueError(f'no kind "{gvk.kind}" is registered for version "{gvk.group_version}"')
-    types = protobuf_writer.write(_UNKNOWN + "TypeMeta", {"apiVersion": gvk.group_version, "kind": gvk.kind})
-    raw = protobuf_writer.write(message.name, obj)
-    # Go writes the two last fields always, empty.
-    return b"".join(
-        (PREFIX, protobuf_writer.delimited(1, types), protobuf_writer.delimited(2, raw), b"\x1a\x00\x22\x00")
-    )
+    return wrap(encode_item(obj, gvk), gvk)
 
 
-def encode_list(head: objects.Object, items: list[bytes], gvk: resources.GroupVersionKind) -> bytes:
+def encode_item(obj: objects.Object, gvk: resources.GroupVersionKind) -> bytes:
+    """The bare message of an object, as it stands inside a list. Raises as ``encode``."""
+    return protobuf_writer.write(_message(gvk).name, obj)
+
+
+def encode_list(head: objects.Object, items: Sequence[bytes], gvk: resources.GroupVersionKind) -> bytes:
     """A list from its items' messages (``encode_item``), so that a LIST joins bytes it already has.
 
     ``head`` is the list without its items.
     """
-    message = descriptors.message_for_kind(*gvk)
-    if message is None:
-        raise ValueError(f'no kind "{gvk.kind}" is registered for version "{gvk.group_version}"')
-    number = next(field.number for field in message.fields if field.name == "items")
-    start = protobuf_writer.write(message.name, head)
+    message = _message(gvk)
+    tag = _varint(next(field.number for field in message.fields if field.name == "items") << 3 | 2)
+    parts = [protobuf_writer.write(message.name, head)]
+    for item in items:
+        parts.append(tag + _varint(len(item)))
+        parts.append(item)
+    length = sum(map(len, parts))
+    return b"".join((_start(gvk), b"\x12", _varint(length), *parts, _END))
+
+
+def wrap(message: bytes, gvk: resources.GroupVersionKind) -> bytes:
+    """The body for a bare message."""
+    return b"".join((_start(gvk), b"\x12", _varint(len(message)), message, _END))
+
+
+def metadata_alone(message: bytes) -> bytes:
+    """Of an object's message the message of its ``PartialObjectMetadata``: both have the metadata as field 1, first."""
+    if message[:1] != b"\x0a":
+        return b""
+    length, at = protobuf_reader.varint(message, 1)
+    return message[: at + length]
+
+
+_varint = protobuf_writer.varint
+_END = b"\x1a\x00\x22\x00"
+"""The envelope's contentEncoding and contentType, which Go writes always, empty."""
+
+
+@functools.lru_cache(maxsize=1024)
+def _start(gvk: resources.GroupVersionKind) -> bytes:
     types = protobuf_writer.write(_UNKNOWN + "TypeMeta", {"apiVersion": gvk.group_version, "kind": gvk.kind})
-    raw = start + b"".join(protobuf_writer.delimited(number, item) for item in items)
-    return b"".join(
-        (PREFIX, protobuf_writer.delimited(1, types), protobuf_writer.delimited(2, raw), b"\x1a\x00\x22\x00")
-    )
+    return PREFIX + protobuf_writer.delimited(1, types)
 
 
-def encode_item(obj: objects.Object, gvk: resources.GroupVersionKind) -> bytes:
-    """The bare message of an object, as it stands inside a list."""
+def _message(gvk: resources.GroupVersionKind) -> descriptors.Message:
     message = descriptors.message_for_kind(*gvk)
     if message is None:
         raise ValueError(f'no kind "{gvk.kind}" is registered for version "{gvk.group_version}"')
-    return protobuf_writer.write(message.name, obj)
+    return message
 
 
 def has_form(gvk: resources.GroupVersionKind) -> bool:

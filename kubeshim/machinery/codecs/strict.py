@@ -5,7 +5,8 @@ yes or no at full speed; texts with paths are made by a slower walk when there i
 
 ``prune`` gives an object the form it would have after being read into upstream's Go struct and written again:
 unknown fields and nulls are gone, zero values that Go omits are gone (``hostNetwork: false``), structs that Go
-always writes are there (``resources: {}``). Custom resources lose unknown fields and nulls that are not allowed.
+always writes are there (``resources: {}``), and so is what it writes even when unset (an event's ``eventTime: null``,
+a container's ``restartCount: 0``). Custom resources lose unknown fields and nulls that are not allowed.
 """
 
 import functools
@@ -202,23 +203,35 @@ def fill(obj: dict[str, Any], schema: schemas.Schema) -> None:
             if schema.properties[key].kind != "object":
                 obj[key] = None
                 continue
-            made = dict(_zeros(schema.properties[key]))
+            made: dict[str, Any] = {}
             obj[key] = made
             prune(made, schema.properties[key])
 
 
-_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "boolean": False}
+_ZEROS: dict[str, Any] = {
+    "string": "", "bytes": "", "integer": 0, "number": 0, "boolean": False, "quantity": "0", "int-or-string": 0,
+}  # fmt: skip
+"""Of other kinds (times, lists, maps) the zero is ``null``."""
 
 
 @functools.cache
 def _zeros(schema: schemas.Schema) -> tuple[tuple[str, Any], ...]:
-    """What Go writes of a struct nobody has said anything of: its scalars without ``omitempty``."""
-    presence = descriptors.presence_of(schema.definition)
-    return tuple(
-        (key, _ZEROS[sub.kind])
-        for key, sub in schema.properties.items()
-        if presence.get(key) == "always" and sub.kind in _ZEROS
-    )
+    """What Go writes of a struct even where nothing is set: what has no ``omitempty``, and times, which are structs.
+
+    Lists, maps and pointers without ``omitempty`` are ``null`` then (``rules`` of a role without any).
+    """
+    found: list[tuple[str, Any]] = []
+    for key, presence in descriptors.presence_of(schema.definition).items():
+        sub = schema.properties.get(key)
+        if sub is None or key in ("apiVersion", "kind"):
+            continue
+        if presence == "always":
+            found.append((key, None if sub.kind == "bytes" else _ZEROS.get(sub.kind)))
+        elif presence == "null":
+            found.append((key, None))
+        elif presence == "struct" and sub.kind in ("time", "micro-time", "quantity"):
+            found.append((key, _ZEROS.get(sub.kind)))
+    return tuple(found)
 
 
 @functools.cache
@@ -233,18 +246,15 @@ def _compiled_prune(schema: schemas.Schema) -> _Prune | None:
         _prunes.clear()
     if schema.kind == "object":
         return _prune_struct(schema) if descriptors.presence_of(schema.definition) else _prune_object(schema)
-    inner = schema.values if schema.kind == "map" else schema.items if schema.kind == "array" else None
-    if inner is None:
-        _prunes[schema] = None
-        return None
-    return _prune_items(schema, inner)
+    return _prune_items(schema)
 
 
 def _prune_struct(schema: schemas.Schema) -> _Prune:
     """Of a Go struct."""
     presence = descriptors.presence_of(schema.definition)
     rules: dict[str, tuple[bool, bool, _Prune | None]] = {}
-    structs: list[tuple[str, schemas.Schema, _Prune]] = []
+    structs: list[tuple[str, _Prune]] = []
+    zeros = _zeros(schema)
 
     def walk(value: Any) -> None:
         if value.__class__ is not dict:
@@ -262,20 +272,23 @@ def _prune_struct(schema: schemas.Schema) -> _Prune:
         if drop is not None:
             for key in drop:
                 del value[key]
-        for key, missing, fill in structs:
+        for key, zero in zeros:
+            if key not in value:
+                value[key] = zero
+        for key, fill in structs:
             if value.get(key) is None:
-                made = dict(_zeros(missing))
+                made: dict[str, Any] = {}
                 value[key] = made
                 fill(made)
 
     _prunes[schema] = walk
     for key, sub in schema.properties.items():
         how = presence.get(key, "pointer" if key not in ("apiVersion", "kind") else "value")
-        child = _compiled_prune(sub)
+        child = _go_items(sub) if sub.kind in ("map", "array") else _compiled_prune(sub)
         is_struct = how == "struct" and sub.kind == "object" and child is not None
         rules[key] = (how == "value", is_struct, child)
         if is_struct and child is not None:
-            structs.append((key, sub, child))
+            structs.append((key, child))
     return walk
 
 
@@ -310,7 +323,12 @@ def _prune_object(schema: schemas.Schema) -> _Prune:
     return walk
 
 
-def _prune_items(schema: schemas.Schema, inner: schemas.Schema) -> _Prune | None:
+def _prune_items(schema: schemas.Schema) -> _Prune | None:
+    """Of a list or a map."""
+    inner = _inner(schema)
+    if inner is None:
+        _prunes[schema] = None
+        return None
     cell: list[_Prune | None] = [None]
 
     def walk(value: Any) -> None:
@@ -329,3 +347,34 @@ def _prune_items(schema: schemas.Schema, inner: schemas.Schema) -> _Prune | None
     if cell[0] is None:
         _prunes[schema] = None
     return _prunes[schema]
+
+
+def _inner(schema: schemas.Schema) -> schemas.Schema | None:
+    return schema.values if schema.kind == "map" else schema.items if schema.kind == "array" else None
+
+
+def _go_items(schema: schemas.Schema) -> _Prune | None:
+    """Of a list or a map in a Go struct, where ``null`` as an element is read as the element type's zero."""
+    inner = _inner(schema)
+    if inner is None:
+        return None
+    zero = _ZEROS.get(inner.kind)
+    is_struct = inner.kind == "object"
+    below = _go_items(inner) if inner.kind in ("map", "array") else _compiled_prune(inner)
+
+    def walk(value: Any) -> None:
+        if value.__class__ is list:
+            if None in value:
+                value[:] = [({} if is_struct else zero) if item is None else item for item in value]
+            items: Any = value
+        elif value.__class__ is dict:
+            items = value.values()
+            if None in items:
+                value.update({key: {} if is_struct else zero for key, item in value.items() if item is None})
+        else:
+            return
+        if below is not None:
+            for item in items:
+                below(item)
+
+    return walk if below is not None or is_struct or zero is not None else None

@@ -204,7 +204,8 @@ def plain(text: str) -> Any:
         raise json.Malformed(f"json: unsupported value: {text.replace('.', '').capitalize()}")
     compact = text.replace("_", "")
     if _INTEGER.match(compact):
-        return _integer(compact)
+        number = _integer(compact)
+        return text if isinstance(number, str) else number
     if _FLOAT.match(compact):
         number = float(compact)
         if abs(number) == float("inf"):
@@ -213,17 +214,22 @@ def plain(text: str) -> Any:
     return text
 
 
-def _integer(text: str) -> int | float:
+_LONGEST = 310
+"""Digits, beyond which a number is infinite as a float."""
+
+
+def _integer(text: str) -> int | float | str:
+    """What 64 bits do not hold is a float in decimal notation, and no number in any other."""
     sign = -1 if text[0] == "-" else 1
     digits = text.lstrip("+-").lower()
-    if digits.startswith(("0x", "0b", "0o")):
-        number = int(digits, 0)
-    elif len(digits) > 1 and digits[0] == "0":
-        number = int(digits, 8)
-    else:
-        number = int(digits)
-    number *= sign
-    return number if -(1 << 63) <= number < 1 << 64 else float(number)
+    if len(digits) > _LONGEST:
+        return text
+    base = {"0x": 16, "0b": 2, "0o": 8}.get(digits[:2], 0)
+    is_octal = not base and len(digits) > 1 and digits[0] == "0"
+    number = sign * (int(digits, base) if base else int(digits, 8 if is_octal else 10))
+    if -(1 << 63) <= number < 1 << 64:
+        return number
+    return text if base else float(text)
 
 
 def _quoted(key: str) -> str:

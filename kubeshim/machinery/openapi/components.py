@@ -12,10 +12,11 @@ Custom = Mapping[resources.GroupVersionKind, Mapping[str, Any]]
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _VALUE_LOGIC = ("allOf", "anyOf", "oneOf", "not", "default")
 _V2 = "#/definitions/"
-_ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
-_API_VERSION = "The version of the schema this object is written in."
-_KIND = "The kind of object this is. Can not be changed."
-_METADATA = "Standard object's metadata."
+_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
+_ANYTHING = {_UNKNOWN: True}
+_CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+_LIKE = {"ObjectMeta": "io.k8s.api.core.v1.Pod", "ListMeta": "io.k8s.api.core.v1.PodList"}
+"""Built-in kinds that describe the fields every object, or every list, has; custom ones are described alike."""
 
 
 def named(found: Iterable[operations.Operation]) -> set[str]:
@@ -77,7 +78,7 @@ def _custom_kinds(
             continue
         name = names.custom_definition(resource.gvk)
         published = custom.get(resource.gvk) or _ANYTHING
-        if prefix == _V2 and published.get("x-kubernetes-preserve-unknown-fields"):
+        if prefix == _V2 and published.get(_UNKNOWN):
             # v2 has no word for fields that are not named; kubectl would refuse them next to those that are
             found[name] = {"type": "object", "x-kubernetes-group-version-kind": [resource.gvk._asdict()]}
         else:
@@ -99,16 +100,18 @@ def _kind(resource: resources.Resource, schema: dict[str, Any], prefix: str) -> 
 
 def _object_fields(prefix: str, meta: str = "ObjectMeta") -> dict[str, Any]:
     reference = {"$ref": f"{prefix}{_META}{meta}"}
-    metadata = reference if prefix.startswith("#/definitions") else {"allOf": [reference]}
+    metadata = reference if prefix == _V2 else {"allOf": [reference]}
+    known = upstream.read()[_LIKE[meta]]["properties"]
     return {
-        "apiVersion": {"description": _API_VERSION, "type": "string"},
-        "kind": {"description": _KIND, "type": "string"},
-        "metadata": {"description": _METADATA, **metadata},
+        "apiVersion": {"description": known["apiVersion"]["description"], "type": "string"},
+        "kind": {"description": known["kind"]["description"], "type": "string"},
+        "metadata": {"description": known["metadata"]["description"], **metadata},
     }
 
 
 def _list(gvk: resources.GroupVersionKind, resource: resources.Resource, item: str, prefix: str) -> dict[str, Any]:
-    items = {"description": f"List of {resource.plural}.", "type": "array", "items": {"$ref": item}}
+    description = f"List of {resource.plural}. More info: {_CONVENTIONS}"
+    items = {"description": description, "type": "array", "items": {"$ref": item}}
     return {
         "description": f"{gvk.kind} is a list of {resource.kind}",
         "type": "object",
@@ -126,8 +129,10 @@ def _embedded(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
     for slot in ("items", "additionalProperties"):
         if isinstance(copy.get(slot), Mapping):
             copy[slot] = _embedded(copy[slot], prefix)
-    if copy.get("x-kubernetes-embedded-resource"):
+    if copy.get("x-kubernetes-embedded-resource") and not (prefix == _V2 and copy.get(_UNKNOWN)):
         copy["properties"] = {**copy.get("properties", {}), **_object_fields(prefix)}
+        required = list(copy.get("required", ()))
+        copy["required"] = required + [field for field in ("kind", "apiVersion") if field not in required]
     return copy
 
 
@@ -137,9 +142,16 @@ def _without_logic(schema: Mapping[str, Any]) -> dict[str, Any]:
     if copy.pop("nullable", False):
         for key in ("type", "properties", "items", "additionalProperties"):
             copy.pop(key, None)
-    if copy.get("x-kubernetes-preserve-unknown-fields"):
+    if copy.get(_UNKNOWN):
         copy.pop("properties", None)
         copy.pop("items", None)
+        if copy.get("type") == "object":
+            del copy["type"]  # kubectl takes what has this type for closed
+    if copy.get("type") == "array" and "items" not in copy:
+        del copy["type"]
+    values = copy.get("additionalProperties")
+    if isinstance(values, Mapping) and values.get("nullable"):
+        copy.pop("required", None)
     if "properties" in copy:
         nullable = {field for field, child in copy["properties"].items() if child.get("nullable")}
         if nullable & set(copy.get("required", ())):

@@ -1,14 +1,11 @@
-"""Validating and mutating admission policies and their bindings.
-
-That expressions compile is judged where they are run, with the variables of the policy; here it is judged that they
-are there.
-"""
+"""Validating and mutating admission policies and their bindings: that all is there, and that expressions compile."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import objects
+from kubeshim.machinery.cel import policies
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import admission_rules, conditions, content, fields, metadata
 
@@ -43,7 +40,7 @@ def validating(obj: objects.Object) -> list[FieldError]:
         wrong += _audit_annotation(annotation, objects.name(obj), path)
         if keys[index] in keys[:index]:
             wrong.append(fields.duplicate(path + ".key", keys[index]))
-    return wrong
+    return wrong + policies.compile_validating(spec)[1]
 
 
 def mutating(obj: objects.Object) -> list[FieldError]:
@@ -59,7 +56,7 @@ def mutating(obj: objects.Object) -> list[FieldError]:
         wrong.append(fields.required("spec.reinvocationPolicy"))
     else:
         wrong += fields.one_of("spec.reinvocationPolicy", policy, admission_rules.REINVOCATION_POLICIES)
-    return wrong
+    return wrong + policies.compile_mutating(spec)[1]
 
 
 def _common(spec: Mapping[str, Any]) -> list[FieldError]:

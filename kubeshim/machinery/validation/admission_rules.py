@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubeshim.machinery.cel import admission, environment
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import content, fields, metadata
 
@@ -99,7 +100,13 @@ def match_resources(found: Mapping[str, Any] | None, path: str) -> list[FieldErr
     return wrong
 
 
-def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> list[FieldError]:
+def match_conditions(
+    found: Sequence[Mapping[str, Any]] | None, base: str, *, known: frozenset[str] | None = None
+) -> list[FieldError]:
+    """Expressions must compile with a webhook's variables, but for those ``known`` from before.
+
+    A policy's, with ``known`` None, are compiled with the rest of it.
+    """
     wrong: list[FieldError] = []
     entries = found or ()
     if len(entries) > _CONDITIONS_LIMIT:
@@ -107,8 +114,11 @@ def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> li
     seen: set[str] = set()
     for index, condition in enumerate(entries):
         path, name = f"{base}[{index}]", condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        source = condition.get("expression") or ""
+        if not source.strip():
             wrong.append(fields.required(path + ".expression"))
+        elif known is not None and source not in known:
+            wrong += _uncompiled(source, path + ".expression")
         if not name:
             wrong.append(fields.required(path + ".name"))
             continue
@@ -117,3 +127,11 @@ def match_conditions(found: Sequence[Mapping[str, Any]] | None, base: str) -> li
             wrong.append(fields.duplicate(path + ".name", name))
         seen.add(name)
     return wrong
+
+
+def _uncompiled(source: str, path: str) -> list[FieldError]:
+    try:
+        admission.compile_condition(source.strip())
+    except environment.CompileError as problem:
+        return [fields.invalid(path, source, str(problem))]
+    return []

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery import errors, objects
-from kubeshim.machinery.validation import content, crd_versions, fields
+from kubeshim.machinery.validation import content, crd_versions, fields, webhooks
 
 Problems = list[errors.FieldError]
 
@@ -160,15 +160,24 @@ def _labels(found: Any, path: str) -> Problems:
 
 
 def _conversion(conversion: Mapping[str, Any]) -> Problems:
-    """Without webhooks, for now; asking for one is refused by name."""
-    strategy = conversion.get("strategy") or ""
+    """Paths are of upstream's internal form, where the webhook's parts stand by themselves."""
+    path, strategy = "spec.conversion", conversion.get("strategy") or ""
     if not strategy:
-        return [fields.required("spec.conversion.strategy")]
-    wrong = fields.one_of("spec.conversion.strategy", strategy, ("None",))
-    if not wrong and conversion.get("webhook") is not None:
+        return [fields.required(f"{path}.strategy")]
+    wrong = fields.one_of(f"{path}.strategy", strategy, ("None", "Webhook"))
+    webhook = conversion.get("webhook") or {}
+    client, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions")
+    if strategy != "Webhook":
         text = "should not be set when strategy is not set to Webhook"
-        wrong.append(fields.forbidden("spec.conversion.webhookClientConfig", text))
-    return wrong
+        for name, value in (("webhookClientConfig", client), ("conversionReviewVersions", versions)):
+            if value:
+                wrong.append(fields.forbidden(f"{path}.{name}", text))
+        return wrong
+    if client is None:
+        wrong.append(fields.required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
+    else:
+        wrong += webhooks.client_config(client, f"{path}.webhookClientConfig")
+    return wrong + webhooks.review_versions(versions or [], f"{path}.conversionReviewVersions", recognized=True)
 
 
 def stored_versions(stored: list[str], versions: list[Mapping[str, Any]]) -> Problems:

@@ -15,7 +15,7 @@ _SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 
 def configuration(obj: objects.Object) -> list[FieldError]:
     """A Validating- or MutatingWebhookConfiguration that is new."""
-    return _webhooks(obj.get("webhooks") or (), harmless=True, recognized=True, unique=True)
+    return _webhooks(obj.get("webhooks") or (), harmless=True, recognized=True, unique=True, known=frozenset())
 
 
 def configuration_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
@@ -27,6 +27,9 @@ def configuration_update(obj: objects.Object, old: objects.Object) -> list[Field
         harmless=all(hook.get("sideEffects") in _HARMLESS for hook in before),
         recognized=all(_recognized(hook) for hook in before if hook.get("admissionReviewVersions")),
         unique=len(set(names)) == len(names),
+        known=frozenset(
+            condition.get("expression") or "" for hook in before for condition in hook.get("matchConditions") or ()
+        ),
     )
 
 
@@ -35,14 +38,19 @@ def _recognized(hook: Mapping[str, Any]) -> bool:
 
 
 def _webhooks(
-    found: Sequence[Mapping[str, Any]], *, harmless: bool, recognized: bool, unique: bool
+    found: Sequence[Mapping[str, Any]], *, harmless: bool, recognized: bool, unique: bool, known: frozenset[str]
 ) -> list[FieldError]:
+    """``known`` are expressions that stood there before: they are not judged again."""
     wrong: list[FieldError] = []
     seen: set[str] = set()
     for index, hook in enumerate(found):
         path, name = f"webhooks[{index}]", hook.get("name") or ""
         wrong += _webhook(hook, path, _HARMLESS if harmless else _SIDE_EFFECTS)
-        wrong += _review_versions(hook.get("admissionReviewVersions") or [], path, recognized)
+        conditions = hook.get("matchConditions")
+        wrong += admission_rules.match_conditions(conditions, path + ".matchConditions", known=known)
+        versions = hook.get("admissionReviewVersions") or []
+        missing = f"must specify one of {_KNOWN}"
+        wrong += review_versions(versions, path + ".admissionReviewVersions", missing, recognized=recognized)
         if unique and name and name in seen:
             wrong.append(fields.duplicate(path + ".name", name))
         seen.add(name)
@@ -74,8 +82,7 @@ def _webhook(hook: Mapping[str, Any], path: str, side_effects: Sequence[str]) ->
     if hook.get("reinvocationPolicy") is not None:
         policy = hook["reinvocationPolicy"]
         wrong += fields.one_of(path + ".reinvocationPolicy", policy, admission_rules.REINVOCATION_POLICIES)
-    wrong += client_config(hook.get("clientConfig") or {}, path + ".clientConfig")
-    return wrong + admission_rules.match_conditions(hook.get("matchConditions"), path + ".matchConditions")
+    return wrong + client_config(hook.get("clientConfig") or {}, path + ".clientConfig")
 
 
 def qualified_name(name: str, path: str) -> list[FieldError]:
@@ -89,11 +96,13 @@ def qualified_name(name: str, path: str) -> list[FieldError]:
     return []
 
 
-def _review_versions(versions: Sequence[str], path: str, recognized: bool) -> list[FieldError]:
-    path += ".admissionReviewVersions"
-    known = ", ".join(_REVIEW_VERSIONS)
+_KNOWN = ", ".join(_REVIEW_VERSIONS)
+
+
+def review_versions(versions: Sequence[str], path: str, missing: str = "", *, recognized: bool) -> list[FieldError]:
+    """Of the reviews that a webhook takes. ``recognized``: one of them must be spoken here."""
     if not versions:
-        return [fields.required(path, f"must specify one of {known}")]
+        return [fields.required(path, missing)]
     wrong: list[FieldError] = []
     for index, version in enumerate(versions):
         if version in versions[:index]:
@@ -101,7 +110,7 @@ def _review_versions(versions: Sequence[str], path: str, recognized: bool) -> li
         else:
             wrong += fields.all_invalid(f"{path}[{index}]", version, content.dns_1035_label(version))
     if recognized and not any(version in _REVIEW_VERSIONS for version in versions):
-        wrong.append(fields.invalid(path, list(versions), f"must include at least one of {known}"))
+        wrong.append(fields.invalid(path, list(versions), f"must include at least one of {_KNOWN}"))
     return wrong
 
 

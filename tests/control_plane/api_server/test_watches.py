@@ -163,6 +163,32 @@ def test_a_client_that_leaves_is_forgotten(running, configmaps):
     raise AssertionError("the watch is still there")
 
 
+def test_tables_tell_their_columns_once(running, configmaps, change):
+    start = change()
+    change("+a", "+b")
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    connection = running.connection()
+    path = f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={start}"
+    for _ in range(2):  # what the first watch made is shared with the second
+        connection.request("GET", path, headers={"Accept": accept, "User-Agent": "test/1"})
+        first, second = (json.loads(line)["object"] for line in connection.getresponse().read().splitlines())
+        assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+        assert second["columnDefinitions"] is None
+        assert (first["rows"][0]["cells"][0], second["rows"][0]["cells"][0]) == ("a", "b")
+    connection.close()
+
+
+def test_a_watch_from_the_state_now_says_where_that_ends(running, configmaps, change):
+    """To who allows bookmarks, whether or not it asks for initial events by name."""
+    change("+a")
+    for version in ("", "&resourceVersion=0"):
+        query = f"{configmaps}?watch=1&timeoutSeconds=1{version}"
+        assert told(running.watch(query)) == ["ADDED a"]
+        events = list(running.watch(f"{query}&allowWatchBookmarks=true"))
+        assert told(events) == ["ADDED a", "BOOKMARK"]
+        assert events[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
 def test_a_watch_from_nowhere_tells_when_it_has_told_all(running, configmaps):
     running.ask("POST", configmaps, {"metadata": {"name": "a"}})
     for version in ("", "&resourceVersion=0"):

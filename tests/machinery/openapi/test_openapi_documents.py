@@ -220,7 +220,7 @@ def test_custom_types_in_v2(extended):
     assert spec == {
         "color": {},
         "size": {"x-kubernetes-int-or-string": True},
-        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "free": {"x-kubernetes-preserve-unknown-fields": True},
         "count": {"type": "integer"},
     }
 

@@ -56,8 +56,21 @@ def test_a_good_one():
          ['spec.names.listKind: Invalid value: "Widget": kind and listKind may not be the same']),
         (changed(names={**GOOD["spec"]["names"], "kind": "Wid_get"}),
          ['spec.names.kind: Invalid value: "Wid_get": may have mixed case, but should otherwise match: ' + LABEL]),
+        (changed(conversion={"strategy": "Else"}),
+         ['spec.conversion.strategy: Unsupported value: "Else": supported values: "None", "Webhook"']),
         (changed(conversion={"strategy": "Webhook"}),
-         ['spec.conversion.strategy: Unsupported value: "Webhook": supported values: "None"']),
+         ["spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook",
+          "spec.conversion.conversionReviewVersions: Required value"]),
+        (changed(conversion={"strategy": "Webhook", "webhook": {
+            "clientConfig": {}, "conversionReviewVersions": ["v2", "v2"]}}),
+         ["spec.conversion.webhookClientConfig: Required value: exactly one of url or service is required",
+          'spec.conversion.conversionReviewVersions[1]: Invalid value: "v2": duplicate version',
+          'spec.conversion.conversionReviewVersions: Invalid value: ["v2","v2"]: must include at least one of v1, '
+          "v1beta1"]),
+        (changed(conversion={"strategy": "None", "webhook": {
+            "clientConfig": {"url": "https://a"}, "conversionReviewVersions": ["v1"]}}),
+         [f"spec.conversion.{field}: Forbidden: should not be set when strategy is not set to Webhook"
+          for field in ("webhookClientConfig", "conversionReviewVersions")]),
         (one(schema=None), ["spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"]),
         (one(schema={"openAPIV3Schema": {}}),
          ["spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root"]),

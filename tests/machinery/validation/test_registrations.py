@@ -100,6 +100,7 @@ FORM = "; desired format: https://host[/path]"
             [
                 "matchConditions[0].expression: Required value",
                 'matchConditions[1].name: Duplicate value: "a"',
+                'matchConditions[2].expression: Invalid value: "1": must evaluate to bool',
                 "matchConditions[2].name: Required value",
             ],
         ),
@@ -133,7 +134,7 @@ EMPTY = "validations or auditAnnotations must contain at least one item"
         ({"validations": []}, [f"validations: Required value: {EMPTY}", f"auditAnnotations: Required value: {EMPTY}"]),
         ({"validations": [{}]}, ["validations[0].expression: Required value: expression is not specified"]),
         (
-            {"validations": [{"expression": "1", "message": "a\nb", "messageExpression": " ", "reason": "x"}]},
+            {"validations": [{"expression": "true", "message": "a\nb", "messageExpression": " ", "reason": "x"}]},
             [
                 'validations[0].messageExpression: Invalid value: " ": must be non-empty if specified',
                 'validations[0].message: Invalid value: "a\\nb": message must not contain line breaks',
@@ -156,7 +157,7 @@ EMPTY = "validations or auditAnnotations must contain at least one item"
             ],
         ),
         (
-            {"auditAnnotations": [{"key": "k", "valueExpression": "1"}, {"key": "k", "valueExpression": ""}]},
+            {"auditAnnotations": [{"key": "k", "valueExpression": "'1'"}, {"key": "k", "valueExpression": ""}]},
             [
                 "auditAnnotations[1].valueExpression: Required value: valueExpression is not specified",
                 'auditAnnotations[1].key: Duplicate value: "k"',

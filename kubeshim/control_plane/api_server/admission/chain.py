@@ -6,7 +6,7 @@ validates, in this order. ResourceQuota is last, so that nothing is charged that
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import gevent
 
@@ -38,7 +38,14 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     storage_object_in_use_protection,
     taint_nodes_by_condition,
 )
+from kubeshim.control_plane.api_server.admission.policies import mutating as mutating_policies
+from kubeshim.control_plane.api_server.admission.policies import validating as validating_policies
+from kubeshim.control_plane.api_server.admission.webhooks import mutating as mutating_webhooks
+from kubeshim.control_plane.api_server.admission.webhooks import validating as validating_webhooks
 from kubeshim.machinery import resources
+
+if TYPE_CHECKING:
+    from kubeshim.control_plane.api_server import server as servers
 
 
 class Host(Protocol):
@@ -61,6 +68,11 @@ class Host(Protocol):
 
     @property
     def clock(self) -> clock.Clock: ...
+
+
+def _whole(server: Host) -> "servers.Server":
+    """For plugins that bring other servers' words in: they need everything."""
+    return cast("servers.Server", server)
 
 
 Step = Callable[[plugin.Attributes, plugin.Reader], None]
@@ -117,6 +129,10 @@ PLUGINS: tuple[Entry, ...] = (
     ),
     Entry("DefaultIngressClass", lambda server: default_ingress_class.DefaultIngressClass()),
     Entry("PodResizeValidator", lambda server: pod_resize_validator.PodResizeValidator()),
+    Entry("MutatingAdmissionPolicy", lambda server: mutating_policies.MutatingAdmissionPolicy(_whole(server))),
+    Entry("MutatingAdmissionWebhook", lambda server: mutating_webhooks.MutatingAdmissionWebhook(_whole(server))),
+    Entry("ValidatingAdmissionPolicy", lambda server: validating_policies.ValidatingAdmissionPolicy(_whole(server))),
+    Entry("ValidatingAdmissionWebhook", lambda server: validating_webhooks.ValidatingAdmissionWebhook(_whole(server))),
     Entry(
         "ResourceQuota",
         lambda server: resource_quota.ResourceQuota(server.client, server.locks.of, server.clock),
@@ -130,22 +146,31 @@ class Chain:
     def __init__(self, reader: plugin.Reader, config: configuration.Config, server: Host) -> None:
         """Raises ``ValueError`` for names nobody knows."""
         self._reader = reader
-        plugins = [entry.make(server) for entry in _chosen(config)]
-        self._mutating = [one for one in plugins if hasattr(one, "admit")]
-        self._validating = [one for one in plugins if hasattr(one, "validate")]
+        self._plugins = [entry.make(server) for entry in _chosen(config)]
+        self._mutating = [one for one in self._plugins if hasattr(one, "admit")]
+        self._validating = [one for one in self._plugins if hasattr(one, "validate")]
         self._by_type: dict[str, tuple[list[Step], list[Step]]] = {}
 
     def mutate(self, attributes: plugin.Attributes) -> None:
         """Lets plugins change ``attributes.object``. Raises ``errors.APIStatusError`` to refuse."""
         reader = self._reader
-        for admit in self._steps(attributes.resource.group_resource)[0]:
+        steps = self._steps(attributes.resource.group_resource)[0]
+        for admit in steps:
             admit(attributes, reader)
+        if attributes.reinvocation.wanted:
+            attributes.reinvocation.second = True
+            for admit in steps:
+                admit(attributes, reader)
 
     def validate(self, attributes: plugin.Attributes) -> None:
         """Raises ``errors.APIStatusError`` to refuse."""
         reader = self._reader
         for validate in self._steps(attributes.resource.group_resource)[1]:
             validate(attributes, reader)
+
+    def asks_others(self) -> bool:
+        """Whether a write may wait for other servers' words."""
+        return any(one.waits for one in self._plugins if hasattr(one, "waits"))
 
     def _steps(self, group_resource: str) -> tuple[list[Step], list[Step]]:
         """The plugins that look at objects of a type."""

@@ -16,6 +16,35 @@ class Reader(Protocol):
 
 
 @dataclasses.dataclass(slots=True)
+class Reinvocation:
+    """Which of those that may be asked again must be: they saw an object that was changed after them.
+
+    ``previous`` have been asked and would like to be again, ``again`` will be, in the ``second`` round.
+    """
+
+    second: bool = False
+    wanted: bool = False
+    previous: set[str] = dataclasses.field(default_factory=set)
+    again: set[str] = dataclasses.field(default_factory=set)
+    _seen: str = ""
+
+    def remember(self, key: str) -> None:
+        self.previous.add(key)
+
+    def object_changed(self) -> None:
+        self.wanted = True
+        self.again |= self.previous
+        self.previous.clear()
+
+    def asked(self, obj: objects.Object | None) -> None:
+        """Everybody has been asked in this round, and this is the object now."""
+        self._seen = repr(obj)
+
+    def changed_since_asked(self, obj: objects.Object | None) -> bool:
+        return self._seen != repr(obj)
+
+
+@dataclasses.dataclass(slots=True)
 class Attributes:
     """One request on its way in. ``object`` is None for DELETE, ``old_object`` for CREATE."""
 
@@ -31,6 +60,7 @@ class Attributes:
     options: dict[str, Any]
     dry_run: bool
     warnings: list[str]
+    reinvocation: Reinvocation = dataclasses.field(default_factory=Reinvocation)
 
 
 class Mutating(Protocol):

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.control_plane.api_server.custom_resources import bodies, conditions, custom_type
+from kubeshim.control_plane.api_server.custom_resources import bodies, conditions, conversion, custom_type
 from kubeshim.machinery import objects, resources
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Catalog:
         self._server = server
         self._by_kind: dict[resources.GroupVersionKind, custom_type.CustomType] = {}
         self._by_definition: dict[str, tuple[custom_type.CustomType, ...]] = {}
+        self.conversions = conversion.Conversions(server)
         self._built_in = {(resource.group, resource.version) for resource in server.registry}
         """Group-versions that no definition can add to, as with upstream, where they have a server of their own."""
 
@@ -56,6 +57,9 @@ class Catalog:
         except Exception:
             _log.exception("the definition %s cannot be served", objects.name(crd))
             types = ()
+        prefixes = {custom.resource.storage_prefix for custom in (*before, *types)}
+        for prefix in prefixes:
+            self.conversions.follow(prefix, conversion.of(crd) if types else None)
         self._replace(objects.name(crd), types)
 
     def _replace(self, name: str, types: tuple[custom_type.CustomType, ...]) -> None:

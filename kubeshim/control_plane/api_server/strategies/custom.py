@@ -16,6 +16,7 @@ from kubeshim.machinery.validation import fields, metadata
 
 Find = Callable[[resources.GroupVersionKind], custom_type.CustomType | None]
 Restore = Callable[[objects.Object], objects.Object]
+Convert = Callable[[resources.Resource, objects.Object, str], objects.Object]
 Problems = list[errors.FieldError]
 
 _MOST_REPLICAS = 2**31 - 1
@@ -28,12 +29,13 @@ _NOT_CHECKED = (
 
 
 class Custom(strategy.Strategy):
-    """``find`` gives the type of a kind, ``restore`` brings an object as stored into its present form."""
+    """``find`` gives the type of a kind, ``restore`` brings an object as stored into its present form, ``convert``
+    into another version."""
 
     allow_unconditional_update = False
 
-    def __init__(self, find: Find, restore: Restore) -> None:
-        self._find, self._restore = find, restore
+    def __init__(self, find: Find, restore: Restore, convert: Convert) -> None:
+        self._find, self._restore, self._convert = find, restore, convert
 
     def _type(self, resource: resources.Resource) -> custom_type.CustomType:
         found = self._find(resource.gvk)
@@ -94,8 +96,12 @@ class Custom(strategy.Strategy):
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
         return metadata.finalizer_warnings(obj, old)
 
+    def to_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
+        assert resource.stored_as is not None
+        return self._convert(resource, obj, resource.stored_as.group_version)
+
     def from_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:
-        return self._restore(obj)
+        return self._convert(resource, self._restore(obj), resource.api_version)
 
 
 def _rules(

@@ -160,7 +160,7 @@ def table(
     """All of them for one server; the Service's depends on its ranges, that of custom resources on their types."""
     made: dict[str, strategies.Strategy] = {**_STRATEGIES, "service": service.Service(service_ranges, node_ports)}
     if types is not None:
-        made["custom"] = custom.Custom(types.get, types.from_storage)
+        made["custom"] = custom.Custom(types.get, types.from_storage, types.conversions.convert)
     return made
 
 

@@ -66,13 +66,60 @@ def _delete(op: operation.Operation, wanted: dict[str, Any], pod: objects.Object
     resource = op.server.registry.get(*pods.PODS)
     assert resource is not None
     asked = dict(wanted)
+    preconditions = dict(asked.get("preconditions") or {})
     if pod is not None:
-        version = {"resourceVersion": objects.resource_version(pod)}
-        asked["preconditions"] = {**(asked.get("preconditions") or {}), **version}
+        preconditions["resourceVersion"] = objects.resource_version(pod)
+    marked = _mark(op, resource, preconditions)
+    if "resourceVersion" in preconditions and marked:
+        preconditions["resourceVersion"] = marked
+    if preconditions:
+        asked["preconditions"] = preconditions
     as_server = operation.Operation(
         op.server, resource, request.API_SERVER, op.namespace, op.name, dry_run=op.dry_run, warnings=op.warnings
     )
     delete.delete(as_server, asked)
+
+
+def _mark(op: operation.Operation, resource: resources.Resource, preconditions: dict[str, Any]) -> str:
+    """Writes into the pod why it will end; its resourceVersion then, or "" where there is nothing to write.
+
+    What a Job's failure policy may ignore is known by this condition, so it must be there before the pod ends. A pod
+    that is not the one asked for is left alone: the deletion says so.
+    """
+    server = op.server
+    for _ in range(_ATTEMPTS):
+        item = server.storage.get(resource, op.namespace, op.name)
+        if item is None:
+            return ""
+        pod = item.copy()
+        wanted = {"uid": pod["metadata"].get("uid"), "resourceVersion": str(item.revision)}
+        if any(preconditions.get(key) not in (None, value) for key, value in wanted.items()):
+            return ""
+        pod.setdefault("status", {})
+        pod["status"]["conditions"] = _with_target(pod, clock.rfc3339(server.clock.now()))
+        if op.dry_run:
+            return ""
+        try:
+            return str(server.storage.update(resource, pod, item.revision).revision)
+        except storage.Stale:
+            continue
+    raise errors.conflict("", "pods", op.name, errors.MODIFIED)
+
+
+def _with_target(pod: objects.Object, now: str) -> list[dict[str, Any]]:
+    """The pod's conditions with ``DisruptionTarget`` among them."""
+    before = objects.condition(pod, "DisruptionTarget") or {}
+    condition = {
+        "type": "DisruptionTarget",
+        "observedGeneration": pod["metadata"].get("generation", 0),
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": before.get("lastTransitionTime") if before.get("status") == "True" else now,
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    kept = [one for one in pod["status"].get("conditions") or [] if one.get("type") != "DisruptionTarget"]
+    return [*kept, condition]
 
 
 def _needs_no_budget(pod: objects.Object) -> bool:

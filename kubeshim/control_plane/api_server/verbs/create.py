@@ -30,9 +30,9 @@ def create(op: operation.Operation, obj: objects.Object) -> stored.Stored:
 def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     """From admission on; ``managedFields`` are done."""
     server, resource = op.server, op.resource
-    metadata = obj["metadata"]
     attributes = op.attributes("CREATE", obj, None, objects.name(obj))
     server.admission.mutate(attributes)
+    metadata = obj.setdefault("metadata", {})
     owners.dedup(op, obj, admitted=True)
     fill_system_fields(op, metadata)
     generated = not metadata.get("name") and bool(metadata.get("generateName"))

@@ -1,11 +1,20 @@
 """From a request's body to an object: media type, kind, strictness, types, defaults."""
 
-from kubeshim.control_plane.api_server import request, response
+import functools
+
+from kubeshim.control_plane.api_server import native, representations, request
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import operation
 from kubeshim.machinery import defaults, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding
+
+_LARGE = 256 << 10
+"""Bodies from this size on are parsed in a native thread: YAML takes its time."""
+_NO_MESSAGE = (
+    "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to "
+    "a protobuf message"
+)
 
 
 def read(
@@ -13,12 +22,13 @@ def read(
 ) -> objects.Object:
     """The body as an object of ``gvk`` (by default the resource's), defaults filled in. Raises 400 and 415."""
     expected = gvk or op.resource.gvk
-    custom = not response.has_protobuf(expected)
-    accepted = negotiation.CUSTOM_OBJECTS if custom else negotiation.OBJECTS
-    media_type = negotiation.content_type(asked.header("content-type"), accepted.media_types)
+    media_type = negotiation.content_type(asked.header("content-type"))
+    if media_type == negotiation.PROTOBUF and not representations.has_message(expected):
+        raise bodies.cannot_be_handled(expected, _NO_MESSAGE)
     strictly = op.field_validation != "Ignore"
     read_body = custom_bodies.read if op.server.custom.get(expected) is not None else bodies.read
-    obj, duplicates = read_body(asked.body, media_type, expected, strictly=strictly)
+    reading = functools.partial(read_body, asked.body, media_type, expected, strictly=strictly)
+    obj, duplicates = native.run(reading) if len(asked.body) >= _LARGE else reading()
     complete(op, obj, expected, duplicates)
     return obj
 

@@ -49,7 +49,7 @@ def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Store
     resource = op.resource
     if asked.get("propagationPolicy") is None and asked.get("orphanDependents") is None and op.strategy.orphan_warning:
         op.warnings.append(op.strategy.orphan_warning)
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         admitted = False
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
@@ -229,7 +229,7 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     returned = op.resource.group_resource in _RETURNED
     if not gone or returned:
         return response.of_stored(asked, op.server, op.resource, item, code)
-    return response.of_status(asked, success(op, item))
+    return response.of_status(asked, op.resource, success(op, item))
 
 
 def success(op: operation.Operation, item: stored.Stored) -> objects.Object:

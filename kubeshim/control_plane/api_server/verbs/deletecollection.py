@@ -29,6 +29,4 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     found = lists.page(op, chosen, versions.of_list(asked))
     deleted = delete_collection(op, found, wanted)
     metadata = {"resourceVersion": str(found.revision)}
-    answer = response.of_list(asked, op.server, op.resource, deleted, metadata)
-    response.gzip(asked, answer)
-    return answer
+    return response.of_list(asked, op.server, op.resource, deleted, metadata)

@@ -14,6 +14,7 @@ def get(op: operation.Operation) -> stored.Stored:
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
+    response.form(asked, op.resource)
     if "resourceVersion" in asked.query:
         try:
             revision = versions.parse(asked.param("resourceVersion"))

@@ -51,6 +51,4 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
     chosen = selection.of(op, asked)
     found = page(op, chosen, versions.of_list(asked))
-    answer = response.of_list(asked, op.server, op.resource, found.items, metadata_of(found))
-    response.gzip(asked, answer)
-    return answer
+    return response.of_list(asked, op.server, op.resource, found.items, metadata_of(found))

@@ -58,6 +58,16 @@ class Operation:
             dry_run=self.dry_run, warnings=self.warnings,
         )  # fmt: skip
 
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+        """Changes of the object one after another.
+
+        Not so while other servers are asked on the way: one of them might want to change this very object before it
+        answers. The store's own precondition decides then.
+        """
+        if self.server.admission.asks_others():
+            return contextlib.nullcontext()
+        return self.server.locks.of(self.resource.storage_key(self.namespace, self.name))
+
     def may_create(self) -> None:
         """Who creates by an update or a patch must be allowed to create, too. Raises ``errors.Forbidden``."""
         resource = self.resource

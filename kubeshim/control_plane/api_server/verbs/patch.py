@@ -6,7 +6,7 @@ Server-side apply decides by field ownership and creates the object where it is 
 
 from typing import Any
 
-from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server import representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
@@ -204,7 +204,9 @@ def _untyped(content: Any, gvk: resources.GroupVersionKind) -> errors.APIStatusE
 
 def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, list[str]]:
     """``(media type, patch, duplicate fields)``. Raises 400, 415 and 422."""
-    accepted = negotiation.BUILT_IN_PATCHES if response.has_protobuf(op.resource.gvk) else negotiation.CUSTOM_PATCHES
+    accepted = (
+        negotiation.BUILT_IN_PATCHES if representations.has_message(op.resource.gvk) else negotiation.CUSTOM_PATCHES
+    )
     media_type = negotiation.patch_type(asked.header("content-type"), accepted)
     strictly = op.field_validation != "Ignore"
     if media_type == negotiation.APPLY_PATCH:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubeshim.control_plane.api_server import request, stored, watch_cache
+from kubeshim.control_plane.api_server.custom_resources import conversion
 from kubeshim.control_plane.api_server.verbs import operation
 from kubeshim.machinery import errors, objects, resources, schemas, selectors
 
@@ -46,7 +47,12 @@ class Selection:
         def match(item: stored.Stored) -> bool:
             if labels is not None and not labels.matches(item.labels):
                 return False
-            return fields.matches(view(item).fields(extract))
+            try:
+                seen = view(item)
+            except conversion.NotNow:
+                # after a restart an old state may not have been converted yet; what is stored has to do
+                seen = item
+            return fields.matches(seen.fields(extract))
 
         return match
 

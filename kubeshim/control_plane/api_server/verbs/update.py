@@ -30,7 +30,7 @@ def modify(
     ``errors.APIStatusError``.
     """
     resource = op.resource
-    with op.server.locks.of(resource.storage_key(op.namespace, op.name)):
+    with op.exclusive():
         for _ in range(_ATTEMPTS):
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
@@ -39,12 +39,12 @@ def modify(
             if uid and uid != old["metadata"]["uid"]:
                 raise other_uid(op, uid, old["metadata"]["uid"])
             obj = build(item.copy())
-            conditional = _check_version(op, obj, old)
+            _check_version(op, obj, old)
             try:
                 return _write(op, item, obj, old, attributed=attributed, raw=raw)
-            except storage.Stale as stale:
-                if conditional:
-                    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED) from stale
+            except storage.Stale:
+                # a revision that the client named is not the current one any more, and the next attempt says so
+                continue
     raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
 
 
@@ -62,13 +62,13 @@ def precondition_failed(op: operation.Operation, what: str, wanted: str, found: 
     )  # fmt: skip
 
 
-def _check_version(op: operation.Operation, obj: objects.Object, old: objects.Object) -> bool:
-    """Whether the new object names the revision it replaces. Raises 409 and 422."""
+def _check_version(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
+    """A revision that the new object names is the one it replaces. Raises 409 and 422."""
     resource, metadata = op.resource, obj.setdefault("metadata", {})
     version = str(metadata.get("resourceVersion") or "")
     if version in ("", "0"):
         if op.strategy.allow_unconditional_update:
-            return False
+            return
         problem = fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.group, resource.plural, op.name, [problem])
     if not version.isdecimal():
@@ -78,7 +78,6 @@ def _check_version(op: operation.Operation, obj: objects.Object, old: objects.Ob
         raise errors.invalid(resource.group, resource.kind, op.name, [problem])
     if version != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
-    return True
 
 
 def _write(
@@ -93,6 +92,7 @@ def _write(
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     owners.dedup(op, obj, admitted=True)
     if not raw:
         if op.subresource == "status":

@@ -1,25 +1,26 @@
 """WATCH: events as they happen, from a resourceVersion or from the state now.
 
-    resourceVersion   without sendInitialEvents        with sendInitialEvents
-    unset, "0"        as if it were there              ADDED for what there is, a bookmark that says so (if bookmarks
-                                                       are allowed), then events
-    N                 events after N; an ERROR event   as above, once the cache is at N
+    resourceVersion   without sendInitialEvents           with sendInitialEvents=true
+    unset, "0"        as if it were true                  ADDED for what there is, a bookmark that says so (to who
+                                                          allows bookmarks), then events
+    N                 events after N; an ERROR event      as above, once the cache is at N
                       (410) if that is too old
 
 A stream is one generator in its connection's greenlet. It sleeps on the watcher's buffer; the client's leaving, the
 time limit, the server's stopping and a full buffer all end it. An event is encoded once for each representation and
-kept in the event itself for the other watchers.
+kept in the event itself for the other watchers. A stream that begins with the initial events and their bookmark is
+compressed for who accepts it, as upstream's; its events are compressed once for all watchers as well.
 """
 
 import random
 import time
 from collections.abc import Iterator
 
-from kubeshim.control_plane.api_server import open_watches, request, response, stored, watch_cache
+from kubeshim.control_plane.api_server import open_watches, representations, request, response, stored, watch_cache
 from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions
 from kubeshim.control_plane.cluster_store import store
 from kubeshim.machinery import errors, objects
-from kubeshim.machinery.codecs import frames, json, negotiation, protobuf
+from kubeshim.machinery.codecs import frames, gzip_stream, json, negotiation, protobuf, zeros
 
 _BOOKMARK_INTERVAL = 60.0
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -33,32 +34,51 @@ class _Encoder:
         self._op, self._asked, self._media = op, asked, media
         self._plain = media.essence == negotiation.JSON and not media.kind
         self._protobuf = media.essence == negotiation.PROTOBUF
-        self._names_columns = media.kind == "Table"
-        include = asked.param("includeObject") if media.kind == "Table" else ""
-        self.key = (op.resource.gvk, op.resource.definition, media.essence, media.kind, media.version, include)
+        self._is_table = media.kind == "Table"
+        self._columns_told = False
+        include = asked.param("includeObject") if self._is_table else ""
+        what = f"{op.resource.gvk} {op.resource.definition} {media.essence} {media.kind} {media.version} {include}"
+        self.keys = {kind: f"{kind} {what}" for kind in ("ADDED", "MODIFIED", "DELETED")}
+        """Under which an event keeps its frame of each kind."""
 
     def frame(self, seen: watch_cache.Seen) -> bytes:
         """The bytes of one event, made once."""
         kind, item, event = seen
-        if self._names_columns:
-            return self.of(kind, self._op.server.storage.view(self._op.resource, item))
-        key = (kind, self.key)
-        frame = event.frames.get(key)
+        alone = self._is_table and not self._columns_told
+        frame = None if alone else event.frames.get(self.keys[kind])
         if frame is None:
-            frame = event.frames[key] = self.of(kind, self._op.server.storage.view(self._op.resource, item))
+            frame = self.of(kind, self._op.server.storage.view(self._op.resource, item))
+            if not alone:
+                event.frames[self.keys[kind]] = frame
         return frame
+
+    def packed(self, seen: watch_cache.Seen, frame: bytes) -> bytes:
+        """The same compressed, made once as well."""
+        if self._is_table:
+            return gzip_stream.part(frame)
+        key = self.keys[seen[0]] + " gzip"
+        found = seen[2].frames.get(key)
+        if found is None:
+            found = seen[2].frames[key] = gzip_stream.part(frame)
+        return found
 
     def of(self, kind: str, item: stored.Stored) -> bytes:
         if self._plain:
             return frames.json_frame(kind, item.bytes)
+        if self._protobuf:
+            body = representations.enveloped(self._op.resource, item, self._media)
+            if body is not None:
+                return frames.protobuf_frame(kind, body)
         return self.of_object(kind, item.obj)
 
     def of_object(self, kind: str, obj: objects.Object) -> bytes:
         if self._media.kind and kind != "ERROR":
             obj = response.convert_event(self._asked, self._op.server, self._op.resource, self._media, obj)
-            if self._media.kind == "Table" and not self._names_columns:
+        if self._is_table and kind != "ERROR":
+            # The columns are told once a stream.
+            if self._columns_told:
                 obj["columnDefinitions"] = None
-            self._names_columns = False
+            self._columns_told = True
         if self._protobuf:
             return frames.protobuf_frame(kind, protobuf.encode(obj))
         return frames.json_frame(kind, json.encode(obj))
@@ -67,9 +87,7 @@ class _Encoder:
         metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if initial:
             metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
-        resource = self._op.resource
-        obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-        return self.of_object("BOOKMARK", obj)
+        return self.of_object("BOOKMARK", zeros.bookmark(self._op.resource.gvk, metadata))
 
 
 class Stream:
@@ -77,10 +95,11 @@ class Stream:
 
     def __init__(
         self, op: operation.Operation, chosen: selection.Selection, encoder: _Encoder, *, revision: int,
-        initial: bool, initial_bookmark: bool, bookmarks: bool, seconds: float,
+        initial: bool, bookmarks: bool, compressed: bool, seconds: float,
     ) -> None:  # fmt: skip
         self._op, self._encoder, self._bookmarks, self._seconds = op, encoder, bookmarks, seconds
-        self._initial_bookmark = initial_bookmark
+        self._initial_bookmark = initial and bookmarks
+        self._packing = gzip_stream.Stream() if compressed and self._initial_bookmark else None
         self._open: open_watches.Watch | None = None
         space = op.namespace if op.resource.namespaced else ""
         matches = chosen.matches()
@@ -96,10 +115,18 @@ class Stream:
             self._revision = revision
             self.watcher = storage.watch(op.resource, space, after=revision, matches=matches)
 
+    @property
+    def compressed(self) -> bool:
+        return self._packing is not None
+
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._initial()
+            yield b""
+            for chunk in self._initial():
+                yield self._pack(chunk)
             yield from self._live()
+            if self._packing is not None:
+                yield self._packing.end()
         except errors.NotAcceptable:
             # A form that no single object has: the request was accepted, so all that is left is to end.
             return
@@ -116,7 +143,6 @@ class Stream:
         self._op.server.storage.unwatch(self._op.resource, self.watcher)
 
     def _initial(self) -> Iterator[bytes]:
-        yield b""
         pieces: list[bytes] = []
         size = 0
         for item in self._start:
@@ -140,25 +166,36 @@ class Stream:
             now = time.monotonic()
             if now >= end:
                 break
-            woken = watcher.wait(min(end, bookmark) - now if self._bookmarks else end - now)
+            woken = watcher.wait_until(min(end, bookmark) if self._bookmarks else end)
             if watcher.buffer:
-                pieces, size = [], 0
-                while watcher.buffer and size < _CHUNK:
-                    piece = encoder.frame(watcher.buffer.popleft())
-                    pieces.append(piece)
-                    size += len(piece)
-                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                yield self._buffered()
             elif watcher.stopped:
                 break
             elif not woken and self._bookmarks and time.monotonic() >= bookmark:
                 # The buffer is empty, so everything up to the storage's revision has been told.
-                yield encoder.bookmark(storage.revision)
+                yield self._pack(encoder.bookmark(storage.revision))
                 bookmark = time.monotonic() + _BOOKMARK_INTERVAL * random.uniform(0.8, 1.2)
+
+    def _pack(self, content: bytes) -> bytes:
+        """What nobody shares."""
+        return content if self._packing is None else self._packing.add(content, gzip_stream.part(content))
+
+    def _buffered(self) -> bytes:
+        """What is in the buffer, as far as one chunk goes."""
+        buffer, encoder, packing = self.watcher.buffer, self._encoder, self._packing
+        pieces, size = [], 0
+        while buffer and size < _CHUNK:
+            seen = buffer.popleft()
+            piece = encoder.frame(seen)
+            if packing is not None:
+                piece = packing.add(piece, encoder.packed(seen, piece))
+            pieces.append(piece)
+            size += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
-    offers = response.offers_of(op.resource, watch=True)
-    media = response.negotiate(asked.header("accept"), offers)
+    media = negotiation.negotiate_stream(asked.header("accept"), response.offers_of(op.resource))
     chosen = selection.of(op, asked)
     versions.validate(asked, watching=True)
     encoder = _Encoder(op, asked, media)
@@ -170,6 +207,8 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     except (errors.Expired, errors.Timeout, errors.InternalError) as refusal:
         # Once a request is accepted, upstream tells what is wrong with it in the stream.
         return request.Response(200, headers, iter([encoder.of_object("ERROR", refusal.status())]))
+    if stream.compressed:
+        headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
     stream.follow_rights(asked)
     connection = asked.environ.get("wire.connection")
     if connection is not None:
@@ -194,7 +233,7 @@ def open_stream(
     try:
         return Stream(
             op, chosen, encoder, revision=revision or op.server.storage.revision, initial=initial,
-            initial_bookmark=initial and bookmarks, bookmarks=bookmarks,
+            bookmarks=bookmarks, compressed=response.accepts_gzip(asked),
             seconds=float(seconds) if seconds and seconds > 0 else limit,
         )  # fmt: skip
     except store.Compacted as problem:

@@ -1,5 +1,7 @@
 """All libraries together: the functions of every expression, whether rule, condition or policy."""
 
+from collections.abc import Iterable
+
 from kubeshim.machinery.cel import functions, standard
 from kubeshim.machinery.cel.libraries import (
     addresses,
@@ -14,7 +16,7 @@ from kubeshim.machinery.cel.libraries import (
     versions,
 )
 
-TABLE = functions.Table(
+_COMMON = (
     standard.LIBRARY,
     optionals.LIBRARY,
     text.LIBRARY,
@@ -27,3 +29,9 @@ TABLE = functions.Table(
     formats.LIBRARY,
     versions.LIBRARY,
 )
+TABLE = functions.Table(*_COMMON)
+
+
+def joined(*libraries: Iterable[functions.Overload]) -> functions.Table:
+    """The common ones and more."""
+    return functions.Table(*_COMMON, *libraries)

@@ -134,6 +134,34 @@ def test_a_dry_run_evicts_nobody(secure, shop):
     assert secure.ask("GET", path).status == 200
 
 
+@pytest.mark.parametrize("phase", ["Running", "Pending"])
+def test_an_evicted_pod_says_why_it_ends(secure, shop, phase):
+    name = f"held-{phase.lower()}"
+    path = shop(name, phase=phase)
+    secure.ask(
+        "PATCH", path, {"metadata": {"finalizers": ["a.example/b"]}}, content_type="application/merge-patch+json"
+    )
+    assert evict(secure, path, name).status == 201
+    pod = secure.ask("GET", path).body
+    assert "deletionTimestamp" in pod["metadata"]
+    [condition] = [one for one in pod["status"]["conditions"] if one["type"] == "DisruptionTarget"]
+    assert condition.pop("lastTransitionTime")
+    assert condition.pop("observedGeneration")
+    assert condition == {
+        "type": "DisruptionTarget", "status": "True", "lastProbeTime": None,
+        "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
+    }  # fmt: skip
+    secure.ask("PATCH", path, {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
+
+
+def test_an_eviction_of_another_pod_changes_nothing(secure, shop):
+    path = shop("other")
+    answer = evict(secure, path, "other", deleteOptions={"preconditions": {"uid": "not-it"}})
+    assert answer.status == 409
+    conditions = secure.ask("GET", path).body["status"].get("conditions", [])
+    assert "DisruptionTarget" not in [one["type"] for one in conditions]
+
+
 def claims(token):
     payload = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
