@@ -9,6 +9,7 @@ from tests.conformance.kube import (
     IDLE,
     MERGE,
     WEB,
+    Refused,
     condition,
     container,
     is_ready,
@@ -338,7 +339,11 @@ def test_life_of_a_deployment(kube):
             for d in kube.items("Deployment", namespace="", labelSelector="test-deployment=patched")
         ]
         kube.change("Deployment", "it", lambda d: d["metadata"]["labels"].update({"test-deployment": "updated"}))
-        kube.patch("Deployment", "it", {"status": {"readyReplicas": 0}}, subresource="status")
+        # no status may say that more pods are available than ready
+        with pytest.raises(Refused, match="cannot be greater than readyReplicas"):
+            kube.patch("Deployment", "it", {"status": {"readyReplicas": 0}}, subresource="status")
+        nothing = {"status": {"readyReplicas": 0, "availableReplicas": 0}}
+        kube.patch("Deployment", "it", nothing, subresource="status")
         # the controller corrects what was written over it
         kube.wait("Deployment", "it", lambda d: settled(d) and d["status"].get("readyReplicas") == 1)
         kube.delete_all("Deployment", labelSelector="test-deployment=updated")
