@@ -178,6 +178,8 @@ class Up:
         from kubeshim.node.kubelet import network_links
 
         advertise = self.options.advertise or self.config.advertise
+        if advertise and self.config.ranges.second:
+            raise UpFailed("--advertise: other machines can join only a cluster of IPv4 alone")
         listen = tuple(dict.fromkeys((*self.config.listen, *self.options.listen)))
         for address in filter(None, (advertise, *listen)):
             if address != components.ANY and network_links.link_with_address(address) is None:
