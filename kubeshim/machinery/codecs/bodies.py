@@ -8,7 +8,7 @@ form of upstream's structs (``strict.prune``).
 from collections.abc import Callable
 from typing import Literal
 
-from kubeshim.machinery import errors, objects, resources, schemas
+from kubeshim.machinery import errors, objects, resources, schemas, scheme
 from kubeshim.machinery.codecs import json, negotiation, protobuf, strict, yaml
 
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
@@ -60,16 +60,13 @@ def parse(
 def _check_kind(obj: objects.Object, expected: resources.GroupVersionKind) -> None:
     """Fills in what the body does not say; what it says must be what the path means."""
     api_version, kind = obj.get("apiVersion") or expected.group_version, obj.get("kind") or expected.kind
+    if why := scheme.refusal(api_version, kind, expected):
+        version = resources.split_api_version(api_version)[1]
+        raise errors.BadRequest(f'{kind} in version "{version}" cannot be handled as a {expected.kind}: {why}')
     if api_version != expected.group_version:
         raise errors.BadRequest(
             f"the API version in the data ({api_version}) does not match the expected API version "
             f"({expected.group_version})"
-        )
-    if kind != expected.kind:
-        raise errors.BadRequest(
-            f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: '
-            f'no kind "{kind}" is registered for version "{expected.group_version}" in scheme '
-            '"pkg/api/legacyscheme/scheme.go:30"'
         )
     if next(iter(obj), "") == "apiVersion" and obj.get("apiVersion") and obj.get("kind"):
         return

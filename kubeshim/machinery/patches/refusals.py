@@ -2,9 +2,7 @@
 
 import json
 
-from kubeshim.machinery import errors, go_text, objects, resources
-
-_SCHEME = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+from kubeshim.machinery import errors, go_text, objects, resources, scheme
 
 
 def unfit(shown: str, why: str) -> errors.Invalid:
@@ -19,11 +17,12 @@ def unfit(shown: str, why: str) -> errors.Invalid:
 def check_kind(patched: objects.Object, gvk: resources.GroupVersionKind) -> None:
     """A patch may not make another kind of an object. Raises ``errors.BadRequest`` with what Go's decoder says."""
     api_version, kind = patched.get("apiVersion") or gvk.group_version, patched.get("kind") or gvk.kind
+    if why := scheme.refusal(api_version, kind, gvk):
+        raise errors.BadRequest(why)
     if api_version != gvk.group_version:
-        raise errors.BadRequest(f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}')
-    if kind != gvk.kind:
-        package = (gvk.group.partition(".")[0] or "core").replace("-", "")
-        raise errors.BadRequest(f"converting ({gvk.version}.{kind}) to ({package}.{gvk.kind}): unknown conversion")
+        raise errors.BadRequest(
+            f"the API version in the data ({api_version}) does not match the expected API version ({gvk.group_version})"
+        )
     patched["apiVersion"], patched["kind"] = api_version, kind
 
 

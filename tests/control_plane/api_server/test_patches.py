@@ -55,8 +55,8 @@ CASES = [
      (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[data:map[a:2]]": strict decoding error: duplicate '
       'field "data.a"')),
     (STRATEGIC, {"data": {"a": 1}}, "",
-     (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[data:map[a:1]]": json: cannot unmarshal number into '
-      "Go struct field ConfigMap.data of type string")),
+     (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[data:map[a:1]]": cannot convert int64 to '
+      "string")),
     (APPLY, {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "a"}}, "",
      bad("Incorrect version specified in apply patch. Specified patch version: v2, expected: v1")),
     (APPLY, "", "", bad("Incorrect version specified in apply patch. Specified patch version: , expected: v1")),

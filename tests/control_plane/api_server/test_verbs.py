@@ -42,9 +42,15 @@ def test_generated_names(running, configmaps):
     [
         ({"metadata": {"name": "a", "namespace": "other"}}, 400,
          "the namespace of the provided object does not match the namespace sent on the request"),
-        ({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "a"}}, 400, "cannot be handled as a ConfigMap"),
+        ({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "a"}}, 400,
+         'Secret in version "v1" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown '
+         "conversion"),
+        ({"kind": "Sekret", "apiVersion": "v1", "metadata": {"name": "a"}}, 400,
+         'Sekret in version "v1" cannot be handled as a ConfigMap: no kind "Sekret" is registered for version "v1" in '
+         'scheme "pkg/api/legacyscheme/scheme.go:30"'),
         ({"kind": "ConfigMap", "apiVersion": "v2", "metadata": {"name": "a"}}, 400,
-         "the API version in the data (v2) does not match the expected API version (v1)"),
+         'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+         '"v2" in scheme "pkg/api/legacyscheme/scheme.go:30"'),
         ({"metadata": {}}, 422, "name or generateName is required"),
         ({"metadata": {"name": "A_b"}}, 422, "a lowercase RFC 1123 subdomain"),
         ({"metadata": {"name": "a"}, "data": {"k": 1}}, 400, "json: cannot unmarshal number"),

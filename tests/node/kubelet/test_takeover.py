@@ -46,7 +46,7 @@ def test_a_sandbox_without_network_gets_it(kit):
     assert kit.network.attached == {}
     kit.start()
     found = kit.wait("a", kit_module.ready)
-    assert kit.network.attached == {sandbox.pid: found["status"]["podIP"]}
+    assert kit.network.attached == {sandbox.pid: [found["status"]["podIP"]]}
     assert [each.id for each in kit.engine.sandboxes({labels.POD_NAME: "a"})] == [sandbox.id]
 
 

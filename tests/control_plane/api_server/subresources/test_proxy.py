@@ -147,11 +147,15 @@ def test_every_method_reaches_the_endpoint(secure, backend, method):
         ("/a%20b/%C3%BC", "/a%20b/%C3%BC"),
         ("/a//b/", "/a/b/"),
         ("/a/../b", "/b"),
+        ("/../../secrets", "/secrets"),
+        ("/%2e%2e/%2e%2e/secrets", "/secrets"),
+        ("/a%00b", "/a%00b"),
         ("/%3Fno-query;v=1@x", "/%3Fno-query;v=1@x"),
         ("//", "/"),
     ],
 )
 def test_paths_are_written_anew(secure, backend, sent, asked_for):
+    """And none leads anywhere but to the backend."""
     assert secure.ask("GET", f"{backend}{sent}?d=e%2F").raw.decode().split()[1] == f"{asked_for}?d=e%2F"
 
 
@@ -171,13 +175,6 @@ def test_pages_and_redirects_stay_below_the_proxy(secure, backend):
 def test_redirects_are_the_clients_to_follow(secure, backend):
     answer = secure.ask("GET", f"{backend}/away")
     assert (answer.status, answer.headers["Location"]) == (302, "http://192.0.2.9/secret")
-
-
-@pytest.mark.parametrize("rest", ["/../../secrets", "/%2e%2e/%2e%2e/secrets", "/a/../b", "/x//y", "/a%00b"])
-def test_paths_go_to_the_backend_as_they_are(secure, backend, rest):
-    """Whatever they look like: nothing behind ``proxy`` is the API server's to resolve."""
-    answer = secure.ask("GET", backend + rest)
-    assert answer.raw.decode().startswith(f"GET {rest} ")
 
 
 def test_who_asks_is_not_told_on(secure, backend):
