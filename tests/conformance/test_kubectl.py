@@ -379,8 +379,8 @@ def test_replace(kubectl, kube):
 @answers("[sig-cli] Kubectl client Kubectl server-side dry-run should check if kubectl can dry-run update Pods")
 def test_dry_run(kubectl, kube):
     kubectl("run", POD, f"--image={WEB}", f"--labels=run={POD}")
-    read = kubectl("get", "pod", POD, "-o", "json")
-    kubectl("replace", "-f", "-", "--dry-run=server", stdin=read.replace(WEB, BUSYBOX, 1))
+    patch = json.dumps({"spec": {"containers": [{"name": POD, "image": BUSYBOX}]}})
+    assert kubectl("patch", "pod", POD, "-p", patch, "--dry-run=server") == f"pod/{POD} patched\n"
     assert only_image(kube) == [WEB]
     kubectl("delete", "pods", POD)
 

@@ -108,29 +108,37 @@ def api_objects(pod: Object) -> str:
 
 
 class Folder:
-    """The pods of a folder, by ``namespace/name``; of files that make the same pod the first by name counts."""
+    """The pods of a folder, by ``namespace/name``; of files that make the same pod the first by name counts.
+
+    A file that makes none any more may be half written: what it made before stays until it is gone or makes another.
+    """
 
     def __init__(self, path: str, node: str) -> None:
         self._path = path
         self._node = node
         self._problems: dict[str, str] = {}
+        self._made: dict[str, Object] = {}
+        """By path."""
 
     def read(self) -> dict[str, Object]:
-        found: dict[str, Object] = {}
+        made: dict[str, Object] = {}
         problems: dict[str, str] = {}
         for name in self._names():
             path = os.path.join(self._path, name)
             try:
                 with open(path, "rb") as file:
-                    pod = pod_of(file.read(_LARGEST), path, self._node)
-                found.setdefault(objects.key(pod), pod)
+                    made[path] = pod_of(file.read(_LARGEST), path, self._node)
+            except FileNotFoundError:
+                continue
             except (OSError, BadManifest) as problem:
                 problems[path] = str(problem)
+                if path in self._made:
+                    made[path] = self._made[path]
         for path, words in problems.items():
             if self._problems.get(path) != words:
                 _log.warning("static pod %s: %s", path, words)
-        self._problems = problems
-        return found
+        self._problems, self._made = problems, made
+        return {objects.key(pod): pod for pod in reversed(made.values())}
 
     def _names(self) -> list[str]:
         try:

@@ -110,6 +110,14 @@ class Kit:
                 assert left > 0, f"{name}: {pod and pod.get('status')} {self.events.told}"
                 self.api.lock.wait(left)
 
+    def wait_engine(self, condition, timeout=10):
+        """For what changes in the engine, whose events nobody may be following any more."""
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, condition
+            with self.api.lock:
+                self.api.lock.wait(0.01)
+
     def wait_event(self, name, reason, timeout=10):
         with self.events.changed:
             found = self.events.changed.wait_for(lambda: reason in self.events.reasons(name), timeout)

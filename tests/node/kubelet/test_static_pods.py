@@ -76,8 +76,19 @@ def test_a_static_pod_runs_and_is_shown(kit, tmp_path):
 
     manifest.unlink()
     kit.wait(name, lambda pod: pod is None)
-    with kit.api.lock:
-        assert kit.api.lock.wait_for(lambda: not kit.engine.sandboxes({}), 10)
+    kit.wait_engine(lambda: not kit.engine.sandboxes({}))
+
+
+def test_a_file_that_is_half_written_leaves_the_pod_alone(tmp_path):
+    folder, manifest = static_pods.Folder(str(tmp_path), "n"), tmp_path / "web.json"
+    manifest.write_bytes(text())
+    before = folder.read()
+    manifest.write_bytes(text()[:20])
+    assert folder.read() == before
+    manifest.write_bytes(text(hostNetwork=True))
+    assert folder.read()["default/web-n"]["spec"]["hostNetwork"]
+    manifest.unlink()
+    assert folder.read() == {}
 
 
 def test_a_static_pod_survives_a_restart_of_the_kubelet(kit, tmp_path):

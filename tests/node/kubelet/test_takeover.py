@@ -39,7 +39,7 @@ def test_a_sandbox_without_network_gets_it(kit):
     restore = kill_at(kit, kit.network, "attach", before=True)
     kit.start()
     kit.create(kit_module.pod("a", kit.settings.node_name))
-    wait_for(kit, lambda: kit.engine.sandboxes({labels.POD_NAME: "a"}))
+    kit.wait_engine(lambda: kit.engine.sandboxes({labels.POD_NAME: "a"}))
     kit.stop()
     restore()
     (sandbox,) = kit.engine.sandboxes({labels.POD_NAME: "a"})
@@ -55,7 +55,7 @@ def test_a_container_that_was_made_is_started_and_counts_no_restart(kit):
     restore = kill_at(kit, kit.engine, "create_container")
     kit.start()
     kit.create(kit_module.pod("a", kit.settings.node_name))
-    wait_for(kit, lambda: kit.engine.containers({labels.POD_NAME: "a"}))
+    kit.wait_engine(lambda: kit.engine.containers({labels.POD_NAME: "a"}))
     kit.stop()
     restore()
     (made,) = kit.engine.containers({labels.POD_NAME: "a"})
@@ -74,15 +74,5 @@ def test_cgroups_of_pods_that_are_no_more_go(kit):
     kit.create(kit_module.pod("a", kit.settings.node_name))
     kit.start()
     kit.wait("a", kit_module.ready)
-    wait_for(kit, lambda: not set(gone) & set(kit.engine.cgroups))
+    kit.wait_engine(lambda: not set(gone) & set(kit.engine.cgroups))
     assert f"{root}/besteffort/pod{kit.pod('a')['metadata']['uid']}" in kit.engine.cgroups
-
-
-def wait_for(kit, condition):
-    """For what changes in the engine, whose events nobody may be following any more."""
-    for _ in range(1000):
-        if condition():
-            return
-        with kit.api.lock:
-            kit.api.lock.wait(0.01)
-    raise AssertionError(condition)
