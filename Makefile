@@ -24,7 +24,10 @@ test: check  ## everything: checks, then all tests, the expensive ones last
 	@VENV=$(VENV) tools/engine.sh
 	@examples/images/build.sh >/dev/null
 	$(PYTEST) -q -m "not e2e"
-	$(PYTEST) -q -m e2e tests/e2e tests/conformance
+	@# whole clusters mostly wait: the two suites side by side take the time of the longer one
+	@log=$$(mktemp); $(PYTEST) -q -m e2e tests/conformance >$$log 2>&1 & beside=$$!; \
+	$(PYTEST) -q -m e2e tests/e2e; ended=$$?; \
+	wait $$beside || ended=$$?; cat $$log; rm -f $$log; exit $$ended
 
 format:
 	$(VENV)/bin/ruff check --fix .

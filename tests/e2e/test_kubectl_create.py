@@ -47,7 +47,7 @@ CREATED = {
         "priorityclass NAME --value=7 --preemption-policy=Never", "pc NAME", "{.value} {.preemptionPolicy}", "7 Never",
     ),
     "quota": (
-        "quota NAME --hard=pods=1M,services=10 --scopes=BestEffort,NotTerminating", "quota NAME",
+        "quota NAME --hard=pods=1M --scopes=BestEffort,NotTerminating", "quota NAME",
         "{.spec.hard.pods} {.spec.scopes[*]}", "1M BestEffort NotTerminating",
     ),
     "role": (

@@ -11,6 +11,14 @@ def waiting(kubectl, *arguments):
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
 
 
+def watching(process):
+    """The same, started with ``-v=6``, once it follows the first object."""
+    for line in process.stdout:
+        if "allowWatchBookmarks" in line:
+            return process
+    raise AssertionError("it ended before it watched")
+
+
 def ended(process):
     output, _ = process.communicate(timeout=40)
     assert process.returncode == 0, output
@@ -21,7 +29,7 @@ def test_for_creation_and_deletion(kubectl):
     creation = waiting(kubectl, "--for=create", "configmap/late")
     kubectl.create(command.config_map("late"))
     assert "configmap/late condition met" in ended(creation)
-    deletion = waiting(kubectl, "--for=delete", "configmap/late")
+    deletion = watching(waiting(kubectl, "--for=delete", "configmap/late", "-v=6"))
     kubectl("delete", "configmap", "late")
     assert "configmap/late condition met" in ended(deletion)
     assert kubectl.run("wait", "--for=delete", "configmap/absent").returncode == 0
@@ -29,7 +37,7 @@ def test_for_creation_and_deletion(kubectl):
 
 def test_for_the_deletion_of_all(kubectl):
     kubectl.create(*(command.config_map(name, {"mine": "yes"}) for name in "ab"))
-    deletion = waiting(kubectl, "configmap", "--for=delete", "-l", "mine")
+    deletion = watching(waiting(kubectl, "configmap", "--for=delete", "-l", "mine", "-v=6"))
     kubectl("delete", "configmaps", "-l", "mine")
     said = ended(deletion)
     assert "configmap/a condition met" in said and "configmap/b condition met" in said

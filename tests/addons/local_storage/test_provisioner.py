@@ -6,7 +6,7 @@ import pytest
 
 from kubeshim.addons.local_storage import claims, directories, provisioner
 from kubeshim.client import kinds
-from kubeshim.machinery import errors
+from kubeshim.machinery import errors, objects
 from tests import fake_api
 
 CLASS = {
@@ -93,7 +93,10 @@ def test_a_volume_comes_and_goes(api, client, tmp_path):
 
 def test_what_was_released_while_nobody_looked(api, client, tmp_path):
     with serving(api, tmp_path):
-        volume = volume_of(client, ask(client))
+        claim = ask(client)
+        volume = volume_of(client, claim)
+    # or it would get another one, since nobody binds here
+    client.delete(kinds.PERSISTENT_VOLUME_CLAIMS, objects.name(claim), objects.namespace(claim))
     release(client, volume)
     with serving(api, tmp_path):
         gone(client, volume)
