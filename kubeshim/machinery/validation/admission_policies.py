@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import objects
-from kubeshim.machinery.cel import policies
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import admission_rules, conditions, content, fields, metadata
 
@@ -24,6 +23,8 @@ _RESERVED = frozenset(
 
 
 def validating(obj: objects.Object) -> list[FieldError]:
+    from kubeshim.machinery.cel import policies  # the engine is loaded with the first expression
+
     spec = obj.get("spec") or {}
     wrong = _common(spec)
     validations, annotations = spec.get("validations") or (), spec.get("auditAnnotations") or []
@@ -45,6 +46,8 @@ def validating(obj: objects.Object) -> list[FieldError]:
 
 
 def mutating(obj: objects.Object) -> list[FieldError]:
+    from kubeshim.machinery.cel import policies
+
     spec = obj.get("spec") or {}
     wrong = _common(spec) + _not_deletions(spec.get("matchConstraints"), "spec.matchConstraints")
     mutations = spec.get("mutations") or ()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubeshim.machinery.cel import admission, environment
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import content, fields, metadata
 
@@ -130,6 +129,8 @@ def match_conditions(
 
 
 def _uncompiled(source: str, path: str) -> list[FieldError]:
+    from kubeshim.machinery.cel import admission, environment  # the engine is loaded with the first expression
+
     try:
         admission.compile_condition(source.strip())
     except environment.CompileError as problem:

@@ -7,11 +7,10 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.machinery import objects
-from kubeshim.machinery.cel import admission
-from kubeshim.machinery.cel.libraries import authorizer
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+    from kubeshim.machinery.cel.libraries import authorizer
 
 _ACCOUNT_GROUPS = ("system:serviceaccounts", "system:authenticated")
 
@@ -21,6 +20,9 @@ def of(
     obj: objects.Object | None, old: objects.Object | None,
 ) -> dict[str, Any]:  # fmt: skip
     """``question`` is the AdmissionRequest."""
+    from kubeshim.machinery.cel import admission
+    from kubeshim.machinery.cel.libraries import authorizer
+
     asking = authorizer.Authorizer(_ask(server, attributes))
     about = {
         "group": attributes.resource.group,
@@ -38,7 +40,9 @@ def of(
     }
 
 
-def _ask(server: "servers.Server", attributes: plugin.Attributes) -> authorizer.Ask:
+def _ask(server: "servers.Server", attributes: plugin.Attributes) -> "authorizer.Ask":
+    from kubeshim.machinery.cel.libraries import authorizer
+
     def ask(verb: str, said: Mapping[str, str], account: tuple[str, str] | None) -> authorizer.Decision:
         user = attributes.user if account is None else _service_account(*account)
         if "path" in said:

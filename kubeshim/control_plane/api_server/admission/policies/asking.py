@@ -9,10 +9,10 @@ from kubeshim.control_plane.api_server.admission import plugin, rules, variables
 from kubeshim.control_plane.api_server.admission.policies import definitions, params
 from kubeshim.control_plane.api_server.admission.webhooks import review
 from kubeshim.machinery import objects, resources
-from kubeshim.machinery.cel import policies
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+    from kubeshim.machinery.cel import policies
 
 
 class Unusable(Exception):
@@ -65,9 +65,11 @@ def concerned(
 
 
 def evaluation(
-    server: "servers.Server", policy: policies.Policy, case: Case, attributes: plugin.Attributes,
+    server: "servers.Server", policy: "policies.Policy", case: Case, attributes: plugin.Attributes,
     reader: plugin.Reader,
-) -> policies.Evaluation:  # fmt: skip
+) -> "policies.Evaluation":  # fmt: skip
+    from kubeshim.machinery.cel import policies
+
     obj, old = (
         None if found is None else conversion.convert(server, found, attributes.resource, case.resource)
         for found in (attributes.object, attributes.old_object)

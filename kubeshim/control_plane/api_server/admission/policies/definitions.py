@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server.admission import rules as matching
 from kubeshim.machinery import objects, resources
-from kubeshim.machinery.cel import policies
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import storage as storages
+    from kubeshim.machinery.cel import policies
 
 _GROUP = "admissionregistration.k8s.io"
-Compile = Callable[[Mapping[str, Any]], tuple[policies.Policy, policies.Problems]]
+Compile = Callable[[Mapping[str, Any]], "tuple[policies.Policy, policies.Problems]"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Match:
 class Definition:
     name: str
     match: Match
-    policy: policies.Policy
+    policy: "policies.Policy"
     broken: str
     """Why it cannot be asked; empty if it can."""
     fails_open: bool

@@ -6,18 +6,18 @@ the form of its type again.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import conversion
 from kubeshim.control_plane.api_server.admission import plugin, refusals, rules, settling
 from kubeshim.control_plane.api_server.admission.policies import asking, definitions
 from kubeshim.machinery import errors, field_types, field_values, objects, resources, schemas
-from kubeshim.machinery.cel import policies
 from kubeshim.machinery.patches import json_patch
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+    from kubeshim.machinery.cel import policies
 
 _log = logging.getLogger(__name__)
 _GROUP = "admissionregistration.k8s.io"
@@ -25,10 +25,17 @@ _POLICIES = resources.GroupVersionResource(_GROUP, "v1", "mutatingadmissionpolic
 _BINDINGS = resources.GroupVersionResource(_GROUP, "v1", "mutatingadmissionpolicybindings")
 
 
+def _compile(spec: Mapping[str, Any]) -> "tuple[policies.Policy, policies.Problems]":
+    """The engine is loaded with the first policy."""
+    from kubeshim.machinery.cel import policies
+
+    return policies.compile_mutating(spec)
+
+
 class MutatingAdmissionPolicy:
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
-        self._definitions = definitions.Definitions(policies.compile_mutating)
+        self._definitions = definitions.Definitions(_compile)
         server.storage.subscribe(_POLICIES, self._definitions.follow_policies)
         server.storage.subscribe(_BINDINGS, self._definitions.follow_bindings)
 
@@ -64,6 +71,8 @@ class MutatingAdmissionPolicy:
         self, found: definitions.Definition, case: asking.Case, attributes: plugin.Attributes, reader: plugin.Reader
     ) -> bool:
         """Whether the object is another now."""
+        from kubeshim.machinery.cel import policies
+
         present = attributes.object
         assert present is not None
         try:
@@ -82,9 +91,11 @@ class MutatingAdmissionPolicy:
         return True
 
     def _mutated(
-        self, policy: policies.Policy, mutation: policies.Mutation, case: asking.Case, attributes: plugin.Attributes,
-        reader: plugin.Reader, present: objects.Object,
+        self, policy: "policies.Policy", mutation: "policies.Mutation", case: asking.Case,
+        attributes: plugin.Attributes, reader: plugin.Reader, present: objects.Object,
     ) -> objects.Object:  # fmt: skip
+        from kubeshim.machinery.cel import policies
+
         held, attributes.object = attributes.object, present
         try:
             evaluation = asking.evaluation(self._server, policy, case, attributes, reader)
@@ -105,6 +116,8 @@ class MutatingAdmissionPolicy:
     def _merged(
         self, resource: resources.Resource, subresource: str, shown: objects.Object, wanted: dict[str, Any]
     ) -> objects.Object:
+        from kubeshim.machinery.cel import policies
+
         group, version = resources.split_api_version(shown.get("apiVersion") or "")
         schema = self._server.schema(resources.GroupVersionKind(group, version, str(shown.get("kind") or "")))
         for path in atomic_places(wanted, schema, ""):

@@ -2,16 +2,16 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server.admission import plugin, refusals, rules
 from kubeshim.control_plane.api_server.admission.policies import asking, definitions
 from kubeshim.machinery import errors, resources
-from kubeshim.machinery.cel import policies
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+    from kubeshim.machinery.cel import policies
 
 _log = logging.getLogger(__name__)
 _GROUP = "admissionregistration.k8s.io"
@@ -28,10 +28,17 @@ class Denial:
     reason: str = ""
 
 
+def _compile(spec: Mapping[str, Any]) -> "tuple[policies.Policy, policies.Problems]":
+    """The engine is loaded with the first policy."""
+    from kubeshim.machinery.cel import policies
+
+    return policies.compile_validating(spec)
+
+
 class ValidatingAdmissionPolicy:
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
-        self._definitions = definitions.Definitions(policies.compile_validating)
+        self._definitions = definitions.Definitions(_compile)
         server.storage.subscribe(_POLICIES, self._definitions.follow_policies)
         server.storage.subscribe(_BINDINGS, self._definitions.follow_bindings)
 
@@ -70,6 +77,8 @@ class ValidatingAdmissionPolicy:
     def _judge(
         self, found: definitions.Definition, case: asking.Case, attributes: plugin.Attributes, reader: plugin.Reader
     ) -> Iterator[Denial]:
+        from kubeshim.machinery.cel import policies
+
         evaluation = asking.evaluation(self._server, found.policy, case, attributes, reader)
         try:
             if not evaluation.concerned():

@@ -7,7 +7,6 @@ from kubeshim.control_plane.api_server import conversion, webhook_client
 from kubeshim.control_plane.api_server.admission import plugin, refusals, rules, variables
 from kubeshim.control_plane.api_server.admission.webhooks import hook, review
 from kubeshim.machinery import errors, objects, resources
-from kubeshim.machinery.cel import admission, environment
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -74,6 +73,8 @@ def _conditions_hold(
 ) -> bool:  # fmt: skip
     if not one.conditions and not one.broken:
         return True
+    from kubeshim.machinery.cel import admission, environment
+
     try:
         if one.broken:
             raise admission.Unmatched(one.broken)

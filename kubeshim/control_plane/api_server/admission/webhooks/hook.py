@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import webhook_client
 from kubeshim.control_plane.api_server.admission import rules
 from kubeshim.machinery import objects
-from kubeshim.machinery.cel import admission, environment
+
+if TYPE_CHECKING:
+    from kubeshim.machinery.cel import environment
 
 _DEFAULT_SECONDS = 10
 
@@ -22,7 +24,7 @@ class Hook:
     """``matchPolicy``."""
     namespaces: Mapping[str, Any] | None
     labels: Mapping[str, Any] | None
-    conditions: tuple[tuple[str, environment.Expression], ...]
+    conditions: "tuple[tuple[str, environment.Expression], ...]"
     broken: str
     """Why a match condition cannot be compiled; empty if all can."""
     fails_open: bool
@@ -59,7 +61,11 @@ def _hook(configuration: str, found: Mapping[str, Any]) -> Hook:
     )
 
 
-def _conditions(found: Any) -> tuple[tuple[tuple[str, environment.Expression], ...], str]:
+def _conditions(found: Any) -> "tuple[tuple[tuple[str, environment.Expression], ...], str]":
+    if not found:
+        return (), ""
+    from kubeshim.machinery.cel import admission, environment  # the engine is loaded with the first expression
+
     compiled = []
     for condition in found:
         try:
