@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kubeshim import supervisor
 from kubeshim.cluster import layout, ranges
@@ -65,13 +65,14 @@ def can_listen(port: int) -> bool:
         return True
 
 
-def free_port(preferred: int = 6443) -> int:
-    """A TCP port nobody listens on, ``preferred`` if possible."""
-    if can_listen(preferred):
-        return preferred
-    with socket.socket() as sock:
-        sock.bind(("0.0.0.0", 0))
-        return int(sock.getsockname()[1])
+def free_port(taken: Collection[int], preferred: int = 6443) -> int:
+    """A TCP port that nobody listens on and that is not ``taken``, ``preferred`` if possible."""
+    port = preferred
+    while port in taken or not can_listen(port):
+        with socket.socket() as sock:
+            sock.bind(("0.0.0.0", 0))
+            port = int(sock.getsockname()[1])
+    return port
 
 
 # -- the engine ------------------------------------------------------------------------------------------------

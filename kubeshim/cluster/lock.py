@@ -1,6 +1,7 @@
 """One change of a cluster at a time, whoever makes it: ``up``, ``down``, ``node``, an agent whose node has died."""
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -25,6 +26,18 @@ def locked(where: layout.Layout, wait: Callable[[], bool] | None = None) -> Iter
                 if not wait():
                     raise GivenUp(f"{path} is held by another process")
         yield
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """One new cluster at a time looks for what is free on the machine and writes down what it takes."""
+    layout.ROOT.mkdir(parents=True, exist_ok=True)
+    directory = os.open(layout.ROOT, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _taken(file: IO[str]) -> bool:

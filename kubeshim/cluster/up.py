@@ -8,6 +8,7 @@ as early as it can (its sockets need only the node network), because everything 
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import ipaddress
 import os
@@ -115,6 +116,11 @@ class Up:
             if self.config != before:
                 configuration.save(self.config, self.where.configuration)
             return self._summary()
+        with lock.choosing():
+            self._choose_anew()
+        return self._summary()
+
+    def _choose_anew(self) -> None:
         document = configuration.read_user_file(self.options.config)
         networking = document.get("networking", {})
         family = self.options.ip_family or networking.get("ipFamily", "")
@@ -131,7 +137,7 @@ class Up:
             raise UpFailed(
                 "this machine has no IPv6 (it is not in the kernel, or switched off): leave ipFamily at ipv4"
             )
-        port = self.options.port or host.free_port()
+        port = self.options.port or host.free_port({other.port for other in _others()})
         made = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
         _check_shutdown(made)
         self.config = dataclasses.replace(made, engine=host.engine_socket())
@@ -140,7 +146,6 @@ class Up:
         self._simulate()
         self.where.prepare()
         configuration.save(self.config, self.where.configuration)
-        return self._summary()
 
     def _simulate(self) -> None:
         wanted = self.options.simulated_nodes
@@ -400,9 +405,15 @@ def ranges_in_use(engine: engine_http.Engine) -> list[ranges.AnyNetwork]:
         for entry in (network.get("IPAM") or {}).get("Config") or ():
             if entry.get("Subnet"):
                 used.append(ipaddress.ip_network(entry["Subnet"], strict=False))
-    for other in layout.existing():
-        used += configuration.load(layout.Layout.of(other).configuration).ranges.every
+    for other in _others():
+        used += other.ranges.every
     return used
+
+
+def _others() -> Iterator[configuration.Configuration]:
+    for name in layout.existing():
+        with contextlib.suppress(FileNotFoundError):  # it is going away
+            yield configuration.load(layout.Layout.of(name).configuration)
 
 
 Report = Callable[[str, str, float], None]

@@ -1,5 +1,6 @@
 """What ``down`` leaves behind: nothing. And a second cluster beside the first."""
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -78,6 +79,21 @@ def test_down_leaves_nothing_and_a_neighbour_whole(tmp_path, kubectl_path, image
         assert run("wget", "-qO-", f"http://{address}/")[0].startswith("web version 1")
     finally:
         kubeshim("down", "--name", "e2e-one", "--kubeconfig", str(one.kubeconfig))
+
+
+def test_clusters_that_come_up_at_the_same_time_take_different_things(tmp_path, kubectl_path):
+    names = ("e2e-left", "e2e-right")
+    for name in names:
+        (tmp_path / name).mkdir()
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            both = list(pool.map(lambda name: start(name, tmp_path / name, kubectl_path), names))
+        servers = {each.out("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}") for each in both}
+        ranges = {each.get("nodes")["items"][0]["spec"]["podCIDR"] for each in both}
+        assert len(servers) == len(ranges) == 2
+    finally:
+        for name in names:
+            kubeshim("down", "--name", name, "--kubeconfig", str(tmp_path / name / "config"))
 
 
 def test_down_of_what_is_not_there_is_no_error():
