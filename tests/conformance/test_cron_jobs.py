@@ -76,5 +76,6 @@ def test_forbid(later):
 @answers("[sig-apps] CronJob should replace jobs when ReplaceConcurrent")
 def test_replace(later):
     later.gone("Job", later.first["name"])
+    later.wait_all("Job", lambda _: unfinished(later, "replace"))  # it is there before its pod is
     [job] = unfinished(later, "replace")
     assert [reference["uid"] for reference in active(later.get("CronJob", "replace"))] == [job["metadata"]["uid"]]
