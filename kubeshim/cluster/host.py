@@ -65,7 +65,7 @@ def can_listen(port: int) -> bool:
         return True
 
 
-def free_port(taken: Collection[int], preferred: int = 6443) -> int:
+def free_port(preferred: int = 6443, taken: Collection[int] = ()) -> int:
     """A TCP port that nobody listens on and that is not ``taken``, ``preferred`` if possible."""
     port = preferred
     while port in taken or not can_listen(port):

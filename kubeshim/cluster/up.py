@@ -137,7 +137,7 @@ class Up:
             raise UpFailed(
                 "this machine has no IPv6 (it is not in the kernel, or switched off): leave ipFamily at ipv4"
             )
-        port = self.options.port or host.free_port({other.port for other in _others()})
+        port = self.options.port or host.free_port(taken={other.port for other in _others()})
         made = configuration.complete(self.options.name, document, chosen, port, self.options.nodes)
         _check_shutdown(made)
         self.config = dataclasses.replace(made, engine=host.engine_socket())
