@@ -23,12 +23,8 @@ check: ## style, types, import contracts
 test: check  ## everything: checks, then all tests, the expensive ones last
 	@VENV=$(VENV) tools/engine.sh
 	@examples/images/build.sh >/dev/null
-	@# the conformance tests mostly wait for pods: they share the time of those that need no cluster.
-	@# tests/e2e looks at what is left on the whole machine, so it has the machine to itself
-	@log=$$(mktemp); $(PYTEST) -q -m e2e tests/conformance >$$log 2>&1 & beside=$$!; \
-	$(PYTEST) -q -m "not e2e"; ended=$$?; \
-	wait $$beside || ended=$$?; cat $$log; rm -f $$log; exit $$ended
-	$(PYTEST) -q -m e2e tests/e2e
+	$(PYTEST) -q -m "not e2e"
+	$(PYTEST) -q -m e2e tests/e2e tests/conformance
 
 format:
 	$(VENV)/bin/ruff check --fix .
