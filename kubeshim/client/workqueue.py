@@ -155,6 +155,18 @@ class RateLimitingQueue(Generic[K]):
                 self._queue.append(key)
                 self._ready.notify()
 
+    def serve(self, handle: Callable[[K], None]) -> None:
+        """One worker's life: handles keys until the queue is shut down."""
+        while True:
+            try:
+                key = self.get()
+            except ShutDown:
+                return
+            try:
+                handle(key)
+            finally:
+                self.done(key)
+
     def shut_down(self) -> None:
         """No more keys are taken in; workers get what is queued, then ``ShutDown``."""
         with self._ready:

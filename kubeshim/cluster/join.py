@@ -9,7 +9,6 @@ written down. What ``down`` takes away here is only what is here: the Node stays
 
 import dataclasses
 import ipaddress
-import os
 import pathlib
 import socket
 import time
@@ -22,10 +21,8 @@ from kubeshim.cluster import (
     components,
     configuration,
     discovery,
-    down,
     host,
     layout,
-    lock,
     machines,
     nodes,
     processes,
@@ -296,20 +293,8 @@ def bring_back(name: str, report: up.Report) -> Join:
 
 
 def _run(this: Join, report: up.Report) -> Join:
-    name = this.where.directory.name
-    up.check_name(name)
-    with lock.locked(this.where):
-        for title, step in this.steps():
-            began = time.monotonic()
-            try:
-                said = step()
-            except Exception as error:
-                kept = ""
-                if this.fresh and this.where.directory.exists() and not os.environ.get("KUBESHIM_RETAIN"):
-                    kept = up.keep_logs(this.where)
-                    down.remove(name, lambda *_: None)
-                raise JoinFailed(f"{title}: {error}{kept}") from error
-            report(title, said, time.monotonic() - began)
+    up.check_name(this.where.directory.name)
+    up.take_steps(this, JoinFailed, report)
     return this
 
 

@@ -15,6 +15,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from kubeshim import clock
 from kubeshim.cluster import (
@@ -425,19 +426,33 @@ def run(options: Options, report: Report) -> Up:
     check_name(options.name)
     this = Up(options)
     host.check()
+    take_steps(this, UpFailed, report)
+    return this
+
+
+class Steps(Protocol):
+    """What is done step by step, and what it may have to take away again."""
+
+    where: layout.Layout
+    fresh: bool
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], str]]]: ...
+
+
+def take_steps(this: Steps, failed: type[Exception], report: Report) -> None:
+    """Under the cluster's lock. Raises ``failed`` with the step's name; what is fresh is taken down again."""
     with lock.locked(this.where):
         for title, step in this.steps():
             began = time.monotonic()
             try:
                 said = step()
             except Exception as error:
+                kept = ""
                 if this.fresh and this.where.directory.exists() and not os.environ.get("KUBESHIM_RETAIN"):
                     kept = keep_logs(this.where)
-                    down.remove(options.name, lambda *_: None)
-                    raise UpFailed(f"{title}: {error}{kept}") from error
-                raise UpFailed(f"{title}: {error}") from error
+                    down.remove(this.where.directory.name, lambda *_: None)
+                raise failed(f"{title}: {error}{kept}") from error
             report(title, said, time.monotonic() - began)
-    return this
 
 
 def _check_shutdown(config: configuration.Configuration) -> None:

@@ -84,15 +84,7 @@ class Provisioner:
         for source in self._all:
             source.wait_for_sync()
         self._tidy()
-        while True:
-            try:
-                key = self._queue.get()
-            except workqueue.ShutDown:
-                return
-            try:
-                self._handle(key)
-            finally:
-                self._queue.done(key)
+        self._queue.serve(self._handle)
 
     def _handle(self, key: str) -> None:
         try:

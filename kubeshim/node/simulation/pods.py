@@ -65,15 +65,7 @@ class Pods:
 
     def _run(self) -> None:
         self._pods.wait_for_sync()
-        while True:
-            try:
-                key = self._queue.get()
-            except workqueue.ShutDown:
-                return
-            try:
-                self._handle(key)
-            finally:
-                self._queue.done(key)
+        self._queue.serve(self._handle)
 
     def _handle(self, key: str) -> None:
         try:
