@@ -108,19 +108,11 @@ class Controller:
     def _run(self) -> None:
         for one in self._informers:
             one.wait_for_sync()
-        while True:
-            try:
-                key = self.queue.get()
-            except workqueue.ShutDown:
-                return
-            if len(self._threads) < self.workers and len(self.queue):
-                self._spawn()
-            try:
-                self._handle(key)
-            finally:
-                self.queue.done(key)
+        self.queue.serve(self._handle)
 
     def _handle(self, key: str) -> None:
+        if len(self._threads) < self.workers and len(self.queue):
+            self._spawn()
         try:
             again = self.sync(key)
         except errors.Conflict as error:

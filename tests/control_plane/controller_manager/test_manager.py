@@ -142,18 +142,21 @@ def test_a_deployment_rolls_out_and_over_and_back(api, client, running):
     assert first["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "1"
     assert first["metadata"]["name"] == f"web-{first['metadata']['labels']['pod-template-hash']}"
 
+    def finished():
+        """The deployment when its rollout is over, all told by one reading of it."""
+        found = client.get(kinds.DEPLOYMENTS, "web", "x")
+        told = found["status"]
+        over = (
+            told.get("updatedReplicas") == told.get("replicas") == 3
+            and told["observedGeneration"] == found["metadata"]["generation"]
+            and objects.condition(found, "Progressing")["reason"] == "NewReplicaSetAvailable"
+        )
+        return found if over else None
+
     def rollout(image, revision):
         spec = {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}
         client.patch(kinds.DEPLOYMENTS, "web", {"spec": spec}, "x")
-        fake_api.eventually(
-            lambda: (
-                status(client).get("updatedReplicas") == status(client).get("replicas") == 3
-                and status(client)["observedGeneration"]
-                == client.get(kinds.DEPLOYMENTS, "web", "x")["metadata"]["generation"]
-                and objects.condition({"status": status(client)}, "Progressing")["reason"] == "NewReplicaSetAvailable"
-            )
-        )
-        annotations = client.get(kinds.DEPLOYMENTS, "web", "x")["metadata"]["annotations"]
+        annotations = fake_api.eventually(finished)["metadata"]["annotations"]
         assert annotations["deployment.kubernetes.io/revision"] == revision
         pods = client.list(kinds.PODS, "x")["items"]
         assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {image}
