@@ -42,12 +42,12 @@ def node(*, dual=False):
 
         def join():
             network_links.create_pair("kst-h", 1500, "eth0", holder)
-            _address("kst-h", HOST)
+            add_address("kst-h", HOST)
 
         in_host(join)
 
         def configure():
-            _address("eth0", NODE)
+            add_address("eth0", NODE)
             with network_links.netlink() as link:
                 link.route("add", dst="default", gateway=HOST)
 
@@ -59,10 +59,10 @@ def node(*, dual=False):
         made.close()
 
 
-def _address(name, address):
+def add_address(name, address, prefix=24):
     with network_links.netlink() as link:
         index = network_links.index_of(link, name)
-        link.addr("add", index=index, address=address, prefixlen=24)
+        link.addr("add", index=index, address=address, prefixlen=prefix)
         link.link("set", index=index, state="up")
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from kubeshim import pki
 from kubeshim.client import kubeconfig
-from kubeshim.cluster import configuration, layout, machines
+from kubeshim.cluster import configuration, layout, machines, routes
 from kubeshim.control_plane.api_server import config as api_server_config
 from kubeshim.control_plane.controller_manager import config as manager_config
 from kubeshim.control_plane.scheduler import config as scheduler_config
 from kubeshim.node.kubelet import config as kubelet_config
-from kubeshim.node.kubelet import network_host
 
 Reader = Callable[[Any], Any]
 _duration: Reader = configuration.seconds
@@ -145,7 +144,7 @@ def controller_manager(
             cluster_signing_cert=files.ca.read_bytes(),
             cluster_signing_key=files.ca_key.read_bytes(),
             load_balancer_range=config.ranges.text("load_balancers"),
-            set_host_routes=network_host.Routes(
+            set_host_routes=routes.Routes(
                 str(network)
                 for family in config.ranges.families
                 for network in (family.services, family.load_balancers)

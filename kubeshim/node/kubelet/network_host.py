@@ -6,7 +6,7 @@ specific routes (a node's pod range through the node, the Service range through 
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from kubeshim.node import namespaces
 from kubeshim.node.kubelet import network_links
@@ -23,43 +23,6 @@ def protect_ranges(*cidrs: str) -> None:
 def unprotect_ranges(*cidrs: str) -> None:
     for cidr in cidrs:
         network_links.remove_unreachable(cidr, PROTECTING_METRIC)
-
-
-def route_services(service_cidr: str, node_ip: str) -> None:
-    """Sends the host's own traffic for Services to a node (another one, when the first is not Ready any more)."""
-    network_links.route_via(service_cidr, node_ip)
-
-
-class Routes:
-    """Routes of the host that somebody decides upon as a whole: into the cluster's Services, through its nodes.
-
-    ``within`` are the ranges they lie in: routes to such found in the kernel, left by an earlier process, are taken
-    for ours.
-    """
-
-    def __init__(self, within: Iterable[str]) -> None:
-        self._within = [ipaddress.ip_network(cidr) for cidr in within]
-
-    def set(self, wanted: Mapping[str, str]) -> None:
-        """Makes them exactly ``{range: gateway}``. Raises ``OSError``."""
-        for cidr, gateway in self._standing().items():
-            if wanted.get(cidr) != gateway:
-                if cidr in wanted:
-                    network_links.route_via(cidr, wanted[cidr])
-                else:
-                    network_links.remove_route(cidr, gateway)
-        standing = self._standing()
-        for cidr, gateway in wanted.items():
-            if standing.get(cidr) != gateway:
-                network_links.route_via(cidr, gateway)
-
-    def _standing(self) -> dict[str, str]:
-        return {
-            str(network): gateway
-            for version in sorted({wider.version for wider in self._within})
-            for network, _, gateway in network_links.routes(version)
-            if gateway and any(inside(network, wider) for wider in self._within)
-        }
 
 
 def cut_off(holder_pid: int, node_ip: str) -> None:
