@@ -68,6 +68,22 @@ def messages() -> dict[str, Message]:
     }
 
 
+@functools.cache
+def declared(name: str) -> tuple[Field, ...]:
+    """The fields of a struct in the order it has them, which is that of ``go-fields.tsv``; none of no struct."""
+    message = messages().get(name)
+    order = {json_name: index for index, json_name in enumerate(_orders().get(name, ()))}
+    return () if message is None else tuple(sorted(message.fields, key=lambda field: order.get(field.name, len(order))))
+
+
+@functools.cache
+def _orders() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for (name, field), (json_name, _) in _presences().items():
+        found.setdefault(name, []).append(json_name or field)
+    return found
+
+
 def _presences() -> dict[tuple[str, str], tuple[str, Presence]]:
     return {
         (f"{package}.{message}", field): (field if json_name == "-" else json_name, presence)  # type: ignore[misc]

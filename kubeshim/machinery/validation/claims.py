@@ -5,7 +5,7 @@ from typing import Any
 
 from kubeshim.machinery import objects, quantity
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, content, differences, fields, metadata, warnings
+from kubeshim.machinery.validation import amounts, content, differences, fields, go_values, metadata, warnings
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
@@ -88,7 +88,7 @@ def update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
         text = (
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
         )
-        wrong.append(fields.forbidden("spec", f"{text}\n{differences.text(before, changed)}"))
+        wrong.append(fields.forbidden("spec", f"{text}\n{differences.text(go_values.CLAIM_SPEC, before, changed)}"))
     kept = quantity.parse(objects.dig(old, "status", "capacity", "storage", default="0"))
     if new_size < old_size and new_size <= kept:
         wrong.append(fields.forbidden(_STORAGE, "field can not be less than status.capacity"))

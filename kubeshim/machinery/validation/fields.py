@@ -54,8 +54,12 @@ _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def _json(value: Any, option: int) -> str:
+    return go_escaped(orjson.dumps(value, option=option).decode())
+
+
+def go_escaped(text: str) -> str:
     """Go's ``json.Marshal`` escapes what HTML would read."""
-    return orjson.dumps(value, option=option).decode().translate(_HTML)
+    return text.translate(_HTML)
 
 
 def invalid(field: str, value: Any, detail: str) -> FieldError:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import fields, go_structs, jobs
+from kubeshim.machinery.validation import fields, go_structs, go_values, jobs
 
 _ONCE_ONLY = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 
@@ -49,7 +49,7 @@ def _template(template: _Spec, previous: _Spec, old: objects.Object) -> list[Fie
     if template == previous:
         return []
     if not _is_at_rest(old):
-        return [fields.invalid("spec.template", template, fields.IMMUTABLE)]
+        return [fields.invalid("spec.template", go_values.internal(go_values.POD_TEMPLATE, template), fields.IMMUTABLE)]
     new, before = _with_scheduling_of(template, previous), dict(previous.get("spec") or {})
     spec = dict(new.get("spec") or {})
     for kind in ("containers", "initContainers"):
@@ -57,7 +57,8 @@ def _template(template: _Spec, previous: _Spec, old: objects.Object) -> list[Fie
             spec[kind] = [_with_resources_of(one, was) for one, was in zip(spec[kind], before[kind], strict=True)]
     if spec == before:
         return []
-    return [fields.invalid("spec.template.spec", template.get("spec"), fields.IMMUTABLE)]
+    shown = go_values.internal(go_values.POD_SPEC, template.get("spec") or {})
+    return [fields.invalid("spec.template.spec", shown, fields.IMMUTABLE)]
 
 
 def _is_at_rest(old: objects.Object) -> bool:

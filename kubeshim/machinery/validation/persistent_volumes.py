@@ -13,6 +13,7 @@ from kubeshim.machinery.validation import (
     differences,
     fields,
     go_structs,
+    go_values,
     scheduling,
     volumes,
     warnings,
@@ -119,7 +120,8 @@ def update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
         new["csi"] = {key: value for key, value in new["csi"].items() if key != "controllerExpandSecretRef"}
     wrong: list[FieldError] = []
     if new != previous:
-        text = f"spec.persistentvolumesource is immutable after creation\n{differences.text(previous, new)}"
+        changed = differences.text(go_values.VOLUME_SOURCE, previous, new)
+        text = f"spec.persistentvolumesource is immutable after creation\n{changed}"
         wrong.append(fields.forbidden("spec.persistentvolumesource", text))
     wrong += fields.immutable("volumeMode", found.get("volumeMode"), before.get("volumeMode"))
     affinity, earlier = found.get("nodeAffinity"), before.get("nodeAffinity")

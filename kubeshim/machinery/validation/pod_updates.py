@@ -15,6 +15,7 @@ from kubeshim.machinery.validation import (
     differences,
     fields,
     go_structs,
+    go_values,
     pod_annotations,
     scheduling,
 )  # fmt: skip
@@ -55,7 +56,8 @@ def update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     if before.get("schedulingGates"):
         wrong += _gated(munged, before)
     if munged != before:
-        text = f"pod updates may not change fields other than {_UPDATABLE}\n{differences.text(before, munged)}"
+        changed = differences.text(go_values.POD_SPEC, before, munged)
+        text = f"pod updates may not change fields other than {_UPDATABLE}\n{changed}"
         wrong.append(fields.forbidden("spec", text))
     return wrong
 
@@ -184,8 +186,9 @@ def ephemeral_containers(obj: objects.Object, old: objects.Object) -> list[Field
             text = f"existing ephemeral containers {fields.quote(name)} may not be removed\n"
             wrong.append(fields.forbidden(path, text))
         elif new[name] != container:
-            text = f"existing ephemeral containers {fields.quote(name)} may not be changed\n"
-            wrong.append(fields.forbidden(path, text + differences.text(container, new[name])))
+            changed = differences.text(go_values.EPHEMERAL_CONTAINER, container, new[name])
+            text = f"existing ephemeral containers {fields.quote(name)} may not be changed\n{changed}"
+            wrong.append(fields.forbidden(path, text))
     return wrong
 
 

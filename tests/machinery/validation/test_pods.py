@@ -220,7 +220,7 @@ def test_updates_may_change_images_and_little_else():
         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
         "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     )
-    assert 'containers[0].command:\n- \t<absent>\n+ \t["sh"]' in problem.message
+    assert '\n-   "Command": null,\n+   "Command": [\n+    "sh"\n+   ],\n    "Args": null,\n' in problem.message
 
 
 @pytest.mark.parametrize(
