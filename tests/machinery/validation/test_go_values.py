@@ -10,7 +10,7 @@ ROWS = [
      '"Resources":{"Limits":null,"Requests":null},"VolumeName":"","StorageClassName":null,"VolumeMode":null,'
      '"DataSource":null,"DataSourceRef":null,"VolumeAttributesClassName":null}'),
     ("k8s.io.api.core.v1.Probe", {"httpGet": {"path": "/", "port": "web"}, "timeoutSeconds": 1},
-     '{"Exec":null,"HTTPGet":{"Path":"/","Port":"web","Host":"","Scheme":"","HTTPHeaders":null},"TCPSocket":null,'
+     '{"Exec":null,"HTTPGet":{"Path":"/","Port":"web","Host":"","Scheme":"","HTTPHeaders":null,"Protocol":null},"TCPSocket":null,'
      '"GRPC":null,"InitialDelaySeconds":0,"TimeoutSeconds":1,"PeriodSeconds":0,"SuccessThreshold":0,'
      '"FailureThreshold":0,"TerminationGracePeriodSeconds":null}'),
     ("k8s.io.api.core.v1.EnvVar", {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
