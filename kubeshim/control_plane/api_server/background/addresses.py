@@ -21,7 +21,7 @@ SERVICES = resources.GroupVersionResource("", "v1", "services")
 ADDRESSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ipaddresses")
 PERIOD = 60.0
 _FAMILY, _MANAGED = "ipaddress.kubernetes.io/ip-family", "ipaddress.kubernetes.io/managed-by"
-_ALLOCATOR = "ipallocator"
+_ALLOCATOR = "ipallocator.k8s.io"
 
 
 def run(server: "servers.Server") -> None:

@@ -1,6 +1,7 @@
 """Node ports of a Service: which it holds, which it lacks, and taking free ones.
 
-One number may serve several protocols of the same Service, so what is held is ``number/PROTOCOL``.
+A number is one Service's, whatever the protocol; only ports that have the same ``port`` under two protocols share one
+when a Service is made.
 """
 
 import random
@@ -9,7 +10,10 @@ from typing import Any
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.validation import fields, services
 
+_TYPES = ("NodePort", "LoadBalancer")
 _TAKEN = "provided port is already allocated"
+_GUESS = 32769
+"""What a dry run shows as the first number."""
 
 
 def wanted(spec: objects.Object) -> bool:
@@ -19,14 +23,14 @@ def wanted(spec: objects.Object) -> bool:
 
 
 def held(spec: objects.Object) -> set[str]:
-    found = {_key(port["nodePort"], port) for port in spec.get("ports") or () if port.get("nodePort")}
+    found = _numbers(spec)
     if spec.get("healthCheckNodePort"):
-        found.add(f"{spec['healthCheckNodePort']}/TCP")
-    return found
+        found.add(spec["healthCheckNodePort"])
+    return set(map(str, found))
 
 
-def _key(number: int, port: dict[str, Any]) -> str:
-    return f"{number}/{port.get('protocol') or 'TCP'}"
+def _numbers(spec: objects.Object) -> set[int]:
+    return {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
 
 
 def missing(spec: objects.Object) -> bool:
@@ -35,55 +39,93 @@ def missing(spec: objects.Object) -> bool:
     return services.needs_health_check(spec) and not spec.get("healthCheckNodePort")
 
 
-def allocate(spec: objects.Object, taken: set[str], limits: tuple[int, int]) -> list[errors.FieldError]:
-    """Fills in the ports that are missing; complains of those asked for that cannot be had.
+class _Claims:
+    """Takes numbers: ``taken`` is what other Services hold, and what is found here is added to it."""
 
-    ``taken`` is what other Services hold; what is found here is added to it.
-    """
+    def __init__(self, taken: set[str], limits: tuple[int, int], dry_run: bool) -> None:
+        self._taken, self._limits, self._dry_run = taken, limits, dry_run
+        self._own: list[int] = []
+
+    def claim(self, number: int) -> str:
+        """Why a number cannot be had, or nothing."""
+        low, high = self._limits
+        if not self._dry_run and not low <= number <= high:
+            return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+        if str(number) in self._taken:
+            return _TAKEN
+        self._own.append(number)
+        self._taken.add(str(number))
+        return ""
+
+    def next(self) -> int:
+        """A dry run does not look for one that is really free."""
+        number = max(self._own, default=_GUESS - 1) + 1 if self._dry_run else _free(self._taken, self._limits)
+        self._own.append(number)
+        self._taken.add(str(number))
+        return number
+
+
+def allocate(
+    spec: objects.Object, before: objects.Object | None, taken: set[str], limits: tuple[int, int], dry_run: bool
+) -> list[errors.FieldError]:
+    """Fills in the ports that are missing; complains of the first asked for that cannot be had."""
+    claims = _Claims(taken, limits, dry_run)
     wrong: list[errors.FieldError] = []
-    own: dict[int, set[str]] = {}
+    if spec.get("type") in _TYPES:
+        wrong = _first(spec, claims) if before is None else _changed(spec, before, claims)
+    needed = before is not None and services.needs_health_check(before)
+    if not wrong and services.needs_health_check(spec) and not needed:
+        _health_check(spec, claims)
+    return wrong
+
+
+def _first(spec: objects.Object, claims: _Claims) -> list[errors.FieldError]:
     ports = spec.get("ports") or ()
+    given: dict[int, int] = {}
     for index, port in enumerate(ports):
-        number = port.get("nodePort") or 0
+        if not port.get("nodePort") and not wanted(spec):
+            continue
+        number = given.get(port["port"], 0)
+        asked = port.get("nodePort") or 0 if number else _asked_for(port["port"], ports)
+        if asked and asked != number and (why := claims.claim(asked)):
+            return [fields.invalid(f"spec.ports[{index}].nodePort", asked, why)]
         if number:
-            wrong += _check(f"spec.ports[{index}].nodePort", number, _key(number, port), taken, limits)
-            own.setdefault(number, set()).add(port.get("protocol") or "TCP")
-    health = spec.get("healthCheckNodePort") or 0
-    if health:
-        wrong += _check("spec.healthCheckNodePort", health, f"{health}/TCP", taken, limits)
-    if wrong:
-        return wrong
-    if wanted(spec):
-        for port in ports:
-            if not port.get("nodePort"):
-                port["nodePort"] = _shared(port, own, taken) or _free(taken, own, limits)
-                own.setdefault(port["nodePort"], set()).add(port.get("protocol") or "TCP")
-    if services.needs_health_check(spec) and not health:
-        spec["healthCheckNodePort"] = _free(taken, own, limits)
+            port["nodePort"] = asked or number
+        else:
+            port["nodePort"] = given[port["port"]] = asked or claims.next()
     return []
 
 
-def _check(path: str, number: int, key: str, taken: set[str], limits: tuple[int, int]) -> list[errors.FieldError]:
-    if not limits[0] <= number <= limits[1]:
-        text = f"provided port is not in the valid range. The range of valid ports is {limits[0]}-{limits[1]}"
-        return [fields.invalid(path, number, text)]
-    return [fields.invalid(path, number, _TAKEN)] if key in taken else []
+def _asked_for(number: int, ports: Any) -> int:
+    """The node port that some port of this number asks for."""
+    return next((port["nodePort"] for port in ports if port["port"] == number and port.get("nodePort")), 0)
 
 
-def _shared(port: dict[str, Any], own: dict[int, set[str]], taken: set[str]) -> int:
-    """A number this Service has already, for another protocol: DNS on UDP and TCP likes that."""
-    protocol = port.get("protocol") or "TCP"
-    for number, protocols in own.items():
-        if protocol not in protocols and f"{number}/{protocol}" not in taken:
-            return number
-    return 0
+def _changed(spec: objects.Object, before: objects.Object, claims: _Claims) -> list[errors.FieldError]:
+    had, claimed = _numbers(before), set()
+    for index, port in enumerate(spec.get("ports") or ()):
+        number = port.get("nodePort") or 0
+        if not number and wanted(spec):
+            port["nodePort"] = claims.next()
+        elif number and number not in had and number not in claimed:
+            if why := claims.claim(number):
+                return [fields.invalid(f"spec.ports[{index}].nodePort", number, why)]
+            claimed.add(number)
+    return []
 
 
-def _free(taken: set[str], own: dict[int, set[str]], limits: tuple[int, int]) -> int:
+def _health_check(spec: objects.Object, claims: _Claims) -> None:
+    number = spec.get("healthCheckNodePort") or 0
+    if not number:
+        spec["healthCheckNodePort"] = claims.next()
+    elif why := claims.claim(number):
+        raise errors.internal(f"failed to allocate requested HealthCheck NodePort {number}: {why}")
+
+
+def _free(taken: set[str], limits: tuple[int, int]) -> int:
     """A random free number, from the upper band while there is one: people ask for low ones by name."""
     low, high = limits
     static = min(max(16, (high - low + 1) // 32), 128)
-    busy = {int(what.partition("/")[0]) for what in taken if "/" in what} | own.keys()
     for start, end in ((low + static, high), (low, min(low + static - 1, high))):
         size = end - start + 1
         if size <= 0:
@@ -91,35 +133,25 @@ def _free(taken: set[str], own: dict[int, set[str]], limits: tuple[int, int]) ->
         offset = random.randrange(size)
         for step in range(size):
             number = start + (offset + step) % size
-            if number not in busy:
+            if str(number) not in taken:
                 return number
     raise errors.internal("failed to allocate a nodePort: range is full")
 
 
-def _match(port: dict[str, Any], before: objects.Object) -> dict[str, Any] | None:
-    for other in before.get("ports") or ():
-        if other.get("port") == port.get("port") and other.get("protocol") == port.get("protocol"):
-            return dict(other)
-    return None
-
-
 def keep(spec: objects.Object, before: objects.Object) -> None:
-    """A port that is still there keeps its node port, where the client does not mention it."""
-    if not wanted(spec) or not wanted(before):
+    """A port that still has its name keeps its node port, where the client does not mention it."""
+    if spec.get("type") not in _TYPES or before.get("type") not in _TYPES:
         return
-    given = {_key(port["nodePort"], port) for port in spec.get("ports") or () if port.get("nodePort")}
+    used = _numbers(spec) & _numbers(before)
+    earlier = {port.get("name") or "": port.get("nodePort") or 0 for port in before.get("ports") or ()}
     for port in spec.get("ports") or ():
-        earlier = _match(port, before)
-        if not port.get("nodePort") and earlier and earlier.get("nodePort"):
-            key = _key(earlier["nodePort"], port)
-            if key not in given:
-                port["nodePort"] = earlier["nodePort"]
-                given.add(key)
+        number = earlier.get(port.get("name") or "", 0)
+        if not port.get("nodePort") and number and number not in used:
+            port["nodePort"] = number
 
 
 def drop_unchanged(spec: objects.Object, before: objects.Object) -> None:
     """Takes node ports away that the client only sent back."""
-    old = [port.get("nodePort") or 0 for port in before.get("ports") or ()]
-    if [port.get("nodePort") or 0 for port in spec.get("ports") or ()] == old:
+    if _numbers(spec) <= _numbers(before):
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)

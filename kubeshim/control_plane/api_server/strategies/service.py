@@ -21,9 +21,12 @@ from kubeshim.machinery.validation import fields, service_updates, services
 SERVICES = resources.GroupVersionResource("", "v1", "services")
 RANGES = resources.GroupVersionResource("networking.k8s.io", "v1", "servicecidrs")
 ADDRESSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ipaddresses")
-_OWN_ADDRESSES = ("ipaddress.kubernetes.io/managed-by", "ipallocator")
+_OWN_ADDRESSES = ("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io")
 _RESOURCE_PENDING = 30.0
+_ASSUMED = {"status": "True"}
+"""A ServiceCIDR that nobody has judged yet gives addresses."""
 _TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
+_TYPES_WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -87,18 +90,26 @@ class Service(strategy.Strategy):
     def prepare_for_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
         super().prepare_for_update(resource, obj, old)
         spec, before = obj.setdefault("spec", {}), old.get("spec") or {}
-        _drop_by_type(spec, before)
-        service_families.downgrade(spec, before)
-        _pair_addresses(spec, before)
         _keep_allocated(spec, before)
+        _pair_addresses(spec, before)
+        service_families.downgrade(spec, before)
+        _drop_by_type(spec, before)
+        if spec.get("type") != "LoadBalancer":
+            obj["status"] = {**(obj.get("status") or {}), "loadBalancer": {}}
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-        return services.service(obj)
+        return self._families(obj, None) or services.service(obj)
 
     def validate_change(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
-        return service_updates.update(obj, old)
+        return self._families(obj, old) or service_updates.update(obj, old)
+
+    def _families(self, obj: objects.Object, old: objects.Object | None) -> list[errors.FieldError]:
+        """What is wrong with addresses and families is told alone: they are given out before the rest is judged."""
+        spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
+        wrong = services.cluster_ips(spec, before.get("clusterIPs") or ())
+        return wrong or service_families.fill(dict(spec), before, tuple(self._ranges))
 
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
@@ -123,7 +134,10 @@ class Service(strategy.Strategy):
             taken = (self._taken(obj, reader) | self._pending.keys()) - own
             problems = service_families.fill(spec, before, tuple(self._ranges))
             if not problems:
-                problems = self._addresses(spec, taken, reader) + node_ports.allocate(spec, taken, self._ports)
+                problems = self._addresses(spec, before, taken, reader, dry_run)
+            if not problems:
+                earlier = None if old is None else before
+                problems = node_ports.allocate(spec, earlier, taken | node_ports.held(before), self._ports, dry_run)
             if problems:
                 raise errors.invalid("", "Service", objects.name(obj), problems)
             fresh = _allocations(spec) - own
@@ -136,7 +150,9 @@ class Service(strategy.Strategy):
             for what in fresh:
                 self._pending.pop(what, None)
 
-    def _addresses(self, spec: objects.Object, taken: set[str], reader: plugin.Reader) -> list[errors.FieldError]:
+    def _addresses(
+        self, spec: objects.Object, before: objects.Object, taken: set[str], reader: plugin.Reader, dry_run: bool
+    ) -> list[errors.FieldError]:
         if spec.get("type") not in _TYPES_WITH_ADDRESS:
             return []
         if services.is_headless(spec):
@@ -150,8 +166,11 @@ class Service(strategy.Strategy):
                 continue
             networks = [network, *_more_ranges(reader, network)]
             if index >= len(asked):
-                asked.append(_free_address(networks, taken))
-            elif why := _refusal(asked[index], networks, taken):
+                # a dry run does not look for one that is really free
+                asked.append(str(network.network_address) if dry_run else _free_address(networks, taken))
+            elif asked[index] in (before.get("clusterIPs") or ()):
+                continue
+            elif why := _refusal(asked[index], networks[:1] if dry_run else networks, taken, dry_run):
                 text = f"failed to allocate IP {asked[index]}: {why}"
                 wrong.append(fields.invalid("spec.clusterIPs", asked, text))
         spec["clusterIPs"], spec["clusterIP"] = asked, asked[0]
@@ -184,7 +203,7 @@ def _more_ranges(reader: plugin.Reader, network: Network) -> list[Network]:
     found: list[Network] = []
     for one in reader.list(RANGES):
         ready = objects.condition(one, "Ready")
-        if ready is None or ready.get("status") != "True" or objects.dig(one, "metadata", "deletionTimestamp"):
+        if (ready or _ASSUMED).get("status") != "True" or objects.dig(one, "metadata", "deletionTimestamp"):
             continue
         for text in objects.dig(one, "spec", "cidrs", default=()):
             more = ipaddress.ip_network(text)
@@ -193,12 +212,16 @@ def _more_ranges(reader: plugin.Reader, network: Network) -> list[Network]:
     return found
 
 
-def _refusal(address: str, networks: list[Network], taken: set[str]) -> str:
+def _refusal(address: str, networks: list[Network], taken: set[str], dry_run: bool) -> str:
+    """Why an address asked for cannot be had; a dry run asks one range only, and not whether somebody has it."""
     ip = ipaddress.ip_address(address)
-    for network in networks:
-        if ip in network and ip != network.network_address and (ip.version != 4 or ip != network.broadcast_address):
-            return "provided IP is already allocated" if str(ip) in taken else ""
-    return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {networks[0]}"
+    network = networks[0] if dry_run else next((network for network in networks if ip in network), None)
+    if network is None:
+        return "the provided network does not match the current range"
+    usable = ip in network and ip != network.network_address
+    if not usable or (ip.version == 4 and ip == network.broadcast_address):
+        return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
+    return "provided IP is already allocated" if str(ip) in taken and not dry_run else ""
 
 
 def _free_address(networks: list[Network], taken: set[str]) -> str:
@@ -229,40 +252,36 @@ def _free_in(network: Network, taken: set[str]) -> str:
 
 
 def _pair_addresses(spec: objects.Object, before: objects.Object | None) -> None:
-    """``clusterIP`` is the first of ``clusterIPs``; a client that knows only the former still changes both."""
+    """``clusterIP`` is the first of ``clusterIPs``: old clients say only the former; who says the latter says both."""
     single, several = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
     if before is None:
         if single and not several:
             spec["clusterIPs"] = [single]
-        elif several and not single:
-            spec["clusterIP"] = several[0]
         return
     old_single, old_several = before.get("clusterIP") or "", before.get("clusterIPs") or []
-    if single != old_single and several == old_several:
-        if single:
-            spec["clusterIPs"] = [single, *several[1:]] if len(several) > 1 else [single]
-        else:
-            spec.pop("clusterIPs", None)
-    elif several != old_several and single == old_single and several:
-        spec["clusterIP"] = several[0]
+    if single == old_single:
+        if old_several and not several:
+            spec["clusterIPs"] = old_several
+    elif several == old_several:
+        spec["clusterIPs"] = [single]
+        if not single:
+            del spec["clusterIPs"]
 
 
 def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
     """What the old type or policy had and the new one may not have goes, unless the client has just set it."""
-    kind, earlier = spec.get("type"), before.get("type")
     if services.is_reached_from_outside(before) and not services.is_reached_from_outside(spec):
         _drop(spec, before, "externalTrafficPolicy")
     if services.needs_health_check(before) and not services.needs_health_check(spec):
         _drop(spec, before, "healthCheckNodePort")
-    if kind == earlier:
-        return
-    if kind == "ExternalName":
-        _drop(spec, before, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
-    elif earlier == "ExternalName":
-        _drop(spec, before, "externalName")
-    if kind not in ("NodePort", "LoadBalancer"):
+    kind, earlier = spec.get("type"), before.get("type")
+    if kind == "ExternalName" != earlier:
+        if all(spec.get(name) == before.get(name) for name in ("clusterIP", "clusterIPs")):
+            _drop(spec, before, "clusterIP", "clusterIPs")
+        _drop(spec, before, "ipFamilies", "ipFamilyPolicy")
+    if earlier in _TYPES_WITH_NODE_PORTS and kind not in _TYPES_WITH_NODE_PORTS:
         node_ports.drop_unchanged(spec, before)
-    if kind != "LoadBalancer":
+    if earlier == "LoadBalancer" != kind:
         _drop(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
 
 
@@ -274,14 +293,11 @@ def _drop(spec: objects.Object, before: objects.Object, *names: str) -> None:
 
 def _keep_allocated(spec: objects.Object, before: objects.Object) -> None:
     """What was handed out before stays, where the client does not mention it."""
-    if spec.get("type") in _TYPES_WITH_ADDRESS and before.get("type") in _TYPES_WITH_ADDRESS:
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for name in ("clusterIP", "clusterIPs"):
-                if name in before:
-                    spec[name] = before[name]
-        for name in ("ipFamilies", "ipFamilyPolicy"):
-            if not spec.get(name) and before.get(name):
-                spec[name] = before[name]
+    if spec.get("type") != "ExternalName" != before.get("type"):
+        if not spec.get("clusterIP") and before.get("clusterIP"):
+            spec["clusterIP"] = before["clusterIP"]
+        if not spec.get("clusterIPs") and spec.get("clusterIP") == before.get("clusterIP") and "clusterIPs" in before:
+            spec["clusterIPs"] = before["clusterIPs"]
     node_ports.keep(spec, before)
     both = services.needs_health_check(spec) and services.needs_health_check(before)
     if both and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):

@@ -19,21 +19,24 @@ _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 
 def fill(spec: objects.Object, before: objects.Object, configured: Sequence[str]) -> list[errors.FieldError]:
-    """Sets ``ipFamilies`` and ``ipFamilyPolicy``; ``configured`` are the cluster's families, the primary first."""
+    """Sets ``ipFamilies`` and ``ipFamilyPolicy``; ``configured`` are the cluster's families, the primary first.
+
+    Two addresses or families alone do not ask for two stacks: the policy has to say so.
+    """
     if spec.get("type") == "ExternalName" or _stays(spec, before):
         return []
+    selectorless = services.is_headless(spec) and not spec.get("selector")
+    inferred = "RequireDualStack" if selectorless else "SingleStack"
+    policy = spec.get("ipFamilyPolicy") or before.get("ipFamilyPolicy") or inferred
     families = list(spec.get("ipFamilies") or ())
-    wrong = _infer(families, spec.get("clusterIPs") or [], configured)
+    wrong = _against_policy(spec, before, policy) + _infer(families, spec.get("clusterIPs") or [], configured)
     if wrong:
         return wrong
-    policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if len(families) > 1 else "")
-    if services.is_headless(spec) and not spec.get("selector"):
-        policy = policy or "RequireDualStack"
+    if selectorless:
         families = families or [configured[0]]
         if len(families) < 2 and policy != "SingleStack":
             families.append(_OTHER[families[0]])
     else:
-        policy = policy or "SingleStack"
         wrong = _unavailable(families, policy, configured)
         if wrong:
             return wrong
@@ -46,7 +49,7 @@ def fill(spec: objects.Object, before: objects.Object, configured: Sequence[str]
 
 def downgrade(spec: objects.Object, before: objects.Object) -> None:
     """Who asks for a single stack need not take the second address and family out as well."""
-    if spec.get("ipFamilyPolicy") != "SingleStack" or before.get("ipFamilyPolicy") in (None, "SingleStack"):
+    if (spec.get("ipFamilyPolicy") or before.get("ipFamilyPolicy")) != "SingleStack":
         return
     for field in ("clusterIPs", "ipFamilies"):
         held = spec.get(field) or []
@@ -57,8 +60,21 @@ def downgrade(spec: objects.Object, before: objects.Object) -> None:
 def _stays(spec: objects.Object, before: objects.Object) -> bool:
     """A Service that prefers two families is not changed by the cluster's having got or lost one."""
     return spec.get("ipFamilyPolicy") == "PreferDualStack" and all(
-        spec.get(field) == before.get(field) for field in _FIELDS
+        spec.get(field) == before.get(field) for field in (*_FIELDS, "type")
     )
+
+
+def _against_policy(spec: objects.Object, before: objects.Object, policy: str) -> list[errors.FieldError]:
+    wrong = []
+    for field, what, named in (("clusterIPs", "cluster IP", "cluster IPs"), ("ipFamilies", "IP family", "IP families")):
+        held = spec.get(field) or ()
+        if policy == "SingleStack" and len(held) == 2:
+            text = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {named} are specified"
+            wrong.append(fields.invalid("spec.ipFamilyPolicy", policy, text))
+        if policy != "SingleStack" and 0 < len(held) < len(before.get(field) or ()):
+            text = f"must be 'SingleStack' to release the secondary {what}"
+            wrong.append(fields.invalid("spec.ipFamilyPolicy", policy, text))
+    return wrong
 
 
 def _infer(families: list[str], addresses: list[str], configured: Sequence[str]) -> list[errors.FieldError]:
@@ -71,7 +87,7 @@ def _infer(families: list[str], addresses: list[str], configured: Sequence[str])
             continue
         family = "IPv6" if ":" in address else "IPv4"
         if family not in configured:
-            text = f"may not use {family} on a cluster which is not configured for it"
+            text = f"{family} is not configured on this cluster"
             wrong.append(fields.invalid(f"spec.clusterIPs[{index}]", addresses, text))
         families.append(family)
     return wrong

@@ -48,7 +48,7 @@ def test_each_cluster_address_has_an_object_for_as_long_as_a_service_holds_it(se
     assert shown(server) == {"10.96.0.9": "a"}
     labels = objects.labels(server.client.get(addresses.ADDRESSES, "10.96.0.9"))
     assert labels == {
-        "ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator",
+        "ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
     }  # fmt: skip
     server.client.delete(addresses.SERVICES, "a", "default")
     server.client.create(addresses.SERVICES, service("b", clusterIP="10.96.0.9"), "default")
@@ -79,13 +79,11 @@ def test_an_address_somebody_else_has_claimed_is_not_given_out(server, keeper):
     assert shown(server) == {"10.96.0.9": "gateway"}
 
 
-def test_ranges_that_are_added_give_addresses_once_they_are_ready(server):
-    cidr = {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/28"]}}
-    server.client.create(RANGES, cidr)
+def test_ranges_that_are_added_give_addresses(server):
     asked = service(clusterIP="10.97.0.3")
-    with pytest.raises(errors.Invalid, match="is not in the valid range"):
+    with pytest.raises(errors.Invalid, match="the provided network does not match the current range"):
         server.client.create(addresses.SERVICES, asked, "default")
-    service_cidr.tend_all(server)
+    server.client.create(RANGES, {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/28"]}})
     made = server.client.create(addresses.SERVICES, asked, "default")
     assert made["spec"]["clusterIPs"] == ["10.97.0.3"]
 
@@ -108,7 +106,7 @@ def test_a_range_stays_for_as_long_as_its_addresses_are_in_use(server, keeper):
     status, reason, message = ready(server, "more")
     assert (status, reason) == ("False", "Terminating")
     assert message.startswith("There are still IPAddresses referencing the ServiceCIDR")
-    with pytest.raises(errors.Invalid, match="is not in the valid range"):
+    with pytest.raises(errors.Invalid, match="the provided network does not match the current range"):
         server.client.create(addresses.SERVICES, service("late", clusterIP="10.97.0.4"), "default")
     before = server.storage.revision
     service_cidr.tend_all(server)

@@ -80,8 +80,13 @@ def test_every_address_is_handed_out_once(strategy):
         ),
         (
             "10.1.0.1",
-            'Invalid value: ["10.1.0.1"]: failed to allocate IP 10.1.0.1: the provided IP (10.1.0.1) is not in the '
-            "valid range. The range of valid IPs is 10.96.0.0/24",
+            'Invalid value: ["10.1.0.1"]: failed to allocate IP 10.1.0.1: the provided network does not match the '
+            "current range",
+        ),
+        (
+            "10.96.0.255",
+            'Invalid value: ["10.96.0.255"]: failed to allocate IP 10.96.0.255: the provided IP (10.96.0.255) is not '
+            "in the valid range. The range of valid IPs is 10.96.0.0/24",
         ),
     ],
 )
@@ -142,7 +147,36 @@ def test_type_changes(strategy):
     assert back["spec"]["clusterIP"] == old["spec"]["clusterIP"]
     spec = copy.deepcopy(back["spec"])
     away = update(strategy, reader, back, **{**spec, "type": "ExternalName", "externalName": "example.com"})
-    assert not away["spec"].keys() & {"clusterIP", "clusterIPs", "ipFamilies", "internalTrafficPolicy"}
+    assert not away["spec"].keys() & {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}
+    home = update(strategy, reader, away, **{**copy.deepcopy(away["spec"]), "type": "ClusterIP"})
+    assert home["spec"]["externalName"] == "example.com" and home["spec"]["clusterIP"]
+
+
+def test_node_ports_follow_the_names_of_ports(strategy):
+    reader = Reader()
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "UDP"}]
+    old = create(strategy, reader, type="NodePort", ports=ports)
+    first, second = (port["nodePort"] for port in old["spec"]["ports"])
+    assert first != second
+    ports = [{"name": "b", "port": 80}, {"name": "c", "port": 81}, {"name": "d", "port": 82, "nodePort": first}]
+    new = update(strategy, reader, old, type="NodePort", ports=ports)["spec"]["ports"]
+    assert new[0]["nodePort"] == second and new[1]["nodePort"] not in (first, second)
+
+
+def test_a_dry_run_makes_numbers_up(strategy):
+    obj = make(type="LoadBalancer", externalTrafficPolicy="Local")
+    strategy.prepare_for_create(RESOURCE, obj)
+    strategy.allocate(RESOURCE, obj, None, Reader(), True)
+    spec = obj["spec"]
+    assert (spec["clusterIP"], spec["ports"][0]["nodePort"], spec["healthCheckNodePort"]) == ("10.96.0.0", 32769, 32770)
+
+
+def test_who_says_all_addresses_says_the_first_too(strategy):
+    obj = make(clusterIPs=["10.96.0.7"])
+    strategy.prepare_for_create(RESOURCE, obj)
+    assert [str(problem) for problem in strategy.validate(RESOURCE, obj)] == [
+        'spec.clusterIPs: Invalid value: ["10.96.0.7"]: must be empty when `clusterIP` is not specified'
+    ]
 
 
 def test_the_health_check_goes_with_the_policy(strategy):

@@ -4,6 +4,7 @@ from kubeshim.control_plane.api_server.strategies import service_families
 
 V4, V6, BOTH, BACK = ("IPv4",), ("IPv6",), ("IPv4", "IPv6"), ("IPv6", "IPv4")
 SELECTED = {"selector": {"a": "b"}}
+DUAL = "must be 'RequireDualStack' or 'PreferDualStack'"
 HEADLESS = {"clusterIP": "None", "clusterIPs": ["None"]}
 
 
@@ -17,9 +18,14 @@ HEADLESS = {"clusterIP": "None", "clusterIPs": ["None"]}
         ({"ipFamilyPolicy": "PreferDualStack"}, BOTH, BOTH, "PreferDualStack"),
         ({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6"]}, BOTH, BACK, "PreferDualStack"),
         ({"ipFamilyPolicy": "RequireDualStack"}, BACK, BACK, "RequireDualStack"),
-        ({"ipFamilies": ["IPv6", "IPv4"]}, BOTH, BACK, "RequireDualStack"),
+        ({"ipFamilies": ["IPv6", "IPv4"], "ipFamilyPolicy": "PreferDualStack"}, BOTH, BACK, "PreferDualStack"),
         ({"clusterIPs": ["10.96.0.7"]}, BACK, V4, "SingleStack"),
-        ({"clusterIPs": ["10.96.0.7", "fd00::7"]}, BOTH, BOTH, "RequireDualStack"),
+        (
+            {"clusterIPs": ["10.96.0.7", "fd00::7"], "ipFamilyPolicy": "RequireDualStack"},
+            BOTH,
+            BOTH,
+            "RequireDualStack",
+        ),
         (HEADLESS, V4, BOTH, "RequireDualStack"),
         (HEADLESS, V6, BACK, "RequireDualStack"),
         ({**HEADLESS, "ipFamilyPolicy": "SingleStack"}, V4, V4, "SingleStack"),
@@ -44,8 +50,12 @@ def test_what_is_left_out(spec, configured, families, policy):
         ({"ipFamilies": ["IPv6"]}, ['spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster']),
         (
             {"clusterIPs": ["fd00::1"]},
-            ['spec.clusterIPs[0]: Invalid value: ["fd00::1"]: may not use IPv6 on a cluster which is not configured '
-             "for it"],
+            ['spec.clusterIPs[0]: Invalid value: ["fd00::1"]: IPv6 is not configured on this cluster'],
+        ),
+        (
+            {"clusterIPs": ["10.96.0.7", "fd00::7"], "ipFamilies": ["IPv4", "IPv6"]},
+            [f'spec.ipFamilyPolicy: Invalid value: "SingleStack": {DUAL} when multiple {what} are specified'
+             for what in ("cluster IPs", "IP families")],
         ),
     ],
 )  # fmt: skip
@@ -57,6 +67,14 @@ PREFERS = {"clusterIPs": ["10.96.0.7"], "ipFamilies": ["IPv4"], "ipFamilyPolicy"
 HAS_BOTH = {
     "clusterIPs": ["10.96.0.7", "fd00::7"], "ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"
 }  # fmt: skip
+
+
+def test_two_stacks_are_left_only_on_purpose():
+    spec = {**HAS_BOTH, "clusterIPs": ["10.96.0.7"], "ipFamilies": ["IPv4"]}
+    assert [problem.message for problem in service_families.fill(spec, HAS_BOTH, BOTH)] == [
+        f"Invalid value: \"RequireDualStack\": must be 'SingleStack' to release the secondary {what}"
+        for what in ("cluster IP", "IP family")
+    ]
 
 
 def test_preferences_wait_until_something_else_changes():
