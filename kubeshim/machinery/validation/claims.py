@@ -94,10 +94,10 @@ def update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
         wrong.append(fields.forbidden(_STORAGE, "field can not be less than status.capacity"))
     new, previous = obj.get("spec") or {}, old.get("spec") or {}
     wrong += fields.immutable("volumeMode", new.get("volumeMode"), previous.get("volumeMode"))
-    name, earlier = new.get("volumeAttributesClassName"), previous.get("volumeAttributesClassName")
-    if earlier is not None and not name:
-        what = "nil" if name is None else "an empty string"
-        text = f"update from non-nil value to {what} is forbidden"
+    name = new.get("volumeAttributesClassName")
+    if not name and objects.dig(old, "status", "currentVolumeAttributesClassName") is not None:
+        what = "nil" if name is None else "empty string"
+        text = f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
         wrong.append(fields.forbidden("spec.volumeAttributesClassName", text))
     return wrong
 
@@ -120,8 +120,7 @@ def _class(
 
 
 def _keep_what_bound_claims_change(changed: dict[str, Any], before: dict[str, Any], size: quantity.Quantity) -> None:
-    if changed.get("volumeAttributesClassName") is not None:
-        _put_back(changed, before, "volumeAttributesClassName")
+    _put_back(changed, before, "volumeAttributesClassName")
     resources = dict(changed.get("resources") or {})
     if resources.get("requests") is not None:
         resources["requests"] = {**resources["requests"], "storage": str(size)}

@@ -1,6 +1,7 @@
 """The plainer kinds of the core group: ConfigMaps, Secrets, namespaces, nodes."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,13 @@ from kubeshim.machinery.validation import (
 _MEGABYTE = 1024 * 1024
 _DOCKER = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 _ACCOUNT_NAME = "kubernetes.io/service-account.name"
+_FEATURE = re.compile(r"[A-Z][a-zA-Z0-9]*(/[a-zA-Z0-9]+)*").fullmatch
+_LONGEST_FEATURE = 253
+_FEATURE_RULE = (
+    "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or "
+    "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+)
+_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 WHOLE = "[]"
 """How a path without a name is shown: the complaint is about the object as a whole."""
 
@@ -121,6 +129,13 @@ def warn_secret(obj: objects.Object, old: objects.Object | None) -> list[str]:
     return [problem] if problem else []
 
 
+def warn_service_account(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    if _MOUNTABLE not in objects.annotations(obj):
+        return []
+    text = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+    return [f"metadata.annotations[{_MOUNTABLE}]: {text}"]
+
+
 def namespace_finalizers(obj: objects.Object) -> list[FieldError]:
     wrong: list[FieldError] = []
     for index, name in enumerate(objects.dig(obj, "spec", "finalizers", default=()) or ()):
@@ -140,7 +155,7 @@ def namespace_status(obj: objects.Object) -> list[FieldError]:
 
 
 def node(obj: objects.Object) -> list[FieldError]:
-    wrong = _taints(obj) + _node_resources(obj)
+    wrong = _taints(obj) + _node_resources(obj) + _declared_features(obj)
     ranges = objects.dig(obj, "spec", "podCIDRs", default=[]) or []
     for index, cidr in enumerate(ranges):
         wrong += fields.all_invalid(f"spec.podCIDRs[{index}]", cidr, content.cidr(cidr))
@@ -170,9 +185,31 @@ def _node_resources(obj: objects.Object) -> list[FieldError]:
     return wrong
 
 
+def _declared_features(obj: objects.Object) -> list[FieldError]:
+    """What a kubelet says that it can do: a sorted list without repetitions."""
+    wrong: list[FieldError] = []
+    names = objects.dig(obj, "status", "declaredFeatures", default=()) or ()
+    for index, name in enumerate(names):
+        path, before = f"status.declaredFeatures[{index}]", names[index - 1] if index else ""
+        if index and name == before:
+            wrong.append(fields.duplicate(path, name))
+        elif name < before:
+            wrong.append(fields.invalid(path, name, "list must be sorted alphabetically"))
+        if rule := _feature_rule(name):
+            wrong.append(fields.invalid(path, name, f"invalid feature name {fields.quote(name)}: {rule}"))
+    return wrong
+
+
+def _feature_rule(name: str) -> str:
+    """What the name of a feature breaks."""
+    if len(name) > _LONGEST_FEATURE:
+        return f"must be no more than {_LONGEST_FEATURE} characters"
+    return "" if _FEATURE(name) else _FEATURE_RULE
+
+
 def node_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    wrong = _node_resources(obj)
+    wrong = _node_resources(obj) + _declared_features(obj)
     seen: list[Any] = []
     for index, address in enumerate(objects.dig(obj, "status", "addresses", default=())):
         if address in seen:

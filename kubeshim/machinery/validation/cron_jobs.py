@@ -76,7 +76,7 @@ def _zone(zone: str, path: str) -> list[FieldError]:
     if zone.lower() == "local":
         text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         wrong.append(fields.invalid(path, zone, text))
-    return wrong if schedules.knows_zone(zone) else [*wrong, unknown]
+    return wrong if schedules.knows_zone(zone) else [*wrong, fields.invalid(path, zone, schedules.unknown_zone(zone))]
 
 
 def warn(obj: objects.Object, old: objects.Object | None) -> list[str]:

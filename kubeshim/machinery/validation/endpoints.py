@@ -165,7 +165,7 @@ def _hints(hints: _Found, path: str) -> list[FieldError]:
 
 def warn_slice(obj: objects.Object, old: objects.Object | None = None) -> list[str]:
     if obj.get("addressType") == "FQDN":
-        return []
+        return ["spec.addressType: FQDN endpoints are deprecated"] if old is None else []
     return [
         text
         for index, endpoint in enumerate(obj.get("endpoints") or ())

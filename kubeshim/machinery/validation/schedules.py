@@ -43,6 +43,11 @@ def knows_zone(name: str) -> bool:
     return True
 
 
+def unknown_zone(name: str) -> str:
+    """What Go says of a zone that it cannot load."""
+    return "time: invalid location name" if ".." in name or name[0] in "/\\" else f"unknown time zone {name}"
+
+
 def _parse(text: str) -> None:
     if not text:
         raise _Wrong("empty spec string")
@@ -52,7 +57,7 @@ def _parse(text: str) -> None:
             raise _Wrong("invalid schedule format: runtime error: slice bounds out of range [:-1]")
         name = zone.partition("=")[2]
         if not knows_zone(name):
-            raise _Wrong(f"provided bad location {name}: unknown time zone {name}")
+            raise _Wrong(f"provided bad location {name}: {unknown_zone(name)}")
         text = text.strip()
     if text.startswith("@"):
         _descriptor(text)

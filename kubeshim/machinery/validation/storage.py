@@ -5,19 +5,20 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, content, fields, go_structs, metadata, persistent_volumes, warnings
+from kubeshim.machinery.validation import (
+    amounts,
+    content,
+    fields,
+    go_structs,
+    metadata,
+    persistent_volumes,
+    volumes,
+    warnings,
+)
 
-_DRIVER_NAME_LIMIT = 63
 _NODE_ID_LIMIT = 256
 _ATTACHMENT_METADATA_SIZE, _MESSAGE_SIZE = 256 * 1024, 1024
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 1 << 32
-
-
-def driver_name(name: str, path: str) -> list[FieldError]:
-    if not name:
-        return [fields.required(path)]
-    wrong = [fields.too_long(path, _DRIVER_NAME_LIMIT)] if len(name) > _DRIVER_NAME_LIMIT else []
-    return wrong + fields.all_invalid(path, name, content.dns_subdomain(name.lower()))
 
 
 def csi_driver(obj: objects.Object) -> list[FieldError]:
@@ -75,7 +76,7 @@ def csi_node(obj: objects.Object) -> list[FieldError]:
     names = [driver.get("name") or "" for driver in drivers]
     for index, driver in enumerate(drivers):
         path, node = f"spec.drivers[{index}]", driver.get("nodeID") or ""
-        wrong += driver_name(names[index], path + ".name")
+        wrong += volumes.driver_name(names[index], path + ".name")
         if not node:
             wrong.append(fields.required(path + ".nodeID"))
         if len(node) > _NODE_ID_LIMIT:
@@ -158,7 +159,7 @@ def attachment(obj: objects.Object) -> list[FieldError]:
 def attachment_create(obj: objects.Object) -> list[FieldError]:
     """What the first version of the type did not ask for."""
     spec = obj.get("spec") or {}
-    wrong = driver_name(spec.get("attacher") or "", "spec.attacher")
+    wrong = volumes.driver_name(spec.get("attacher") or "", "spec.attacher")
     if (volume := objects.dig(spec, "source", "persistentVolumeName")) is not None:
         wrong += fields.all_invalid("spec.source.persistentVolumeName", volume, content.dns_subdomain(volume))
     return wrong

@@ -152,9 +152,9 @@ def _ephemeral(found: _Found, path: str) -> list[FieldError]:
 
 def driver_name(name: str, path: str) -> list[FieldError]:
     """A CSI driver's."""
-    wrong = [] if name else [fields.required(path)]
-    if len(name) > 63:
-        wrong.append(fields.too_long(path, 63))
+    if not name:
+        return [fields.required(path)]
+    wrong = [fields.too_long(path, 63)] if len(name) > 63 else []
     return wrong + fields.all_invalid(path, name, content.dns_subdomain(name.lower()))
 
 

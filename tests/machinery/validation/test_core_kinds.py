@@ -99,6 +99,11 @@ NODES = """
     metadata.taints[0].effect: Required value
 {spec: {taints: [{key: a, effect: Other}]}}
     metadata.taints[0].effect: Unsupported value: "Other": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"
+{status: {declaredFeatures: [A, A/b, b-c, A]}}
+    status.declaredFeatures[2]: Invalid value: "b-c": invalid feature name "b-c": must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes
+    status.declaredFeatures[3]: Invalid value: "A": list must be sorted alphabetically
+{status: {declaredFeatures: [A, A]}}
+    status.declaredFeatures[1]: Duplicate value: "A"
 {status: {capacity: {cpu: "-1"}}}
     status.capacity.cpu: Invalid value: "-1": $NEGATIVE
 """
@@ -107,6 +112,15 @@ NODES = """
 @pytest.mark.parametrize(("obj", "expected"), tables.rows(NODES))
 def test_nodes(obj, expected):
     assert tables.texts(core.node(obj)) == expected
+
+
+def test_accounts_that_list_their_secrets_are_warned_of():
+    assert core.warn_service_account(
+        {"metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}}, None
+    ) == [
+        "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate "
+        "namespaces to isolate access to mounted secrets"
+    ]
 
 
 def test_what_of_a_node_stays():

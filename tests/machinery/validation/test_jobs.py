@@ -233,6 +233,8 @@ CRON_JOBS = """
     spec.timeZone: Invalid value: "": timeZone must be nil or non-empty string
 {timeZone: America/Nowhere}
     spec.timeZone: Invalid value: "America/Nowhere": unknown time zone America/Nowhere
+{timeZone: a..b}
+    spec.timeZone: Invalid value: "a..b": time: invalid location name
 {timeZone: Local}
     spec.timeZone: Invalid value: "Local": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones
 {startingDeadlineSeconds: -1, successfulJobsHistoryLimit: -1, failedJobsHistoryLimit: -1}

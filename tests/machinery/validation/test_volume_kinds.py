@@ -71,7 +71,6 @@ CLAIM_CHANGES = f"""
     {FIXED}
 [{{volumeAttributesClassName: a}}, {{}}]
     {FIXED}
-    spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden
 """
 
 
@@ -86,6 +85,12 @@ def test_bound_claims_grow():
     old = claim({}, bound)
     assert claims.update(claim({"resources": {"requests": {"storage": "11G"}}}, bound), old) == []
     assert claims.update(claim({"volumeAttributesClassName": "a"}, bound), old) == []
+    assert claims.update(old, claim({"volumeAttributesClassName": "a"}, bound)) == []
+    old_with_class = claim({}, {**bound, "currentVolumeAttributesClassName": "a"})
+    assert tables.texts(claims.update(claim({"volumeAttributesClassName": ""}, bound), old_with_class)) == [
+        "spec.volumeAttributesClassName: Forbidden: update to empty string is forbidden when "
+        "status.currentVolumeAttributesClassName is not nil"
+    ]
     assert tables.texts(claims.update(claim({"resources": {"requests": {"storage": "9G"}}}, bound), old)) == [
         "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
     ]
@@ -141,7 +146,6 @@ VOLUMES = """
     spec.csi: Required value: has to be specified when using volumeAttributesClassName
 {hostPath: null, csi: {driver: "", volumeHandle: ""}}
     spec.csi.driver: Required value
-    spec.csi.driver: Invalid value: "": $SUBDOMAIN
     spec.csi.volumeHandle: Required value
 {hostPath: null, csi: {driver: a, volumeHandle: b, controllerPublishSecretRef: {name: A_}}}
     spec.csi.controllerPublishSecretRef.name: Invalid value: "A_": $SUBDOMAIN

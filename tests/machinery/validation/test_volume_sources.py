@@ -126,7 +126,6 @@ SOURCES = """
     v.scaleIO.volumeName: Required value
 {name: v, csi: {driver: ""}}
     v.csi.driver: Required value
-    v.csi.driver: Invalid value: "": $SUBDOMAIN
 {name: v, csi: {driver: d, nodePublishSecretRef: {name: ""}}}
     v.csi.nodePublishSecretRef.name: Required value
 {name: v, image: {reference: "", pullPolicy: ""}}

@@ -113,7 +113,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "cronjob": Checked(cron_jobs.create, change=cron_jobs.change, warn=cron_jobs.warn, status={}),
     "configmap": Checked(core.config_map, change=core.config_map_change),
     "secret": Checked(core.secret, change=core.secret_change, warn=core.warn_secret),
-    "serviceaccount": Checked(),
+    "serviceaccount": Checked(warn=core.warn_service_account),
     "endpoints": Checked(endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True),
     "endpointslice": Checked(
         endpoints.endpoint_slice,
