@@ -11,7 +11,7 @@ from kubeshim.control_plane.api_server import request, response, scale_paths, st
 from kubeshim.control_plane.api_server.verbs import decoding, operation, place, update
 from kubeshim.control_plane.api_server.verbs import get as gets
 from kubeshim.control_plane.api_server.verbs import patch as patches
-from kubeshim.machinery import apply, errors, managed_fields, objects, scale_fields, selectors
+from kubeshim.machinery import apply, errors, managed_fields, objects, scale_fields, selectors, tables
 from kubeshim.machinery.codecs import negotiation
 from kubeshim.machinery.validation import fields
 
@@ -136,4 +136,9 @@ def handle_patch(op: operation.Operation, asked: request.Request) -> request.Res
 
 def _answer(op: operation.Operation, asked: request.Request, item: stored.Stored) -> request.Response:
     media = negotiation.negotiate(asked.header("accept"), negotiation.OBJECTS)
-    return response.encoded(asked, media, scale_of(op, item.obj))
+    scale = scale_of(op, item.obj)
+    if media.kind:
+        # A custom object's Scale is shown with the columns of its own type.
+        shown = op.resource if op.resource.strategy == "custom" else tables.SCALE
+        return response.of_object(asked, op.server, shown, scale)
+    return response.encoded(asked, media, scale)
