@@ -102,7 +102,11 @@ class UnknownController(ValueError):
 
 
 def select(wanted: Sequence[str]) -> list[type[controller.Controller]]:
-    """The controllers that ``wanted`` (``*``, ``name``, ``-name``) comes to. Raises ``UnknownController``."""
+    """The controllers that ``wanted`` (``*``, ``name``, ``-name``) comes to. Raises ``UnknownController``.
+
+    Upstream's names end in ``-controller``; the end may be left out.
+    """
+    wanted = [text.removesuffix("-controller") for text in wanted]
     names = {one.name for one in CONTROLLERS}
     unknown = [text for text in wanted if text != "*" and text.removeprefix("-") not in names]
     if unknown:
