@@ -293,7 +293,7 @@ def _bytes(value: Any) -> Any:
 
 
 def _bad_byte(text: bytes) -> int:
-    """Where Go's decoder stops: it goes by groups of four letters, looks over ends of lines and knows padding only last."""
+    """Where Go's decoder stops: it goes by groups of four letters, past ends of lines, and knows padding only last."""
     filled = 0
     for at, letter in enumerate(text):
         if letter in b"\r\n":
