@@ -267,9 +267,6 @@ def test_applying_the_same_again_keeps_the_time():
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
-        ({"apiVersion": "apps/v2"}, 400,
-         "Incorrect version specified in apply patch. Specified patch version: apps/v2, expected: apps/v1"),
-        ({"metadata": {"managedFields": []}}, 400, "metadata.managedFields must be nil"),
         ({"spec": {"foo": 1}}, 500, "failed to create typed patch object (/; apps/v1, Kind=Deployment): "
                                     ".spec.foo: field not declared in schema"),
         ({"spec": {"replicas": "3"}}, 500, "failed to create typed patch object (/; apps/v1, Kind=Deployment): "

@@ -41,7 +41,7 @@ CASES = [
     (MERGE, {"metadata": {"name": "b"}}, "",
      bad("the name of the object (b) does not match the name on the URL (a)")),
     (MERGE, {"metadata": {"namespace": "b"}}, "",
-     bad("the namespace of the object (b) does not match the namespace on the URL (patches)")),
+     bad("the namespace of the provided object does not match the namespace sent on the request")),
     (MERGE, {"metadata": {"uid": "b"}}, "",
      (422, "Invalid", 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "b": field is immutable')),
     (MERGE, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "",
@@ -58,8 +58,9 @@ CASES = [
      (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[data:map[a:1]]": cannot convert int64 to '
       "string")),
     (APPLY, {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "a"}}, "",
-     bad("Incorrect version specified in apply patch. Specified patch version: v2, expected: v1")),
-    (APPLY, "", "", bad("Incorrect version specified in apply patch. Specified patch version: , expected: v1")),
+     bad("invalid object type: /v2, Kind=ConfigMap")),
+    (APPLY, {"apiVersion": "apps/v1", "kind": "Deployment"}, "", bad("invalid object type: apps/v1, Kind=Deployment")),
+    (APPLY, "", "", bad("invalid object type: /, Kind=")),
     (APPLY, [], "", bad("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
                         "array into Go value of type map[string]interface {}")),
     (APPLY, "a: b: c", "", bad("error decoding YAML: error converting YAML to JSON: yaml: mapping values are not "
@@ -70,8 +71,11 @@ CASES = [
     (APPLY, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": []}}, "",
      bad("metadata.managedFields must be nil")),
     (APPLY, {"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "a"}}, "",
-     (500, None, "failed to create typed patch object (/a; /v1, Kind=Nothing): no corresponding type for /v1, "
-      "Kind=Nothing")),
+     bad("invalid object type: /v1, Kind=Nothing")),
+    (APPLY, "{apiVersion: v1, kind: ConfigMap, foo: 1, data: {a: b, a: c}}", "Strict",
+     (500, None, "failed to create typed patch object (/; /v1, Kind=ConfigMap): .foo: field not declared in schema")),
+    (APPLY, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}}, "",
+     bad("the name of the object (b) does not match the name on the URL (a)")),
 ]  # fmt: skip
 
 

@@ -11,6 +11,28 @@ from typing import Any, Literal
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import errors, objects, resources
 
+_RESET: dict[tuple[str, str], tuple[str, ...]] = {
+    ("namespaces", ""): ("status", "spec.finalizers"),
+    ("namespaces", "finalize"): ("status",),
+    ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
+    ("deployments.apps", "status"): ("spec", "metadata.labels"),
+    ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
+    ("certificatesigningrequests.certificates.k8s.io", "status"): ("spec", "status.conditions"),
+    ("certificatesigningrequests.certificates.k8s.io", "approval"): ("spec", "status.certificate"),
+    **{
+        (group_resource, "status"): ("metadata", "spec")
+        for group_resource in (
+            "apiservices.apiregistration.k8s.io",
+            "customresourcedefinitions.apiextensions.k8s.io",
+            "flowschemas.flowcontrol.apiserver.k8s.io",
+            "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "validatingadmissionpolicies.admissionregistration.k8s.io",
+            "volumeattachments.storage.k8s.io",
+        )
+    },
+}
+"""What of an object upstream's strategies say they reset, where it is not the usual."""
+
 
 class Strategy:
     """Base: no special rules."""
@@ -105,8 +127,12 @@ class Strategy:
         return False
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
-        """The top-level fields that nobody owns who writes at this endpoint; None means the usual rule."""
-        return None
+        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint.
+
+        None means the usual rule: the main endpoint does not write ``status``, the status endpoint only that and
+        metadata.
+        """
+        return _RESET.get((resource.group_resource, subresource))
 
     def allocate(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
