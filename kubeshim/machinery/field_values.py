@@ -91,6 +91,7 @@ def _elements(value: list[Any], schema: schemas.Schema, path: str, problems: lis
         text = fieldsets.path_text((element,))
         if element in result:
             problems.append(f"{path}: duplicate entries for key {text}")
+            result[element] = fieldsets.LEAF
             continue
         below = _below(item, items, path + text, problems)
         result[element] = fieldsets.node(True, below or {}) or fieldsets.LEAF

@@ -20,16 +20,6 @@ APPLY, UPDATE = "Apply", "Update"
 MAX_UPDATE_MANAGERS = 10
 OLD_UPDATES = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
-MAX_MANAGER_LENGTH = 128
-
-
-def manager_name(field_manager: str, user_agent: str) -> str:
-    """Who is writing: the ``fieldManager`` parameter, else the User-Agent up to its first slash."""
-    if field_manager:
-        return field_manager
-    prefix = user_agent.partition("/")[0]
-    printable = prefix if prefix.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in prefix)
-    return printable.encode()[:MAX_MANAGER_LENGTH].decode("utf-8", "ignore")
 
 
 def identity(entry: Entry) -> Identity:
@@ -76,6 +66,13 @@ def current(old: dict[str, Any] | None, new: dict[str, Any]) -> list[Entry]:
         return []
     edited = _edited(given)
     return live if edited is None else edited
+
+
+def keep_reset(obj: dict[str, Any]) -> None:
+    """Writes an empty list, which would go the way of all empty lists, as the one entry that says the same."""
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        metadata["managedFields"] = [{}]
 
 
 def _edited(given: Any) -> list[Entry] | None:

@@ -10,11 +10,10 @@ from typing import Any
 from kubeshim.control_plane.api_server import native, representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
-from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
+from kubeshim.machinery import apply, defaults, errors, go_text, managed_fields, objects, resources, schemas
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, refusals, restoring, strategic
 from kubeshim.machinery.validation import decoding as types
-from kubeshim.machinery.validation import fields
 
 _KINDS = {
     "merge": negotiation.MERGE_PATCH,
@@ -78,6 +77,7 @@ def _complete_patched(
         if custom is not None:
             custom_bodies.complete(custom, made, duplicates, op.field_validation, op.warnings.append)
             return
+        managed_fields.keep_reset(made)
         refusals.check_kind(made, gvk)
         types.decode(made, schema, gvk)
     except errors.BadRequest as problem:
@@ -210,17 +210,11 @@ def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, lis
     media_type = negotiation.patch_type(asked.header("content-type"), accepted)
     strictly = op.field_validation != "Ignore"
     if media_type == negotiation.APPLY_PATCH:
-        if not asked.param("fieldManager"):
-            missing = fields.required("fieldManager", "is required for apply patch")
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [missing])
         try:
             content, duplicates = native.read(asked.body, functools.partial(yaml.decode, asked.body, strict=strictly))
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
-    if "force" in asked.query:
-        meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
-        raise errors.invalid("meta.k8s.io", "PatchOptions", "", [meaningless])
     return media_type, *_decoded(media_type, asked.body, strictly)
 
 
