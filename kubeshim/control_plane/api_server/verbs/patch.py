@@ -146,7 +146,7 @@ def _create_applied(
     op.may_create()
     create.prepare(op, obj)
     _complete_applied(op, obj)
-    return create.finish(op, obj)
+    return create.finish(op, obj, applied=True)
 
 
 def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
