@@ -199,9 +199,8 @@ def _named(obj: Object) -> str:
     """``default/web; apps/v1, Kind=Deployment``; ``default/x; /v1, Kind=Pod``."""
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    said = str(obj["apiVersion"])
-    version = said if "/" in said else f"/{said}"
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {version}, Kind={obj.get('kind', '')}"
+    space, name = (said if isinstance(said := metadata.get(key), str) else "" for key in ("namespace", "name"))
+    return f"{space}/{name}; {_type_text(obj['apiVersion'], obj.get('kind'))}"
 
 
 def _annotations(obj: Object) -> dict[str, str]:

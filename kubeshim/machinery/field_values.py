@@ -15,7 +15,7 @@ class NotTyped(ValueError):
     """The object does not fit its schema; the text lists every problem with its path."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems))
+        super().__init__(problems[0] if len(problems) == 1 else "\n  ".join(["errors:", *problems]))
 
 
 # --- the fields of a configuration -------------------------------------------------------------------------------

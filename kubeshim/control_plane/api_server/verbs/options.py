@@ -90,7 +90,9 @@ def manager(asked: request.Request) -> str:
 def manager_of(said: str, user_agent: str) -> str:
     if said:
         return said
-    prefix = "".join(char for char in user_agent.partition("/")[0] if char.isprintable())
+    # WSGI's headers are bytes as latin-1; this one means UTF-8.
+    said = user_agent.partition("/")[0].encode("latin-1", "replace").decode("utf-8", "replace")
+    prefix = "".join(char for char in said if char.isprintable())
     return prefix.encode()[:_MANAGER_LIMIT].decode("utf-8", "ignore") or "unknown"
 
 

@@ -110,11 +110,8 @@ def _patched(media_type: str, old: objects.Object, content: Any, schema: schemas
 
 def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: bool) -> tuple[stored.Stored, bool]:
     """Server-side apply."""
-    missing = op.server.storage.get(op.resource, op.namespace, op.name) is None
-    if missing and op.subresource:
-        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
     applied = applied_configuration(content, op.resource.gvk)
-    if missing:
+    if op.server.storage.get(op.resource, op.namespace, op.name) is None:
         try:
             return _create_applied(op, applied, duplicates, force), True
         except errors.AlreadyExists:
@@ -143,6 +140,8 @@ def _create_applied(
         reset=op.strategy.reset_fields(op.resource, op.subresource),
     )  # fmt: skip
     check_applied(op, obj, duplicates, created=True)
+    if op.subresource:
+        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
     op.may_create()
     create.prepare(op, obj)
     _complete_applied(op, obj)
@@ -203,19 +202,24 @@ def check_applied(
 
 
 def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, list[str]]:
-    """``(media type, patch, duplicate fields)``. Raises 400, 415 and 422."""
+    """``(media type, patch, duplicate fields)``. Raises 400, 404, 415 and 422.
+
+    What is not there is told before a patch of it is looked at, unless it could be created.
+    """
     accepted = (
         negotiation.BUILT_IN_PATCHES if representations.has_message(op.resource.gvk) else negotiation.CUSTOM_PATCHES
     )
     media_type = negotiation.patch_type(asked.header("content-type"), accepted)
-    strictly = op.field_validation != "Ignore"
+    strictly, body = op.field_validation != "Ignore", asked.body
     if media_type == negotiation.APPLY_PATCH:
         try:
-            content, duplicates = native.read(asked.body, functools.partial(yaml.decode, asked.body, strict=strictly))
+            content, duplicates = native.read(body, functools.partial(yaml.decode, body, strict=strictly))
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
-    return media_type, *_decoded(media_type, asked.body, strictly)
+    if op.server.storage.get(op.resource, op.namespace, op.name) is None:
+        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
+    return media_type, *_decoded(media_type, body, strictly)
 
 
 def _decoded(media_type: str, body: bytes, strictly: bool) -> tuple[Any, list[str]]:
