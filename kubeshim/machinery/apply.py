@@ -165,10 +165,13 @@ def apply(
         raise errors.APIStatusError(
             f"failed to create typed patch object ({_named(applied)}): {problem}", code=500, reason=""
         ) from None
-    # What this endpoint cannot write is not asked for; identity is, so that pruning leaves it alone.
+    # What this endpoint does not write is not asked for; identity is, so that pruning leaves it alone. Of a new object
+    # the strategy drops what it must.
     unwritten = _unwritten(schema, subresource, reset)
     wanted = fieldsets.without_subtrees(wanted, unwritten)
-    asked = {key: value for key, value in applied.items() if key == "metadata" or unwritten.get("f:" + key) != {}}
+    asked = applied
+    if live is not None:
+        asked = {key: value for key, value in applied.items() if key == "metadata" or unwritten.get("f:" + key) != {}}
     me = (manager, managed_fields.APPLY, "", subresource)
     result = _Apply(live, asked, schema, me, api_version, now, unwritten).result(wanted, force)
     if manager == "kubectl" and _annotations(result).get(LAST_APPLIED):

@@ -375,4 +375,4 @@ def test_applying_through_the_status_endpoint_leaves_the_rest_alone():
     obj = applied(live, {**deployment(replicas=9), "status": {"replicas": 1}}, subresource="status")
     assert obj["spec"]["replicas"] == 3
     assert obj["metadata"]["managedFields"][0]["fieldsV1"] == {"f:status": {"f:replicas": {}}}
-    assert "status" not in applied(None, {**deployment(), "status": {"replicas": 1}})
+    assert "f:status" not in owned(applied(None, {**deployment(), "status": {"replicas": 1}}), "me", "Apply")

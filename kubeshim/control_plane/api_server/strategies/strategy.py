@@ -24,14 +24,33 @@ _RESET: dict[tuple[str, str], tuple[str, ...]] = {
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
             "customresourcedefinitions.apiextensions.k8s.io",
+            "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
             "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "storageversionmigrations.storagemigration.k8s.io",
             "validatingadmissionpolicies.admissionregistration.k8s.io",
             "volumeattachments.storage.k8s.io",
         )
     },
 }
 """What of an object upstream's strategies say they reset, where it is not the usual."""
+
+_METADATA_STAYS = frozenset(
+    (
+        "apiservices.apiregistration.k8s.io",
+        "devicetaintrules.resource.k8s.io",
+        "flowschemas.flowcontrol.apiserver.k8s.io",
+        "podcertificaterequests.certificates.k8s.io",
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+        "resourceclaims.resource.k8s.io",
+        "servicecidrs.networking.k8s.io",
+        "storageversionmigrations.storagemigration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
+    )
+)
+"""Types of whose metadata the status endpoint changes nothing; that of older ones takes labels and the like."""
+_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 class Strategy:
@@ -67,10 +86,13 @@ class Strategy:
                 obj["status"] = old["status"]
 
     def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
-        """The status endpoint: everything but ``status`` and managedFields is the old object's.
-
-        Metadata stays the old one's too, except labels/annotations where a kind says so.
-        """
+        """The status endpoint: everything but ``status`` and metadata is the old object's, of some types that, too."""
+        if resource.group_resource in _METADATA_STAYS:
+            metadata, before = obj.setdefault("metadata", {}), old["metadata"]
+            for field in _METADATA:
+                metadata.pop(field, None)
+                if field in before:
+                    metadata[field] = before[field]
         for field in set(obj) | set(old):
             if field in ("status", "metadata", "apiVersion", "kind"):
                 continue
