@@ -113,13 +113,16 @@ def _mismatch(value: Any, schema: schemas.Schema) -> str:
 
 
 def merge(live: Any, applied: Any, schema: schemas.Schema) -> Any:
-    """``live`` with everything that ``applied`` says."""
+    """``live`` with everything that ``applied`` says; null takes nothing out of what is merged part by part."""
     if field_types.is_deduced(schema) or field_types.is_granular_map(schema):
         if isinstance(live, dict) and isinstance(applied, dict):
             return _merge_members(live, applied, schema)
-        return live if applied is None and live is not None and not field_types.is_deduced(schema) else applied
-    if field_types.is_granular_list(schema) and isinstance(live, list) and isinstance(applied, list):
-        return _merge_elements(live, applied, schema)
+        return live if applied is None and live and isinstance(live, dict) else applied
+    if field_types.is_granular_list(schema) and isinstance(live, list):
+        if applied is None:
+            return live or None
+        if isinstance(applied, list):
+            return _merge_elements(live, applied, schema)
     return applied
 
 
@@ -209,8 +212,10 @@ def _kept_members(value: dict[str, Any], fields: Fields, schema: schemas.Schema)
         if node is None:
             kept[key] = child
         elif not fieldsets.is_member(node):
-            rest = remove(child, node, field_types.child(schema, key) or field_types.ANYTHING)
-            if rest is not None or child is None:
+            inner = field_types.child(schema, key) or field_types.ANYTHING
+            rest = remove(child, node, inner)
+            # Upstream leaves null behind, which only free-form parts keep.
+            if rest is not None or child is None or field_types.is_deduced(inner):
                 kept[key] = rest
     return kept
 

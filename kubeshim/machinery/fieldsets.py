@@ -202,9 +202,16 @@ def _is_element(key: str) -> bool:
 
 def key_element(keys: dict[str, Any]) -> str:
     """``k:{"name":"web"}`` for an element of a list with keys."""
+    if any(value.__class__ is float for value in keys.values()):
+        keys = {key: _number(value) for key, value in keys.items()}
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def value_element(value: Any) -> str:
     """``v:"web"`` for an element of a set."""
-    return "v:" + orjson.dumps(value).decode()
+    return "v:" + orjson.dumps(_number(value)).decode()
+
+
+def _number(value: Any) -> Any:
+    """2.0 is the element that 2 is."""
+    return int(value) if value.__class__ is float and value.is_integer() else value
