@@ -193,7 +193,7 @@ def _element_or_none(make: Callable[[Any], str], item: Any) -> str | None:
 
 
 def remove(value: Any, fields: Fields, schema: schemas.Schema) -> Any:
-    """``value`` without the given fields; containers that this empties are gone too (``None``)."""
+    """``value`` without the given fields; of a container that this empties null is left, as upstream has it."""
     if not fields:
         return value
     if isinstance(value, dict) and (field_types.is_deduced(schema) or field_types.is_granular_map(schema)):
@@ -212,11 +212,7 @@ def _kept_members(value: dict[str, Any], fields: Fields, schema: schemas.Schema)
         if node is None:
             kept[key] = child
         elif not fieldsets.is_member(node):
-            inner = field_types.child(schema, key) or field_types.ANYTHING
-            rest = remove(child, node, inner)
-            # Upstream leaves null behind, which only free-form parts keep.
-            if rest is not None or child is None or field_types.is_deduced(inner):
-                kept[key] = rest
+            kept[key] = remove(child, node, field_types.child(schema, key) or field_types.ANYTHING)
     return kept
 
 

@@ -483,3 +483,11 @@ def test_applied_nulls(live, config, merged):
     live = track(None, {**named, **live}, what=CUSTOM, version="g/v1")
     found = applied(live, {**named, **config}, what=CUSTOM, version="g/v1", force=True)
     assert {key: value for key, value in found.items() if key not in named} == merged
+
+
+def test_what_pruning_empties_is_null_and_its_parent_stays():
+    named = {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "c"}}
+    spec = {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}}
+    schema = schemas.from_structural({"type": "object", "properties": {"spec": spec}})
+    live = applied(None, {**named, "spec": {"a": {"b": "1"}}}, what=schema, version="g/v1")
+    assert applied(live, {**named, "spec": {"a": {}}}, what=schema, version="g/v1")["spec"] == {"a": None}
