@@ -7,7 +7,7 @@ first: whatever goes wrong further in becomes a ``Status`` in ``recover``, at on
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import gevent
@@ -29,6 +29,8 @@ Filter = Callable[[request.Request, "servers.Server", Next], request.Response]
 
 _MUTATING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _LONG_RUNNING_SUBRESOURCES = frozenset(("attach", "exec", "proxy", "log", "portforward"))
+_WARNINGS_LIMIT, _WARNING_LIMIT = 4 * 1024, 256
+"""Characters of all warnings, above which each is cut, and to what."""
 _BUSY = "Too many requests, please try again later."
 _PANIC = "This request caused apiserver to panic. Look in the logs for details."
 
@@ -79,9 +81,25 @@ def warnings(asked: request.Request, server: "servers.Server", following: Next) 
             raise
         answer = response.of_error(asked, refusal)
     if asked.warnings:
-        texts = dict.fromkeys(asked.warnings)
+        texts = fitting_warnings(dict.fromkeys(asked.warnings))
         answer.headers = [*answer.headers, *(("Warning", f"299 - {_quoted(text)}") for text in texts)]
     return answer
+
+
+def fitting_warnings(texts: Iterable[str]) -> list[str]:
+    """As many as headers may hold: once they are too much together, each is cut, and the rest left out."""
+    kept: list[str] = []
+    written, cut = 0, False
+    for text in texts:
+        if cut and written >= _WARNINGS_LIMIT:
+            break
+        if not cut and written + len(text) > _WARNINGS_LIMIT:
+            cut = True
+            kept = [one[:_WARNING_LIMIT] for one in kept]
+            written = sum(map(len, kept))
+        kept.append(text[:_WARNING_LIMIT] if cut else text)
+        written += len(kept[-1])
+    return kept
 
 
 def authentication(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:

@@ -23,7 +23,7 @@ import gevent.hub
 from gevent import event as gevent_event
 from gevent import lock
 
-from kubeshim.control_plane.api_server import native, reader, watch_cache
+from kubeshim.control_plane.api_server import native, object_size, reader, watch_cache
 from kubeshim.control_plane.api_server import stored as kept
 from kubeshim.control_plane.cluster_store import store as stores
 from kubeshim.machinery import errors, objects, resources
@@ -294,7 +294,9 @@ class Storage:
                 "apiVersion": resource.stored_as.group_version,
                 "kind": target.kind if target else obj["kind"],
             }
-        return obj, kept.encode(obj)
+        value = kept.encode(obj)
+        object_size.check(obj, value)
+        return obj, value
 
     def _commit(self, operation: stores.Operation, obj: objects.Object | None) -> stores.Record | stores.StoreError:
         waiter = gevent.hub.Waiter(self._hub)

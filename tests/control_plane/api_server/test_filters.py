@@ -42,3 +42,10 @@ def test_a_mistake_of_ours(caplog):
     assert answer.status == 500
     assert answer.body == b"This request caused apiserver to panic. Look in the logs for details.\n"
     assert "ours" in caplog.text
+
+
+def test_warnings_that_are_too_long_together_are_cut():
+    assert filters.fitting_warnings(["a" * 3000, "b" * 1000]) == ["a" * 3000, "b" * 1000]
+    found = filters.fitting_warnings(["a" * 3000, "b" * 2000, *["c" * 300] * 20])
+    assert found[:2] == ["a" * 256, "b" * 256]
+    assert (len(found), set(map(len, found))) == (16, {256})

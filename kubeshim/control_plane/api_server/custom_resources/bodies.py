@@ -45,7 +45,7 @@ def complete(
     """Brings an object into the type's form, in place. Raises ``BadRequest``."""
     gvk = custom.resource.gvk
     if validation != "Ignore":
-        problems = [*duplicates, *sorted(strict.unknown_fields(obj, custom.schema))]
+        problems = [*duplicates, *strict.unknown_fields_of_custom(obj, custom.schema)]
         if problems and validation == "Strict":
             raise bodies.cannot_be_handled(gvk, strict.decoding_error(problems))
         for text in strict.warnings(problems):

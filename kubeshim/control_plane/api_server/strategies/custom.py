@@ -45,7 +45,7 @@ class Custom(strategy.Strategy):
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
         if subresource:
-            return None
+            return ("spec",)
         return ("status",) if "status" in resource.subresources else ()
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:

@@ -71,7 +71,7 @@ def test_prunes_fills_in_and_warns(widgets):
     warned = [text.split('"', 1)[1].replace('\\"', '"') for text in made.headers.get_all("Warning")]
     assert warned == [
         'unknown field "spec.odd""', 'unknown field "spec.parts[0].odd""',
-        'unknown field "spec.template.metadata.odd""', 'unknown field "spec.template.spec.b""',
+        'unknown field "spec.template.spec.b""', 'unknown field "spec.template.metadata.odd""',
     ]  # fmt: skip
 
 
