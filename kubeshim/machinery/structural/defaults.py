@@ -9,6 +9,7 @@ from kubeshim.machinery.codecs import strict
 from kubeshim.machinery.custom_validation import embedded
 from kubeshim.machinery.custom_validation import schema as values
 from kubeshim.machinery.patches import equality
+from kubeshim.machinery.structural import expressions
 from kubeshim.machinery.validation import fields
 
 Node = Mapping[str, Any]
@@ -25,7 +26,7 @@ def _place(schema: Node, path: str, *, in_metadata: bool, root: bool = False) ->
     in_metadata = in_metadata and not is_resource
     wrong: Problems = []
     if schema.get("default") is not None:
-        wrong += _default(schema, f"{path}.default", in_metadata=in_metadata)
+        wrong += _default(schema, f"{path}.default", in_metadata=in_metadata, is_resource=is_resource)
     if isinstance(schema.get("items"), Mapping):
         wrong += _place(schema["items"], f"{path}.items", in_metadata=in_metadata)
     for name, node in (schema.get("properties") or {}).items():
@@ -34,7 +35,7 @@ def _place(schema: Node, path: str, *, in_metadata: bool, root: bool = False) ->
     return wrong
 
 
-def _default(schema: Node, path: str, *, in_metadata: bool) -> Problems:
+def _default(schema: Node, path: str, *, in_metadata: bool, is_resource: bool) -> Problems:
     value, wrong = schema["default"], list[errors.FieldError]()
     if not in_metadata:
         pruned = copy.deepcopy(value)
@@ -44,7 +45,8 @@ def _default(schema: Node, path: str, *, in_metadata: bool) -> Problems:
         found = embedded.validate(value, schema, path)
         if found:
             return wrong + found
-    return wrong + values.validate(values.Node(schema), value, prefix=path)
+    found = values.validate(values.Node(schema), value, prefix=path)
+    return wrong + (found or expressions.check_default(schema, value, path, root=is_resource))
 
 
 def _without_nulls(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from kubeshim.control_plane.api_server import scale_paths
 from kubeshim.machinery import jsonpath, objects, resources, schemas
 from kubeshim.machinery.custom_validation import schema as validation
-from kubeshim.machinery.structural import defaulting, expressions, field_paths
+from kubeshim.machinery.structural import defaulting, expressions
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 """In the order in which upstream tells those of custom types."""
@@ -114,11 +114,7 @@ def _column(column: Mapping[str, Any]) -> resources.Column:
 
 
 def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:
-    schema = objects.dig(version, "schema", "openAPIV3Schema") or {}
-    return tuple(
-        ".".join(field_paths.resolve(entry["jsonPath"], schema, brackets=False)[0])
-        for entry in version.get("selectableFields") or ()
-    )
+    return tuple(entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or ())
 
 
 def _scale(found: Mapping[str, Any] | None) -> scale_paths.Paths | None:
