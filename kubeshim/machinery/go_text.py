@@ -1,6 +1,20 @@
-"""Values as Go's ``%v`` prints them: some error texts have them inside."""
+"""Values as Go's ``%v`` prints them, and their types: some error texts have them inside."""
 
 from typing import Any
+
+
+def type_name(given: Any) -> str:
+    """What ``%T`` says of a value read from JSON."""
+    for kind, name in _TYPES:
+        if isinstance(given, kind):
+            return name
+    return "<nil>"
+
+
+_TYPES: tuple[tuple[type, str], ...] = (
+    (bool, "bool"), (int, "int64"), (float, "float64"), (str, "string"), (list, "[]interface {}"),
+    (dict, "map[string]interface {}"),
+)  # fmt: skip
 
 
 def value(given: Any) -> str:

@@ -84,6 +84,12 @@ def test_language(source, value):
     [
         ("[1, 2, 2].isSorted() && ['a', 'b'].isSorted() && ![2, 1].isSorted()", True),
         ("[1, 2].sum() + [].sum()", 3),
+        ("[1, 2, 3, 4].slice(1, 3) + lists.range(2).reverse()", [2, 3, 1, 0]),
+        ("[[1], [2, 3]].flatten() + [[[4]]].flatten().flatten() + [[5]].flatten(3)", [1, 2, 3, 4, 5]),
+        ("[2, 1, 2].distinct() + [2, 1].sort()", [2, 1, 1, 2]),
+        ("[{'a': 2}, {'a': 1}].sortBy(e, e.a)[0].a", 1),
+        ("[1, 2].first().value() + [1, 2].last().value() + [0].filter(x, x > 0).last().orValue(4)", 7),
+        ("[optional.of(1), optional.none()].unwrapOpt() + optional.unwrap([optional.of(2)])", [1, 2]),
         ("[1.5, 0.5].sum()", 2.0),
         ("[3, 1].min() + [3, 1].max()", 4),
         ("[1, 2, 2].indexOf(2) + [1, 2, 2].lastIndexOf(2) + [1].indexOf(9)", 2),

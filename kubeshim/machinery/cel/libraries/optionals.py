@@ -1,4 +1,4 @@
-"""Values that may be absent: ``optional.of``, ``.orValue``, ``x.?y``, ``x[?y]``."""
+"""Values that may be absent: ``optional.of``, ``.orValue``, ``x.?y``, ``x[?y]``, ``list.first()``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,10 @@ def _value(found: values.Optional) -> Any:
 
 def of(value: Any) -> values.Optional:
     return values.Optional(value, True)
+
+
+def _unwrap(items: Any) -> list[Any]:
+    return [item.value for item in items if item.present]
 
 
 def _of_non_zero(value: Any) -> values.Optional:
@@ -61,6 +65,11 @@ LIBRARY = (
     functions.member("or", "optional_or_optional", (_OPTIONAL, _OPTIONAL), _OPTIONAL,
                      lambda a, b: a if a.present else b),
     functions.member("orValue", "optional_orValue_value", (_OPTIONAL, A), A, lambda a, b: a.value if a.present else b),
+    functions.member("first", "list_first", (types.list_of(A),), _OPTIONAL, lambda items: index(items, 0)),
+    functions.member("last", "list_last", (types.list_of(A),), _OPTIONAL,
+                     lambda items: index(items, values.size(items) - 1)),
+    functions.plain("optional.unwrap", "optional_unwrap", (types.list_of(_OPTIONAL),), types.list_of(A), _unwrap),
+    functions.member("unwrapOpt", "optional_unwrapOpt", (types.list_of(_OPTIONAL),), types.list_of(A), _unwrap),
     functions.plain("_?._", "select_optional_field", (DYN, STRING), types.optional_of(DYN), select),
     functions.plain("_[?_]", "list_optindex_optional_int", (types.list_of(A), types.INT), _OPTIONAL, index),
     functions.plain("_[?_]", "optional_list_optindex_optional_int", (types.optional_of(types.list_of(A)), types.INT),
