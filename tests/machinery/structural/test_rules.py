@@ -88,6 +88,21 @@ def test_defaults_must_fit(node, complaints):
     assert [str(problem) for problem in defaults.validate(field(node), "s")] == complaints
 
 
+def test_defaults_make_sound_metadata():
+    def told(name, node):
+        within = {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {name: node}}
+        return [str(problem) for problem in defaults.validate(field(within), "s")]
+
+    assert told("kind", {"type": "string", "default": "Pod"}) == []
+    assert told("apiVersion", {"type": "string", "default": "a/b/c"}) == [
+        's.properties[x].properties[apiVersion].default: Invalid value: "a/b/c": must result in valid metadata: '
+        'apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c'
+    ]
+    finalizers = {"type": "array", "items": {"type": "string", "default": "a b"}}
+    (text,) = told("metadata", {"type": "object", "properties": {"finalizers": finalizers}})
+    assert '.default: Invalid value: "a b": must result in valid metadata: metadata.finalizers' in text
+
+
 def test_defaults_keep_the_rules():
     rules = [
         {"rule": "self.a < 3"},
