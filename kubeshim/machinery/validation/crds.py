@@ -142,7 +142,8 @@ def _versions(versions: list[Mapping[str, Any]]) -> Problems:
 
 
 def _invalid_versions(versions: list[Mapping[str, Any]], why: str) -> errors.FieldError:
-    return fields.invalid("spec.versions", crd_internals.versions(versions, crd_versions.shared(versions)), why)
+    shown = crd_internals.versions(versions, crd_versions.shared(versions)) if versions else None
+    return fields.invalid("spec.versions", shown, why)
 
 
 def strange_formats(obj: objects.Object) -> list[str]:
