@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery.cel import functions, standard, types, values
+from kubeshim.machinery.cel import functions, gotime, standard, types, values
 from kubeshim.machinery.cel.types import BOOL, DYN, STRING, A
 
 _OPTIONAL = types.optional_of(A)
@@ -20,6 +20,8 @@ def of(value: Any) -> values.Optional:
 
 
 def _unwrap(items: Any) -> list[Any]:
+    if not all(isinstance(item, values.Optional) for item in items):
+        raise values.no_such_overload()
     return [item.value for item in items if item.present]
 
 
@@ -32,6 +34,8 @@ def _is_zero(value: Any) -> bool:
         return not value
     if isinstance(value, values.Duration):
         return value.nanos == 0
+    if isinstance(value, values.Timestamp):
+        return value.nanos == gotime.FIRST
     return values.size(value) == 0 if isinstance(value, list | values.TypedList | Mapping | values.Object) else False
 
 
