@@ -1,4 +1,6 @@
-"""Values as Go's ``%v`` prints them (some error texts have them inside), and as its JSON encoder writes them."""
+"""Values as Go's ``%v`` prints them and their types (some error texts have them inside), and as its JSON encoder writes
+them.
+"""
 
 from typing import Any
 
@@ -6,6 +8,20 @@ import orjson
 
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 """What Go escapes for the sake of HTML; none of it stands outside strings."""
+
+
+def type_name(given: Any) -> str:
+    """What ``%T`` says of a value read from JSON."""
+    for kind, name in _TYPES:
+        if isinstance(given, kind):
+            return name
+    return "<nil>"
+
+
+_TYPES: tuple[tuple[type, str], ...] = (
+    (bool, "bool"), (int, "int64"), (float, "float64"), (str, "string"), (list, "[]interface {}"),
+    (dict, "map[string]interface {}"),
+)  # fmt: skip
 
 
 def value(given: Any) -> str:

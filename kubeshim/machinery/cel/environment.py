@@ -81,6 +81,8 @@ def compile_expression(
     wanted = [result] if isinstance(result, types.Type) else list(result or ())
     if wanted and tree.type not in wanted:
         raise CompileError(f"must evaluate to {' or '.join(map(str, wanted))}")
+    for node in walk(tree):
+        _check_pattern(node)
     program = _deeply(lambda: evaluation.compile_tree(tree))
     return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, program)
 
@@ -158,14 +160,29 @@ def _names(tree: syntax.Node, variables: Mapping[str, types.Type]) -> set[str]:
     return found & variables.keys()
 
 
+def _check_pattern(node: syntax.Node) -> None:
+    """Patterns that are looked for are made ready with the program."""
+    if isinstance(node, syntax.Call) and node.function in ("find", "findAll") and node.args:
+        pattern = node.args[0]
+        if isinstance(pattern, syntax.Literal) and isinstance(pattern.value, str):
+            try:
+                regexes.compile_pattern(pattern.value)
+            except regexes.Malformed as problem:
+                raise CompileError(f"program instantiation failed: {problem}") from None
+
+
 def _literal_problems(node: syntax.Node) -> list[syntax.Problem]:
     """Patterns, durations and timestamps written out are looked at when compiling."""
     if not isinstance(node, syntax.Call) or not node.args:
         return []
     last = node.args[-1] if node.function == "matches" else node.args[0]
-    if not isinstance(last, syntax.Literal) or not isinstance(last.value, str):
+    if not isinstance(last, syntax.Literal):
         return []
     try:
+        if node.function == "timestamp" and type(last.value) is int:
+            gotime.in_range(last.value * values.NANO)
+        if not isinstance(last.value, str):
+            return []
         if node.function == "matches":
             regexes.compile_pattern(last.value)
         elif node.function == "duration" and node.target is None:
