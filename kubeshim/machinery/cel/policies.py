@@ -41,8 +41,21 @@ class Policy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     type: types.Type
+
+
+_KEPT = frozenset(("bool", "bytes", "double", "duration", "int", "null_type", "string", "timestamp", "uint"))
+
+
+def variable_type(result: types.Type | None) -> types.Type:
+    """What ``variables.x`` is to other expressions: of objects, of opaque values, and of what does not compile,
+    nothing is known any more."""
+    if result is not None and result.kind in _KEPT:
+        return result
+    if result is not None and result.kind in ("list", "map"):
+        return types.Type(result.kind, parameters=tuple(map(variable_type, result.parameters)))
+    return types.DYN
 
 
 class _Compilation:
@@ -51,8 +64,8 @@ class _Compilation:
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = spec
         self.problems: Problems = []
-        self._fields: dict[str, _Field] = {}
-        known = dict(admission.VARIABLES) | {"namespaceObject": types.DYN}
+        self._fields: dict[str, Field] = {}
+        known = dict(admission.VARIABLES)
         if spec.get("paramKind") is not None:
             known["params"] = types.DYN
         self._known = known
@@ -73,7 +86,7 @@ class _Compilation:
             found = self._expression(entry.get("expression"), f"spec.variables[{index}].expression", None, self._all)
             if found is not None and entry.get("name"):
                 made.append((str(entry["name"]), found))
-                self._fields[entry["name"]] = _Field(found.result)
+            self._fields[str(entry.get("name") or "")] = Field(variable_type(found.result if found else None))
         return tuple(made)
 
     def validations(self) -> tuple[Validation, ...]:
@@ -125,10 +138,10 @@ _OBJECT = types.Type("object", "Object")
 _PATCH = types.object_type(
     "JSONPatch",
     {
-        "op": _Field(types.STRING),
-        "path": _Field(types.STRING),
-        "from": _Field(types.STRING),
-        "value": _Field(types.DYN),
+        "op": Field(types.STRING),
+        "path": Field(types.STRING),
+        "from": Field(types.STRING),
+        "value": Field(types.DYN),
     },
 )
 _PATCHES = types.list_of(_PATCH)
