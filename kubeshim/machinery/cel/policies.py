@@ -37,6 +37,8 @@ class Policy:
     conditions: tuple[tuple[str, environment.Expression], ...]
     variables: tuple[tuple[str, environment.Expression], ...]
     validations: tuple[Validation, ...] = ()
+    annotations: tuple[environment.Expression, ...] = ()
+    """Values of audit annotations."""
     mutations: tuple[Mutation, ...] = ()
 
 
@@ -98,9 +100,15 @@ class _Compilation:
             message = self._expression(told, f"{path}.messageExpression", types.STRING, self._without_authorizer())
             if found is not None:
                 made.append(Validation(found, (entry.get("message") or "").strip(), message, entry.get("reason") or ""))
+        return tuple(made)
+
+    def annotations(self) -> tuple[environment.Expression, ...]:
+        made = []
         for index, entry in enumerate(self.spec.get("auditAnnotations") or ()):
             path = f"spec.auditAnnotations[{index}].valueExpression"
-            self._expression(entry.get("valueExpression"), path, [types.STRING, types.NULL], self._all)
+            found = self._expression(entry.get("valueExpression"), path, [types.STRING, types.NULL], self._all)
+            if found is not None:
+                made.append(found)
         return tuple(made)
 
     def _without_authorizer(self) -> dict[str, types.Type]:
@@ -157,7 +165,8 @@ def _struct(name: str) -> types.Type | None:
 def compile_validating(spec: Mapping[str, Any]) -> tuple[Policy, Problems]:
     work = _Compilation(spec)
     conditions, variables = work.conditions(), work.variables()
-    return Policy(conditions, variables, validations=work.validations()), work.problems
+    validations, annotations = work.validations(), work.annotations()
+    return Policy(conditions, variables, validations, annotations), work.problems
 
 
 def compile_mutating(spec: Mapping[str, Any]) -> tuple[Policy, Problems]:
@@ -179,13 +188,13 @@ class Evaluation:
     def __init__(self, policy: Policy, variables: Mapping[str, Any]) -> None:
         self._policy = policy
         self._budget = environment.RULES_BUDGET
-        self._given: dict[str, Any] = {**variables, "variables": _Variables(self)}
+        self.given: dict[str, Any] = {**variables, "variables": _Variables(self)}
         self.sources = dict(policy.variables)
 
     def concerned(self) -> bool:
         """Whether the match conditions hold. Raises ``Failed``."""
         try:
-            return admission.match(self._policy.conditions, self._given, environment.CONDITIONS_BUDGET)[0]
+            return admission.match(self._policy.conditions, self.given, environment.CONDITIONS_BUDGET)[0]
         except admission.Unmatched as problem:
             raise Failed(str(problem)) from problem
 
@@ -199,7 +208,7 @@ class Evaluation:
     def run(self, expression: environment.Expression) -> Any:
         """Raises ``environment.Failed``."""
         try:
-            outcome = expression.evaluate(self._given, limit=min(environment.PER_CALL_LIMIT, max(self._budget, 0)))
+            outcome = expression.evaluate(self.given, limit=min(environment.PER_CALL_LIMIT, max(self._budget, 0)))
         except environment.Failed as failure:
             self._budget -= failure.cost
             raise
@@ -243,6 +252,18 @@ class _Variables(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._evaluation.sources)
+
+
+def mismatch(value: Any, path: str = "") -> str:
+    """Where a struct is not of the type that its place in the whole asks for; empty if all are."""
+    if isinstance(value, list | values.TypedList):
+        return next((found for item in value if (found := mismatch(item, path))), "")
+    if not isinstance(value, values.Object):
+        return ""
+    name = value.type.name
+    if path and name != path:
+        return f'unexpected type name "{name}", expected "{path}", which matches field name path from root Object type'
+    return next((found for key in value.data if (found := mismatch(value.data[key], f"{name}.{key}"))), "")
 
 
 def built(value: Any) -> Any:
