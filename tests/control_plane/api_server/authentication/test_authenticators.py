@@ -346,8 +346,8 @@ def test_ways_to_impersonate(allowed, requester, headers, groups):
                       f'API group "{AUTH}" at the cluster scope'),
         ([ON, f"impersonate:user-info {AUTH}/users/ bob"], [BOB, ("impersonate-extra-scopes", "view")],
          f'userextras.{AUTH} is forbidden: User "admin" cannot impersonate:user-info resource "userextras" in API '
-         f'group "{AUTH}" at the cluster scope: impersonating an invalid key in extra is not allowed: extra.key: Invalid '
-         'value: "scopes": must be a domain-prefixed path (such as "acme.io/foo")'),
+         f'group "{AUTH}" at the cluster scope: impersonating an invalid key in extra is not allowed: extra.key: '
+         'Invalid value: "scopes": must be a domain-prefixed path (such as "acme.io/foo")'),
         ([ON, f"impersonate:user-info {AUTH}/users/ bob"], [BOB, ("impersonate-group", "system:masters")],
          f'groups.{AUTH} "system:masters" is forbidden: User "admin" cannot impersonate:user-info resource "groups" in '
          f'API group "{AUTH}" at the cluster scope: impersonating the system:masters group is not allowed'),
