@@ -64,7 +64,9 @@ VARIABLES: dict[str, types.Type] = {
     "authorizer": authorizer.AUTHORIZER,
     "authorizer.requestResource": authorizer.RESOURCE_CHECK,
 }
-FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY, json_pointers.LIBRARY)
+FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY)
+PATCH_FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY, json_pointers.LIBRARY)
+"""For mutations."""
 
 
 def request(data: Mapping[str, Any]) -> Any:

@@ -134,7 +134,8 @@ class _Compilation:
             return None
         try:
             return environment.compile_expression(
-                text, known, result=result, functions_table=admission.FUNCTIONS,
+                text, known, result=result,
+                functions_table=admission.PATCH_FUNCTIONS if structs else admission.FUNCTIONS,
                 struct_type=_struct if structs else lambda name: None,
             )  # fmt: skip
         except environment.CompileError as problem:
