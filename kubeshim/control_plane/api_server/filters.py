@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import gevent
 
 from kubeshim.control_plane.api_server import request, response
-from kubeshim.control_plane.api_server.authentication import impersonation
 from kubeshim.control_plane.api_server.authorization import attributes
 from kubeshim.machinery import errors
 from kubeshim.machinery.codecs import json
@@ -111,7 +110,7 @@ def authentication(asked: request.Request, server: "servers.Server", following: 
 
 
 def impersonate(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    impersonation.apply(asked, server.authorizer)
+    server.impersonation.apply(asked, server.authorizer)
     return following(asked, server)
 
 

@@ -33,7 +33,7 @@ from kubeshim.control_plane.api_server import (
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
 from kubeshim.control_plane.api_server.aggregation import aggregator
-from kubeshim.control_plane.api_server.authentication import issuer
+from kubeshim.control_plane.api_server.authentication import impersonation, issuer
 from kubeshim.control_plane.api_server.authentication import wiring as authentication
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
 from kubeshim.control_plane.api_server.background import table as background
@@ -99,6 +99,7 @@ class Server:
         self.admission: chain.Chain
         self.authenticators: Any = None
         self.authorizer: Any = None
+        self.impersonation = impersonation.Impersonation()
         self.openid: issuer.Documents | None = None
         self.application = app.App(self)
 

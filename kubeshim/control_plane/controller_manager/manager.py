@@ -49,6 +49,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     token_cleaner,
     ttl_after_finished,
     vac_protection,
+    validatingadmissionpolicy_status,
     volume_expand,
 )
 
@@ -91,6 +92,7 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     endpoints.EndpointsController,
     endpointslice.EndpointSliceController,
     endpointslice_mirroring.EndpointSliceMirroringController,
+    validatingadmissionpolicy_status.ValidatingAdmissionPolicyStatusController,
     namespace.NamespaceController,
     # Last: it shares the informers that the others asked for.
     garbage_collector.GarbageCollectorController,

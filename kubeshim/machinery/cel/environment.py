@@ -76,15 +76,22 @@ def compile_expression(
     struct_type: checker.StructType = lambda name: None,
     functions_table: functions.Table = table.TABLE,
 ) -> Expression:
-    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …`` or ``must evaluate to bool``."""
+    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …``, ``must evaluate to bool but got int``."""
     tree = _checked(source, variables, struct_type, functions_table)
     wanted = [result] if isinstance(result, types.Type) else list(result or ())
     if wanted and tree.type not in wanted:
-        raise CompileError(f"must evaluate to {' or '.join(map(str, wanted))}")
+        names = [type_.declared_name() for type_ in wanted]
+        shown = names[0] if len(names) == 1 else f"one of [{' '.join(names)}]"
+        raise CompileError(f"must evaluate to {shown} but got {tree.type.declared_name()}")
     for node in walk(tree):
         _check_pattern(node)
     program = _deeply(lambda: evaluation.compile_tree(tree))
     return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, program)
+
+
+def type_of(source: str, variables: Mapping[str, types.Type], functions_table: functions.Table) -> types.Type:
+    """Only looks at the types. Raises ``CompileError`` with the compiler's complaints and nothing before them."""
+    return _deeply(lambda: _checked_here(source, variables, lambda name: None, functions_table)).type
 
 
 def _checked(
