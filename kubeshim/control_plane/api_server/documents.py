@@ -14,6 +14,8 @@ from kubeshim.control_plane.api_server import request, response, routes
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
+from kubeshim.control_plane.api_server.flow_control import dump
+from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
 from kubeshim.machinery import discovery, groups, openapi
 from kubeshim.machinery.codecs import json, negotiation
 
@@ -77,6 +79,12 @@ class Documents:
                 return server.health.handle(asked)
             case ["metrics"]:
                 return self._metrics()
+            case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
+                detailed = bool(asked.param("includeRequestDetails"))
+                return request.Response(
+                    200, [("Content-Type", "text/plain; charset=utf-8")],
+                    dump.PAGES[page](server.flow_control, detailed).encode(),
+                )  # fmt: skip
         return None
 
     def _openid(self, path: str) -> request.Response | None:
@@ -166,7 +174,7 @@ class Documents:
     def _metrics(self) -> request.Response:
         storage = self._server.storage
         gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
-        text = self._server.metrics.text(gauges)
+        text = self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control))
         return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
 
     # --- encoded documents ------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import gevent
 from kubeshim.control_plane.api_server import request, response
 from kubeshim.control_plane.api_server.authentication import impersonation
 from kubeshim.control_plane.api_server.authorization import attributes
+from kubeshim.control_plane.api_server.flow_control import controller
 from kubeshim.machinery import errors
 from kubeshim.machinery.codecs import json
 from kubeshim.wire import http_connection
@@ -50,7 +51,7 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
     except Exception:
         _log.exception("%s %s", asked.method, asked.path)
         answer = response.plain(500, _PANIC)
-    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
+    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers, *asked.flow_headers]
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
 
@@ -97,22 +98,23 @@ def impersonate(asked: request.Request, server: "servers.Server", following: Nex
     return following(asked, server)
 
 
-def in_flight(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    """A bound on requests being answered at once; watches and streams do not count."""
-    if is_long_running(asked.info):
+def priority_and_fairness(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Waits for a seat in the request's priority level; a watch gives its seat back once it has begun."""
+    if is_long_running(asked.info) and asked.info.verb != "watch":
         return following(asked, server)
-    assert asked.user is not None
-    config, running = server.config, server.metrics.in_flight
-    mutating = asked.method in _MUTATING
-    kind = "mutating" if mutating else "readOnly"
-    bound = config.max_mutating_requests_in_flight if mutating else config.max_requests_in_flight
-    if running[kind] >= bound and "system:masters" not in asked.user.groups:
-        return response.plain(429, _BUSY, ("Retry-After", "1"))
+    kind = "mutating" if asked.method in _MUTATING else "readOnly"
+    try:
+        flow, leave = server.flow_control.enter(asked)
+    except controller.Refused as refusal:
+        return response.plain(429, _BUSY, ("Retry-After", "1"), *refusal.flow.headers)
+    asked.flow_headers = flow.headers
+    running = server.metrics.in_flight
     running[kind] += 1
     try:
         return following(asked, server)
     finally:
         running[kind] -= 1
+        leave()
 
 
 def time_limit(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -136,7 +138,8 @@ def authorization(asked: request.Request, server: "servers.Server", following: N
 
 
 FILTERS: tuple[Filter, ...] = (
-    recover, audit_id, request_info, warnings, authentication, impersonate, in_flight, time_limit, authorization,
+    recover, audit_id, request_info, warnings, authentication, impersonate, priority_and_fairness, time_limit,
+    authorization,
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from kubeshim.control_plane.api_server.authentication import wiring as authentic
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
 from kubeshim.control_plane.api_server.background import table as background
 from kubeshim.control_plane.api_server.custom_resources import catalog
+from kubeshim.control_plane.api_server.flow_control import controller as flow_controller
 from kubeshim.control_plane.api_server.strategies import service
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies import table as strategy_table
@@ -87,6 +88,7 @@ class Server:
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
         self.aggregation = aggregator.Aggregator(self)
+        self.flow_control = flow_controller.FlowControl(self)
         self.open_watches = open_watches.OpenWatches(self)
         self.documents = documents.Documents(self)
         self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
@@ -107,6 +109,7 @@ class Server:
         self.storage.start()
         self.custom.start()
         self.aggregation.start()
+        self.flow_control.start()
         self._follow_services()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
