@@ -187,7 +187,7 @@ class Documents:
         served |= {one.path for one in self._server.aggregation.remote.values()}
         groups = {prefix.rpartition("/")[0] for prefix in served if prefix.startswith("/apis/")}
         health = self._server.health
-        checks = {f"/livez/{name}" for name in health.live} | {
+        checks = {f"/{probe}/{name}" for probe in ("healthz", "livez") for name in health.live} | {
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
         fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
