@@ -3,7 +3,10 @@
 import collections
 import types
 
+import pytest
+
 from kubeshim.control_plane.api_server import filters, request, request_info
+from kubeshim.machinery import errors
 
 
 def asked(method="GET", path="/api/v1/pods"):
@@ -25,3 +28,24 @@ def test_a_mistake_of_ours(caplog):
     assert answer.status == 500
     assert answer.body == b"This request caused apiserver to panic. Look in the logs for details.\n"
     assert "ours" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [
+        ("1m30.5s", ""),
+        ("0", ""),
+        ("", ""),
+        ("-1s", ""),
+        ("32", 'missing unit in duration "32"'),
+        ("abc", 'invalid duration "abc"'),
+    ],
+)
+def test_a_limit_that_is_no_duration(timeout, said):
+    made = asked()
+    made.query = {"timeout": [timeout]}
+    try:
+        assert filters.deadline(made, server(), lambda *_: request.Response(200)).status == 200
+        assert not said
+    except errors.BadRequest as refused:
+        assert str(refused) == f"invalid timeout specified in the request URL - time: {said}"
