@@ -27,6 +27,7 @@ ADJUSTMENT_PERIOD = 10.0
 _REMEMBERED = 8192
 _OBJECTS_PER_SEAT = 100
 _MOST_SEATS = 10
+_LONGEST_LIMIT = 10
 _WAIT_FRACTION = 4
 """A request may wait for a fourth of the time it may take."""
 _ALL_USERS = [{"subjects": [{"kind": "Group", "group": {"name": "*"}}]}]
@@ -186,8 +187,8 @@ class FlowControl:
         if resource is None or info.name:
             return 1
         count = self._server.storage.count(resource)
-        limit = asked.param("limit")
-        if limit.isdigit() and int(limit):
+        limit = asked.param("limit")  # nobody has looked at it yet
+        if limit.isascii() and limit.isdigit() and len(limit) < _LONGEST_LIMIT and int(limit):
             count = min(count, 2 * int(limit))
         return min(_MOST_SEATS, math.ceil(count / _OBJECTS_PER_SEAT)) or 1
 
