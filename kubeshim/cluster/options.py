@@ -44,6 +44,20 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "terminatedPodGCThreshold": ("terminated_pod_gc_threshold", _as_is),
         "clusterSigningDuration": ("cluster_signing_duration", _duration),
         "maxEndpointsPerSlice": ("max_endpoints_per_slice", _as_is),
+        "horizontalPodAutoscalerSyncPeriod": ("horizontal_pod_autoscaler_sync_period", _duration),
+        "horizontalPodAutoscalerDownscaleStabilization": (
+            "horizontal_pod_autoscaler_downscale_stabilization",
+            _duration,
+        ),
+        "horizontalPodAutoscalerTolerance": ("horizontal_pod_autoscaler_tolerance", float),
+        "horizontalPodAutoscalerCPUInitializationPeriod": (
+            "horizontal_pod_autoscaler_cpu_initialization_period",
+            _duration,
+        ),
+        "horizontalPodAutoscalerInitialReadinessDelay": (
+            "horizontal_pod_autoscaler_initial_readiness_delay",
+            _duration,
+        ),
     },
     "scheduler": {
         "percentageOfNodesToScore": ("percentage_of_nodes_to_score", _as_is),

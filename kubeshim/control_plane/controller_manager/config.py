@@ -34,6 +34,11 @@ class Options:
     """What approved CertificateSigningRequests are signed with; without it none are signed."""
     cluster_signing_duration: float = 365 * 86400.0
     max_endpoints_per_slice: int = 100
+    horizontal_pod_autoscaler_sync_period: float = 15.0
+    horizontal_pod_autoscaler_downscale_stabilization: float = 300.0
+    horizontal_pod_autoscaler_tolerance: float = 0.1
+    horizontal_pod_autoscaler_cpu_initialization_period: float = 300.0
+    horizontal_pod_autoscaler_initial_readiness_delay: float = 30.0
     load_balancer_range: str = ""
     """Where load balancers' addresses come from; without it they get none here."""
     set_host_routes: Callable[[Mapping[str, str]], None] | None = None
