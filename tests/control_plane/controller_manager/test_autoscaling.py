@@ -150,7 +150,8 @@ def test_limits_without_behavior(current, least, most, desired, earlier, wanted)
     assert history.recommendations[-1] == (desired, NOW)
 
 
-READY, WITHIN, FAST_UP, FAST_DOWN = "ReadyForNewScale", "DesiredWithinRange", "ScaleUpLimit", "ScaleDownLimit"
+READY, SLOW_UP, SLOW_DOWN = "ReadyForNewScale", "ScaleUpStabilized", "ScaleDownStabilized"
+WITHIN, FAST_UP, FAST_DOWN = "DesiredWithinRange", "ScaleUpLimit", "ScaleDownLimit"
 
 
 def rules(*policies, window=0, select="Max"):
@@ -173,8 +174,8 @@ UP, DOWN = rules(("Pods", 4, 15), ("Percent", 100, 15)), rules(("Percent", 100, 
         (rules(("Pods", 4, 60)), DOWN, 10, 50, {"ups": [(3, 30)]}, (11, READY, FAST_UP, True)),
         (rules(("Pods", 4, 60)), DOWN, 10, 50, {"ups": [(9, 30)]}, (10, READY, FAST_UP, True)),
         (rules(("Pods", 4, 60)), DOWN, 10, 50, {"ups": [(3, 61)]}, (14, READY, FAST_UP, True)),
-        (rules(("Pods", 9, 15), window=60), DOWN, 3, 9, {"recommendations": [(4, 59)]}, (4, "ScaleUpStabilized", WITHIN, False)),
-        (UP, DOWN, 9, 3, {"recommendations": [(7, 299)]}, (7, "ScaleDownStabilized", WITHIN, False)),
+        (rules(("Pods", 9, 15), window=60), DOWN, 3, 9, {"recommendations": [(4, 59)]}, (4, SLOW_UP, WITHIN, False)),
+        (UP, DOWN, 9, 3, {"recommendations": [(7, 299)]}, (7, SLOW_DOWN, WITHIN, False)),
         (UP, rules(("Pods", 2, 60)), 9, 3, {}, (7, READY, FAST_DOWN, True)),
         (UP, rules(("Pods", 2, 60), ("Percent", 50, 60)), 9, 1, {}, (4, READY, FAST_DOWN, True)),
         (UP, rules(("Pods", 2, 60), ("Percent", 50, 60), select="Min"), 9, 1, {}, (7, READY, FAST_DOWN, True)),
