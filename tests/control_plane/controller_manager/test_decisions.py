@@ -20,6 +20,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     node_ipam,
     resource_quota,
     taint_eviction,
+    ttl,
     vac_protection,
 )
 from kubeshim.machinery import objects
@@ -434,3 +435,11 @@ def test_a_class_of_attributes_is_named_by_what_has_it_wants_it_or_changes_to_it
     claim = {"spec": {"volumeAttributesClassName": "wanted"}, "status": status}
     assert vac_protection.classes_of(claim) == {"now", "next", "wanted"}
     assert vac_protection.classes_of({"spec": {"volumeAttributesClassName": ""}}) == set()
+
+
+@pytest.mark.parametrize(
+    ("step", "nodes", "seconds"),
+    [(0, 100, 0), (0, 101, 15), (1, 90, 15), (1, 89, 0), (0, 2500, 300), (4, 1799, 60), (4, 5, 0)],
+)
+def test_how_long_kubelets_may_use_what_they_fetched(step, nodes, seconds):
+    assert ttl.STEPS[ttl.next_step(step, nodes)][2] == seconds

@@ -5,8 +5,6 @@ condition, and once, with more around it, in the summary of all metrics.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from kubeshim.control_plane.controller_manager.autoscaling import metrics_apis, replicas, usage
 from kubeshim.machinery import quantity, selectors
@@ -153,7 +151,7 @@ def _external(asked: Question, source: Object) -> Outcome:
         try:
             amount = asked.apis.external(name, asked.namespace, _selector(source["metric"]))
         except usage.Unknown as error:
-            shown = _go_selector(source["metric"].get("selector"))
+            shown = selectors.as_go_text(source["metric"].get("selector"))
             raise usage.Unknown(f"unable to get external metric {asked.namespace}/{name}/{shown}: {error}") from error
         found = _weigh(asked, amount, target, per_pod)
     except usage.Unknown as error:
@@ -194,18 +192,4 @@ def _amount(found: replicas.Proposal, per_pod: bool) -> Object:
 
 
 def _called(source: Object) -> str:
-    return f"external metric {source['metric']['name']}({_go_selector(source['metric'].get('selector'))})"
-
-
-def _go_selector(selector: Mapping[str, Any] | None) -> str:
-    """As Go prints a ``*LabelSelector``."""
-    if selector is None:
-        return "nil"
-    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},"
-        f"Values:[{' '.join(one.get('values') or ())}],}},"
-        for one in selector.get("matchExpressions") or ()
-    )
-    parts = f"MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},"
-    return f"&LabelSelector{{{parts}}}"
+    return f"external metric {source['metric']['name']}({selectors.as_go_text(source['metric'].get('selector'))})"

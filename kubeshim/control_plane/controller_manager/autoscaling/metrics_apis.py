@@ -11,7 +11,8 @@ import orjson
 
 from kubeshim import clock
 from kubeshim.client import rest
-from kubeshim.control_plane.controller_manager.autoscaling import targets, usage
+from kubeshim.control_plane.controller_manager import scale_targets
+from kubeshim.control_plane.controller_manager.autoscaling import usage
 from kubeshim.machinery import errors, objects, quantity
 from kubeshim.machinery.objects import Object
 
@@ -22,7 +23,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 
 
 class MetricsAPIs:
-    def __init__(self, client: rest.Client, known: targets.Targets) -> None:
+    def __init__(self, client: rest.Client, known: scale_targets.Targets) -> None:
         self._client, self._targets = client, known
 
     def resource(self, resource: str, namespace: str, selector: str, container: str = "") -> usage.Measurements:
@@ -46,7 +47,7 @@ class MetricsAPIs:
         """A custom metric of one object, in thousandths."""
         kind, name = reference["kind"], reference["name"]
         try:
-            group = targets.group_of(str(reference.get("apiVersion") or ""))
+            group = scale_targets.group_of(str(reference.get("apiVersion") or ""))
             if (group, kind) == ("", "Namespace"):
                 # whatever its name: an autoscaler does not see beyond its own
                 resource, path = "namespaces", f"namespaces/{namespace}/metrics/{metric}"
@@ -54,7 +55,7 @@ class MetricsAPIs:
                 gvr = self._targets.types(group, kind)[0]
                 resource = f"{gvr.resource}.{group}" if group else gvr.resource
                 path = f"namespaces/{namespace}/{resource}/{name}/{metric}"
-        except targets.NotUnderstood as error:
+        except scale_targets.NotUnderstood as error:
             shown = f"{kind}.{group}" if group else kind
             text = f"unable to map kind {shown} to resource: {error}"
             raise usage.Unknown(f"{_NO_CUSTOM}: {text}") from error
@@ -95,7 +96,7 @@ class MetricsAPIs:
         try:
             answer = orjson.loads(self._client.raw("GET", path, params=params).data)
         except (errors.APIStatusError, OSError, ValueError) as error:
-            raise usage.Unknown(f"{why}: {targets.words(error, asked)}") from error
+            raise usage.Unknown(f"{why}: {scale_targets.words(error, asked)}") from error
         return list(answer.get("items") or ())
 
 

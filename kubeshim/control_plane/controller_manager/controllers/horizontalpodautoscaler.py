@@ -17,13 +17,12 @@ from typing import Any, Literal
 
 from kubeshim import clock
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import conditions, controller, indexes
+from kubeshim.control_plane.controller_manager import conditions, controller, indexes, scale_targets
 from kubeshim.control_plane.controller_manager.autoscaling import (
     evaluation,
     limits,
     metrics_apis,
     replicas,
-    targets,
     usage,
 )
 from kubeshim.machinery import errors, objects, quantity, selectors
@@ -33,7 +32,7 @@ from kubeshim.machinery.resources import GroupVersionResource
 _log = logging.getLogger(__name__)
 
 _Status = Literal["True", "False"]
-_Problem = (errors.APIStatusError, OSError, targets.NotUnderstood)
+_Problem = (errors.APIStatusError, OSError, scale_targets.NotUnderstood)
 
 
 class CannotCompute(Exception):
@@ -88,7 +87,7 @@ class HorizontalPodAutoscalerController(controller.Controller):
 
     def register(self) -> None:
         self._period = self.context.options.horizontal_pod_autoscaler_sync_period
-        self._targets = targets.Targets(self.client, self.clock)
+        self._targets = scale_targets.Targets(self.client, self.clock)
         self._apis = metrics_apis.MetricsAPIs(self.client, self._targets)
         self._guard = threading.Lock()
         self._histories: dict[str, limits.History] = {}
@@ -154,7 +153,7 @@ class HorizontalPodAutoscalerController(controller.Controller):
     def _find_target(self, look: Scaling) -> None:
         reference = look.hpa["spec"]["scaleTargetRef"]
         try:
-            group = targets.group_of(str(reference.get("apiVersion") or ""))
+            group = scale_targets.group_of(str(reference.get("apiVersion") or ""))
             types = self._targets.types(group, reference["kind"])
             look.gvr, look.scale = self._targets.scale(types, objects.namespace(look.hpa), reference["name"])
         except _Problem as error:

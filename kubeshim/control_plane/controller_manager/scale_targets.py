@@ -1,4 +1,4 @@
-"""What an autoscaler points at: the types of a kind, and the scale of an object of any of them.
+"""What has a scale: the types of a kind, and the scale of an object of any of them.
 
 Which types there are is asked of discovery, again where a kind is not known, but not more often than ``LEAST_AGE``.
 """
