@@ -155,6 +155,7 @@ def controller_manager(
             cluster_cidr=config.ranges.text("pods"),
             service_cidr=config.ranges.text("services"),
             root_ca=files.ca.read_bytes(),
+            service_account_private_key=files.service_account_key.read_bytes(),
             cluster_signing_cert=files.ca.read_bytes(),
             cluster_signing_key=files.ca_key.read_bytes(),
             load_balancer_range=config.ranges.text("load_balancers"),

@@ -29,6 +29,8 @@ class Options:
     terminated_pod_gc_threshold: int = 12500
     root_ca: bytes = b""
     """PEM that goes into every namespace's ``kube-root-ca.crt``; by default the CA the client trusts."""
+    service_account_private_key: bytes = b""
+    """PEM of the key that tokens kept in Secrets are signed with; without it none are made."""
     cluster_signing_cert: bytes = b""
     cluster_signing_key: bytes = b""
     """What approved CertificateSigningRequests are signed with; without it none are signed."""

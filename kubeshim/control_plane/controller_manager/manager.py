@@ -45,6 +45,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     root_ca,
     service_lb,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
     token_cleaner,
@@ -57,10 +58,12 @@ from kubeshim.control_plane.controller_manager.controllers import (
 _log = logging.getLogger(__name__)
 
 LEASE = "kube-controller-manager"
+"""The Lease, and who we say we are: the manager of the fields we write."""
 
 CONTROLLERS: tuple[type[controller.Controller], ...] = (
     # What new namespaces and nodes wait for comes first.
     serviceaccount.ServiceAccountController,
+    serviceaccount_token.ServiceAccountTokenController,
     root_ca.RootCAController,
     node_ipam.NodeIPAMController,
     node_lifecycle.NodeLifecycleController,
@@ -150,7 +153,7 @@ class Manager:
 def run(config: configuration.Config, stop: threading.Event | None = None) -> bool:
     """Runs until ``stop`` is set; False if it returned because leadership was lost (then end the process)."""
     stop = stop or threading.Event()
-    client = rest.Client(config.client, user_agent="kubeshim-controller-manager")
+    client = rest.Client(config.client, user_agent=LEASE)
     manager = Manager(client, config)
     with health.serve(config.health_address, {"ping": lambda: True}):
         try:
