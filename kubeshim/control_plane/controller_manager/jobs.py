@@ -351,17 +351,19 @@ def backoff_left(mine: Sequence[Object], now: datetime.datetime) -> float:
 
 
 def ended(pod: Object) -> datetime.datetime | None:
-    """When its last container ended."""
-    texts = [
-        objects.dig(one, "state", "terminated", "finishedAt")
-        for one in objects.dig(pod, "status", "containerStatuses", default=())
-    ]
-    moments = [clock.parse_rfc3339(text) for text in texts if text]
-    ready = objects.condition(pod, "Ready")
-    fallback = (ready or {}).get("lastTransitionTime") or objects.dig(pod, "metadata", "creationTimestamp")
-    if moments:
-        return max(moments)
-    return clock.parse_rfc3339(fallback) if fallback else None
+    """When its last container ended; else when it became unready, was told to go, or was made."""
+    statuses = objects.dig(pod, "status", "containerStatuses", default=())
+    texts = [objects.dig(one, "state", "terminated", "finishedAt") for one in statuses]
+    if texts and all(texts):
+        return max(clock.parse_rfc3339(text) for text in texts)
+    ready = objects.condition(pod, "Ready") or {}
+    if ready.get("status") == "False" and ready.get("lastTransitionTime"):
+        return clock.parse_rfc3339(ready["lastTransitionTime"])
+    if objects.is_deleting(pod):
+        grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        return clock.parse_rfc3339(pod["metadata"]["deletionTimestamp"]) - datetime.timedelta(seconds=grace)
+    created = objects.dig(pod, "metadata", "creationTimestamp")
+    return clock.parse_rfc3339(created) if created else None
 
 
 def pod_for(job: Object, index: int | None, failures: tuple[int, int] = (0, 0)) -> Object:

@@ -130,7 +130,7 @@ class JobController(controller.Controller):
         failure: Exception | None = None
         active = len(found.active)
         if verdict is not None or suspended:
-            failure = self._delete(key, job, found.active) if may_act else None
+            failure = self._delete(key, job, found.active, counted=verdict is not None) if may_act else None
             if may_act and failure is None:
                 found.terminating += len(found.active)
                 active = 0
@@ -208,7 +208,7 @@ class JobController(controller.Controller):
         wanted, active, now = jobs.wanted_active(job, found), len(found.active), self.clock.now()
         surplus = jobs.surplus(job, found.active, active - wanted, now)
         if surplus:
-            failure = self._delete(key, job, surplus)
+            failure = self._delete(key, job, surplus, counted=False)
             return (active if failure else active - len(surplus)), None, failure
         missing = wanted - active - (found.terminating if jobs.replaces_only_failed(job) else 0)
         if missing <= 0:
@@ -238,13 +238,16 @@ class JobController(controller.Controller):
         self._expected.creation_observed(key, len(chosen) - done)
         return active + done, again, failure
 
-    def _delete(self, key: str, job: Object, unwanted: Sequence[Object]) -> Exception | None:
+    def _delete(self, key: str, job: Object, unwanted: Sequence[Object], *, counted: bool) -> Exception | None:
+        """Pods that the job can do without are let go first, so that they are not counted as failed."""
         if not unwanted:
             return None
         self._expected.expect_deletions(key, [objects.uid(pod) for pod in unwanted])
 
         def delete(pod: Object) -> None:
             try:
+                if not counted and jobs.has_finalizer(pod):
+                    self._release_one(pod)
                 self._control.delete(pod, job)
             except (errors.APIStatusError, OSError):
                 self._expected.deletion_observed(key, objects.uid(pod))
