@@ -12,11 +12,10 @@ from kubeshim.control_plane.api_server.authentication import (
     authenticators,
     impersonation,
     issuer,
-    jwt,
     service_accounts,
 )
 from kubeshim.control_plane.api_server.authorization import attributes as questions
-from kubeshim.machinery import errors
+from kubeshim.machinery import errors, jwt
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
