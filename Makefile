@@ -23,8 +23,9 @@ check: ## style, types, import contracts
 test: check  ## everything: checks, then all tests, the expensive ones last
 	@VENV=$(VENV) tools/engine.sh
 	@examples/images/build.sh >/dev/null
-	$(PYTEST) -q -m "not e2e"
-	$(PYTEST) -q -m e2e tests/e2e tests/conformance
+	$(PYTEST) -q -n 2 --dist loadfile -m "not e2e"
+	$(PYTEST) -q -m e2e tests/e2e
+	$(PYTEST) -q -n 2 -m e2e tests/conformance
 
 format:
 	$(VENV)/bin/ruff check --fix .

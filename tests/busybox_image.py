@@ -3,6 +3,8 @@
 import io
 import tarfile
 
+from kubeshim.node.container_runtime import engine_images
+
 NAME = "kubeshim-test/busybox:1"
 APPLETS = ("sh", "sleep", "echo", "true", "false", "cat", "id", "hostname", "ls", "stat", "env", "head", "seq", "ip")
 
@@ -28,6 +30,4 @@ def busybox_archive():
 
 def ensure(runtime):
     if runtime.image(NAME) is None:
-        repository, tag = NAME.split(":")
-        query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": 'CMD ["sh"]'}
-        runtime._read_progress(runtime._engine.stream("POST", "/images/create", query, busybox_archive()), None)
+        engine_images.make(runtime._engine, NAME, busybox_archive(), 'CMD ["sh"]')

@@ -6,6 +6,7 @@ kubeshim controller-manager --kubeconfig FILE --cluster-range 10.244.0.0/16
 """
 
 import argparse
+import dataclasses
 import pathlib
 import signal
 import threading
@@ -53,17 +54,19 @@ def run(options: argparse.Namespace) -> int:
 def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # the record is imported late
     from kubeshim.control_plane.controller_manager import config as manager_config
 
+    controllers = tuple(options.controllers.split(","))
     if options.data_dir is None:
         return manager_config.Config(
             client=component.client(options, ""),
             options=manager_config.Options(cluster_cidr=options.cluster_range),
-            controllers=tuple(options.controllers.split(",")),
+            controllers=controllers,
             leader_elect=options.leader_elect,
         )
     from kubeshim.cluster import configuration, layout
     from kubeshim.cluster import options as component_options
 
     where = layout.Layout(pathlib.Path(options.data_dir))
-    return component_options.controller_manager(
+    made = component_options.controller_manager(
         configuration.load(where.configuration), where, component.client(options, "controller-manager")
     )
+    return dataclasses.replace(made, controllers=controllers, leader_elect=options.leader_elect)

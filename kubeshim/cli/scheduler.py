@@ -5,6 +5,7 @@ kubeshim scheduler --data-dir DIR           of a cluster that kubeshim up made
 """
 
 import argparse
+import dataclasses
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -45,4 +46,5 @@ def configuration_of(options: argparse.Namespace) -> "scheduler_config.Config":
     from kubeshim.cluster import options as component_options
 
     config = configuration.load(layout.Layout(options.data_dir).configuration)
-    return component_options.scheduler(config, component.client(options, "scheduler"))
+    made = component_options.scheduler(config, component.client(options, "scheduler"))
+    return dataclasses.replace(made, leader_elect=options.leader_elect)

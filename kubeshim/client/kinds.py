@@ -18,6 +18,10 @@ SECRETS = GroupVersionResource("", "v1", "secrets")
 SERVICE_ACCOUNTS = GroupVersionResource("", "v1", "serviceaccounts")
 SERVICES = GroupVersionResource("", "v1", "services")
 
+VALIDATING_ADMISSION_POLICIES = GroupVersionResource(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"
+)
+
 CONTROLLER_REVISIONS = GroupVersionResource("apps", "v1", "controllerrevisions")
 DAEMON_SETS = GroupVersionResource("apps", "v1", "daemonsets")
 DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")

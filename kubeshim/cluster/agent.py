@@ -159,7 +159,7 @@ class Agent:
         loaded = kubeconfig.load(str(self._files.kubeconfig(name)))
         made = rest.Client(
             dataclasses.replace(loaded, server=self._config.server),
-            user_agent=f"kubeshim-{identity}",
+            user_agent=_user_agent(identity),
             within=self._network.run_in_node if inside else None,
         )
         self._clients.setdefault(name, []).append(made)
@@ -303,3 +303,10 @@ class Agent:
         context.load_verify_locations(self._files.ca)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
+
+
+def _user_agent(identity: str) -> str:
+    """What stands as the manager of the fields that the part writes: upstream's name, where it has such a part."""
+    if identity.startswith("kubelet-"):
+        return "kubelet"
+    return identity if identity == "kube-proxy" else f"kubeshim-{identity}"

@@ -44,6 +44,20 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "terminatedPodGCThreshold": ("terminated_pod_gc_threshold", _as_is),
         "clusterSigningDuration": ("cluster_signing_duration", _duration),
         "maxEndpointsPerSlice": ("max_endpoints_per_slice", _as_is),
+        "horizontalPodAutoscalerSyncPeriod": ("horizontal_pod_autoscaler_sync_period", _duration),
+        "horizontalPodAutoscalerDownscaleStabilization": (
+            "horizontal_pod_autoscaler_downscale_stabilization",
+            _duration,
+        ),
+        "horizontalPodAutoscalerTolerance": ("horizontal_pod_autoscaler_tolerance", float),
+        "horizontalPodAutoscalerCPUInitializationPeriod": (
+            "horizontal_pod_autoscaler_cpu_initialization_period",
+            _duration,
+        ),
+        "horizontalPodAutoscalerInitialReadinessDelay": (
+            "horizontal_pod_autoscaler_initial_readiness_delay",
+            _duration,
+        ),
     },
     "scheduler": {
         "percentageOfNodesToScore": ("percentage_of_nodes_to_score", _as_is),
@@ -141,6 +155,7 @@ def controller_manager(
             cluster_cidr=config.ranges.text("pods"),
             service_cidr=config.ranges.text("services"),
             root_ca=files.ca.read_bytes(),
+            service_account_private_key=files.service_account_key.read_bytes(),
             cluster_signing_cert=files.ca.read_bytes(),
             cluster_signing_key=files.ca_key.read_bytes(),
             load_balancer_range=config.ranges.text("load_balancers"),

@@ -16,12 +16,22 @@ Upstream: apimachinery ``util/managedfields``, structured-merge-diff ``merge``.
 """
 
 import datetime
+import functools
 from collections.abc import Collection
 from typing import Any
 
 import orjson
 
-from kubeshim.machinery import errors, field_changes, field_values, fieldsets, managed_fields, schemas
+from kubeshim.machinery import (
+    errors,
+    field_changes,
+    field_values,
+    fieldsets,
+    go_text,
+    managed_fields,
+    resources,
+    schemas,
+)
 from kubeshim.machinery.objects import Object
 
 Fields = fieldsets.Fields
@@ -42,7 +52,8 @@ def track_update(
 ) -> None:  # fmt: skip
     """Writes ``new["metadata"]["managedFields"]`` for a create (``old`` is None), update or patch.
 
-    ``reset`` names the top-level fields that this endpoint does not write; None means the usual rule.
+    ``reset`` names the fields (``spec``, ``metadata.labels``) that this endpoint does not write; None means the usual
+    rule.
     """
     metadata: dict[str, Any] = new.setdefault("metadata", {})
     # Through a subresource nobody can edit the record itself.
@@ -53,9 +64,10 @@ def track_update(
         return
     base = old if old is not None else field_changes.template(schema)
     changed, removed = field_changes.changes(base, new, schema)
-    changed = _owned(changed, schema, subresource, reset)
+    unwritten = _unwritten(schema, subresource, reset)
+    changed, removed = _owned(changed, unwritten), fieldsets.without_subtrees(removed, unwritten)
     if not changed and not removed:
-        _write(metadata, entries)
+        _write(metadata, managed_fields.arranged(managed_fields.capped(entries)))
         return
     if old is None and not entries:
         entry = managed_fields.new_entry(
@@ -103,19 +115,28 @@ def _after_update(
     return result
 
 
-def _owned(fields: Fields, schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> Fields:
+def _owned(fields: Fields, unwritten: Fields) -> Fields:
     """The set without what nobody, or nobody on this endpoint, can own."""
-    dropped = _unowned(fields, schema, subresource, reset)
-    return _stripped({key: below for key, below in fields.items() if key not in dropped})
+    return _stripped(fieldsets.without_subtrees(fields, unwritten))
 
 
-def _unowned(fields: Fields, schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> set[str]:
-    """The top-level members that an endpoint does not write."""
-    if reset is not None:
-        return {"f:" + name for name in reset}
-    if subresource == "status":
-        return {key for key in fields if key not in ("f:status", "f:metadata", "f:apiVersion", "f:kind")}
-    return {"f:status"} if not subresource and schema.definition and "status" in schema.properties else set()
+def _unwritten(schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> Fields:
+    """The fields that an endpoint does not write, nor what is below them."""
+    if reset is None:
+        reset = ()
+        if subresource == "status":
+            reset = [name for name in schema.properties if name not in ("status", "metadata", "apiVersion", "kind")]
+        elif not subresource and schema.definition and "status" in schema.properties:
+            reset = ("status",)
+    return _of_paths(tuple(reset))
+
+
+@functools.cache
+def _of_paths(paths: tuple[str, ...]) -> Fields:
+    fields: Fields = fieldsets.LEAF
+    for path in paths:
+        fields = fieldsets.union(fields, fieldsets.of_path(path.split(".")))
+    return fields
 
 
 def _stripped(fields: Fields) -> Fields:
@@ -138,44 +159,51 @@ def apply(
     Raises ``errors.Conflict`` (causes FieldManagerConflict), ``errors.BadRequest``, or a plain 500 where the
     configuration does not fit the schema, as upstream does.
     """
-    check(applied, api_version)
     try:
         wanted = field_values.field_set(applied, schema)
     except field_values.NotTyped as problem:
         raise errors.APIStatusError(
             f"failed to create typed patch object ({_named(applied)}): {problem}", code=500, reason=""
         ) from None
-    # What this endpoint cannot write is not asked for; identity is, so that pruning leaves it alone.
-    unowned = _unowned(wanted, schema, subresource, reset)
-    wanted = {key: below for key, below in wanted.items() if key not in unowned}
-    asked = {key: value for key, value in applied.items() if "f:" + key not in unowned}
-    run = _Apply(live, asked, schema, (manager, managed_fields.APPLY, "", subresource), api_version, now)
-    result = run.result(wanted, force)
-    if manager == "kubectl" and LAST_APPLIED in _annotations(result):
+    # What this endpoint does not write is not asked for; identity is, so that pruning leaves it alone. Of a new object
+    # the strategy drops what it must.
+    unwritten = _unwritten(schema, subresource, reset)
+    wanted = fieldsets.without_subtrees(wanted, unwritten)
+    asked = applied
+    if live is not None:
+        asked = {key: value for key, value in applied.items() if key == "metadata" or unwritten.get("f:" + key) != {}}
+    me = (manager, managed_fields.APPLY, "", subresource)
+    result = _Apply(live, asked, schema, me, api_version, now, unwritten).result(wanted, force)
+    if manager == "kubectl" and _annotations(result).get(LAST_APPLIED):
         _sync_last_applied(result, applied)
     return result
 
 
-def check(applied: Object, api_version: str) -> None:
-    """Raises ``errors.BadRequest`` for a configuration of another version, or one that holds the record itself."""
-    said = applied.get("apiVersion")
-    if said != api_version:
-        raise errors.BadRequest(
-            f"Incorrect version specified in apply patch. "
-            f"Specified patch version: {said or ''}, expected: {api_version}"
-        )
+def check(applied: Object, gvk: resources.GroupVersionKind) -> None:
+    """Raises ``errors.BadRequest`` for a configuration of another type, or one that holds the record itself."""
+    said, kind = applied.get("apiVersion"), applied.get("kind")
+    if (said, kind) != (gvk.group_version, gvk.kind):
+        raise errors.BadRequest(f"invalid object type: {_type_text(said, kind)}")
     metadata = applied.get("metadata")
     if isinstance(metadata, dict) and metadata.get("managedFields") is not None:
         raise errors.BadRequest("metadata.managedFields must be nil")
+
+
+def _type_text(api_version: Any, kind: Any) -> str:
+    """``apps/v1, Kind=Deployment``; ``/v1, Kind=Pod``; what no version can be leaves everything out."""
+    api_version, kind = (said if isinstance(said, str) else "" for said in (api_version, kind))
+    group, slash, version = api_version.partition("/")
+    if "/" in version:
+        return "/, Kind="
+    return f"{group}/{version}, Kind={kind}" if slash else f"/{group}, Kind={kind}"
 
 
 def _named(obj: Object) -> str:
     """``default/web; apps/v1, Kind=Deployment``; ``default/x; /v1, Kind=Pod``."""
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    said = str(obj["apiVersion"])
-    version = said if "/" in said else f"/{said}"
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {version}, Kind={obj.get('kind', '')}"
+    space, name = (said if isinstance(said := metadata.get(key), str) else "" for key in ("namespace", "name"))
+    return f"{space}/{name}; {_type_text(obj['apiVersion'], obj.get('kind'))}"
 
 
 def _annotations(obj: Object) -> dict[str, str]:
@@ -187,10 +215,11 @@ class _Apply:
 
     def __init__(
         self, live: Object | None, applied: Object, schema: schemas.Schema, me: managed_fields.Identity,
-        api_version: str, now: datetime.datetime,
+        api_version: str, now: datetime.datetime, unwritten: Fields,
     ) -> None:  # fmt: skip
         self.schema = schema
         self.me = me
+        self.unwritten = unwritten
         self.api_version = api_version
         self.now = now
         self.exists = live is not None
@@ -202,14 +231,14 @@ class _Apply:
             self.entries = self._before_first_apply()
 
     def _before_first_apply(self) -> list[managed_fields.Entry]:
-        """An object without a record: all it has belongs to whoever was there before."""
+        """An object without a record: all of it that this endpoint writes belongs to whoever was there before."""
         fields, _ = field_changes.changes(field_changes.template(self.schema), self.live, self.schema)
-        fields = _owned(fields, self.schema, "", ())
+        fields = _owned(fields, self.unwritten)
         if not fields:
             return []
         time = managed_fields.timestamp(self.now)
         name = managed_fields.BEFORE_FIRST_APPLY
-        return [managed_fields.new_entry(name, managed_fields.UPDATE, self.api_version, "", fields, time)]
+        return [managed_fields.new_entry(name, managed_fields.UPDATE, self.api_version, self.me[3], fields, time)]
 
     def result(self, wanted: Fields, force: bool) -> Object:
         own = next((entry for entry in self.entries if managed_fields.identity(entry) == self.me), None)
@@ -217,14 +246,18 @@ class _Apply:
         others = [entry for entry in self.entries if entry is not own]
         merged: Object = field_values.merge(self.live, self.applied, self.schema)
         merged = self._pruned(merged, wanted, last, others)
-        changed, removed = field_changes.changes(self.live, merged, self.schema)
+        changed, removed = (
+            fieldsets.without_subtrees(fields, self.unwritten)
+            for fields in field_changes.changes(self.live, merged, self.schema)
+        )
         if not force:
             self._check_conflicts(others, changed)
         entries = self._without(others, changed, removed)
         owned = _stripped(wanted)
         if owned:
-            same = own is not None and not changed and not removed and own.get("time")
-            time = own["time"] if own is not None and same else managed_fields.timestamp(self.now)
+            # Who changes nothing keeps the time of before, and has none the first time: upstream's way.
+            before = own.get("time") or "" if own is not None else ""
+            time = before if self.exists and merged == self.live else managed_fields.timestamp(self.now)
             entries.append(
                 managed_fields.new_entry(self.me[0], managed_fields.APPLY, self.api_version, self.me[3], owned, time)
             )
@@ -279,18 +312,19 @@ class _Apply:
         text = _annotations(self.live).get(LAST_APPLIED)
         try:
             last = orjson.loads(text) if text else None
-        except orjson.JSONDecodeError:
-            last = None
-        if not isinstance(last, dict):
+            if not isinstance(last, dict) or last.get("apiVersion") != self.api_version or not last.get("kind"):
+                return fieldsets.LEAF
+            fields = field_values.field_set(last, self.schema)
+        except (orjson.JSONDecodeError, field_values.NotTyped):
             return fieldsets.LEAF
-        fields = field_values.lenient_field_set(last, self.schema)
         changed, removed = field_changes.changes(last, self.live, self.schema)
         return fieldsets.difference(fieldsets.difference(fields, changed), removed)
 
 
 def conflict_error(found: list[tuple[managed_fields.Entry, tuple[str, ...]]]) -> errors.Conflict:
-    """409 with one cause a field."""
-    named = sorted((_manager_text(entry), fieldsets.path_text(path)) for entry, path in found)
+    """409 with one cause a field, manager by manager, each one's fields in the order of its set."""
+    found = sorted(found, key=lambda one: managed_fields.sort_text(one[0]))
+    named = [(_manager_text(entry), fieldsets.path_text(path)) for entry, path in found]
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field} for who, field in named
     ]
@@ -319,15 +353,13 @@ def _sync_last_applied(result: Object, applied: Object) -> None:
     """Keeps client-side apply's annotation in step, so that users can go back to it."""
     plain = _copied(applied)
     metadata = plain.get("metadata") or {}
-    metadata.pop("managedFields", None)
-    annotations = metadata.get("annotations") or {}
-    annotations.pop(LAST_APPLIED, None)
-    if not annotations:
-        metadata.pop("annotations", None)
-    text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    annotations = metadata.pop("annotations", None)
+    if isinstance(annotations, dict):
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    text = go_text.json(plain) + "\n"
     target = result["metadata"]["annotations"] = dict(_annotations(result))
     target[LAST_APPLIED] = text
-    if sum(len(key) + len(value) for key, value in target.items()) > _MAX_ANNOTATIONS:
+    if sum(len(key.encode()) + len(value.encode()) for key, value in target.items()) > _MAX_ANNOTATIONS:
         del target[LAST_APPLIED]
 
 

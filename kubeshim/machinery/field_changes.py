@@ -149,7 +149,8 @@ def _list_adder(schema: schemas.Schema) -> _Added:
                 element = make(item)
             except field_types.MissingKey:
                 continue
-            result[element] = _LEAF if inner is None else inner(item)
+            # Of an element that is there twice, only that it is.
+            result[element] = _LEAF if inner is None or element in result else inner(item)
         return result
 
     _added[schema] = added
@@ -234,6 +235,11 @@ def _members_comparer(schema: schemas.Schema) -> _Compare:
     return compare
 
 
+def _each(adder: _Added | None, values: list[Any]) -> Fields:
+    """What an element of a list adds or takes away; only itself where several have its key."""
+    return _LEAF if adder is None or len(values) > 1 else adder(values[0])
+
+
 def _list_comparer(schema: schemas.Schema) -> _Compare:
     make = field_types.element_maker(schema)
     cell: list[tuple[_Added | None, _Compare]] = []
@@ -254,10 +260,15 @@ def _list_comparer(schema: schemas.Schema) -> _Compare:
         for element, values in after.items():
             earlier = before.get(element)
             if earlier is None:
-                changed[element] = _LEAF if adder is None else adder(values[0])
+                changed[element] = _each(adder, values)
                 continue
             if len(values) > 1 or len(earlier) > 1:
-                if values != earlier:
+                # What becomes one or several of a key leaves its parts, or its mark, behind.
+                if len(values) == 1:
+                    changed[element], removed[element] = _each(adder, values), _LEAF
+                elif len(earlier) == 1:
+                    changed[element], removed[element] = _LEAF, _each(adder, earlier)
+                elif values != earlier:
                     changed[element] = _LEAF
                 continue
             below = comparer(earlier[0], values[0])
@@ -267,7 +278,7 @@ def _list_comparer(schema: schemas.Schema) -> _Compare:
                 removed[element] = below[1]
         for element, values in before.items():
             if element not in after:
-                removed[element] = _LEAF if adder is None else adder(values[0])
+                removed[element] = _each(adder, values)
         return changed or None, removed or None
 
     _compare[schema] = compare

@@ -15,7 +15,7 @@ class NotTyped(ValueError):
     """The object does not fit its schema; the text lists every problem with its path."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems))
+        super().__init__(problems[0] if len(problems) == 1 else "\n  ".join(["errors:", *problems]))
 
 
 # --- the fields of a configuration -------------------------------------------------------------------------------
@@ -91,6 +91,7 @@ def _elements(value: list[Any], schema: schemas.Schema, path: str, problems: lis
         text = fieldsets.path_text((element,))
         if element in result:
             problems.append(f"{path}: duplicate entries for key {text}")
+            result[element] = fieldsets.LEAF
             continue
         below = _below(item, items, path + text, problems)
         result[element] = fieldsets.node(True, below or {}) or fieldsets.LEAF
@@ -112,13 +113,16 @@ def _mismatch(value: Any, schema: schemas.Schema) -> str:
 
 
 def merge(live: Any, applied: Any, schema: schemas.Schema) -> Any:
-    """``live`` with everything that ``applied`` says."""
+    """``live`` with everything that ``applied`` says; null takes nothing out of what is merged part by part."""
     if field_types.is_deduced(schema) or field_types.is_granular_map(schema):
         if isinstance(live, dict) and isinstance(applied, dict):
             return _merge_members(live, applied, schema)
-        return live if applied is None and live is not None and not field_types.is_deduced(schema) else applied
-    if field_types.is_granular_list(schema) and isinstance(live, list) and isinstance(applied, list):
-        return _merge_elements(live, applied, schema)
+        return live if applied is None and live and isinstance(live, dict) else applied
+    if field_types.is_granular_list(schema) and isinstance(live, list):
+        if applied is None:
+            return live or None
+        if isinstance(applied, list):
+            return _merge_elements(live, applied, schema)
     return applied
 
 
@@ -189,7 +193,7 @@ def _element_or_none(make: Callable[[Any], str], item: Any) -> str | None:
 
 
 def remove(value: Any, fields: Fields, schema: schemas.Schema) -> Any:
-    """``value`` without the given fields; containers that this empties are gone too (``None``)."""
+    """``value`` without the given fields; of a container that this empties null is left, as upstream has it."""
     if not fields:
         return value
     if isinstance(value, dict) and (field_types.is_deduced(schema) or field_types.is_granular_map(schema)):
@@ -208,9 +212,7 @@ def _kept_members(value: dict[str, Any], fields: Fields, schema: schemas.Schema)
         if node is None:
             kept[key] = child
         elif not fieldsets.is_member(node):
-            rest = remove(child, node, field_types.child(schema, key) or field_types.ANYTHING)
-            if rest is not None or child is None:
-                kept[key] = rest
+            kept[key] = remove(child, node, field_types.child(schema, key) or field_types.ANYTHING)
     return kept
 
 

@@ -8,7 +8,7 @@ All functions leave their arguments alone and share subtrees between arguments a
 been made must never be changed. That makes the difference with an unrelated set nearly free.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -106,7 +106,7 @@ def without_subtrees(fields: Fields, right: Fields) -> Fields:
     result: Fields = {}
     for key, own in fields.items():
         other = right.get(key)
-        if other is None:
+        if other is None or (not own and not is_member(other)):
             result[key] = own
         elif not is_member(other):
             remaining = without_subtrees(own, other)
@@ -115,19 +115,43 @@ def without_subtrees(fields: Fields, right: Fields) -> Fields:
     return result
 
 
+def of_path(steps: Sequence[str]) -> Fields:
+    """``("spec", "replicas")`` → ``{"f:spec": {"f:replicas": {}}}``."""
+    fields: Fields = LEAF
+    for step in reversed(steps):
+        fields = {f"f:{step}": fields}
+    return fields
+
+
 def paths(fields: Fields) -> Iterator[tuple[str, ...]]:
-    """Every path in the set, sorted, as tuples of path elements."""
+    """Every path in the set as tuples of path elements: at each node first its members, then what is below."""
     return _paths(fields, ())
 
 
 def _paths(fields: Fields, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    for key in sorted(fields):
-        if key == SELF:
-            continue
-        path = (*prefix, key)
-        if is_member(fields[key]):
-            yield path
-        yield from _paths(fields[key], path)
+    elements = sorted((key for key in fields if key != SELF), key=_order)
+    yield from ((*prefix, key) for key in elements if is_member(fields[key]))
+    for key in elements:
+        yield from _paths(fields[key], (*prefix, key))
+
+
+def _order(element: str) -> tuple[int, Any]:
+    """Names as they are, keys and values by what is in them: numbers before strings."""
+    kind, rest = element[:2], element[2:]
+    if kind == "f:":
+        return 0, rest
+    if kind == "k:":
+        keys = orjson.loads(rest)
+        return 1, [(name, _rank(keys[name])) for name in sorted(keys)]
+    return (2, _rank(orjson.loads(rest))) if kind == "v:" else (3, int(rest))
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bool):
+        return 3, value
+    if isinstance(value, (int, float)):
+        return 1, value
+    return (2, value) if isinstance(value, str) else (4, orjson.dumps(value))
 
 
 def path_text(path: tuple[str, ...]) -> str:
@@ -178,9 +202,16 @@ def _is_element(key: str) -> bool:
 
 def key_element(keys: dict[str, Any]) -> str:
     """``k:{"name":"web"}`` for an element of a list with keys."""
+    if any(value.__class__ is float for value in keys.values()):
+        keys = {key: _number(value) for key, value in keys.items()}
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def value_element(value: Any) -> str:
     """``v:"web"`` for an element of a set."""
-    return "v:" + orjson.dumps(value).decode()
+    return "v:" + orjson.dumps(_number(value)).decode()
+
+
+def _number(value: Any) -> Any:
+    """2.0 is the element that 2 is."""
+    return int(value) if value.__class__ is float and value.is_integer() else value

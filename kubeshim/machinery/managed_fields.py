@@ -7,6 +7,8 @@ entry whatever version it speaks. Entries are kept as they are on the wire and a
 import datetime
 from typing import Any
 
+import orjson
+
 from kubeshim import clock
 from kubeshim.machinery import fieldsets
 
@@ -18,22 +20,19 @@ APPLY, UPDATE = "Apply", "Update"
 MAX_UPDATE_MANAGERS = 10
 OLD_UPDATES = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
-MAX_MANAGER_LENGTH = 128
-
-
-def manager_name(field_manager: str, user_agent: str) -> str:
-    """Who is writing: the ``fieldManager`` parameter, else the User-Agent up to its first slash."""
-    if field_manager:
-        return field_manager
-    prefix = user_agent.partition("/")[0]
-    printable = prefix if prefix.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in prefix)
-    return printable.encode()[:MAX_MANAGER_LENGTH].decode("utf-8", "ignore")
 
 
 def identity(entry: Entry) -> Identity:
     operation = entry.get("operation") or ""
     version = "" if operation == APPLY else entry.get("apiVersion") or ""
     return entry.get("manager") or "", operation, version, entry.get("subresource") or ""
+
+
+def sort_text(entry: Entry) -> str:
+    """An entry's manager as upstream names it inside, in JSON: what it sorts by where several are told of."""
+    manager, operation, version, subresource = identity(entry)
+    named = {"manager": manager, "operation": operation, "apiVersion": version, "subresource": subresource}
+    return orjson.dumps({key: value for key, value in named.items() if value}).decode()
 
 
 def new_entry(
@@ -57,16 +56,32 @@ def current(old: dict[str, Any] | None, new: dict[str, Any]) -> list[Entry]:
     """The entries a write starts from.
 
     The request's own where it has valid ones, so that clients may edit them; else the live object's, so that
-    clients who know nothing of the field do not delete it. A single empty entry resets everything.
+    clients who know nothing of the field do not delete it. No entry, or a single empty one, resets everything.
     """
-    live = _valid((old or {}).get("metadata", {}).get("managedFields"))
+    live = live_entries(old)
     given = new.get("metadata", {}).get("managedFields")
-    if given is None or given is live or given == live:
+    if given is None or given is live or (given and given == live):
         return live
-    if given == [{}]:
+    if given in ([], [{}]):
         return []
-    edited = _valid(given)
-    return edited if edited and all(fieldsets.is_valid(entry["fieldsV1"]) for entry in edited) else live
+    edited = _edited(given)
+    return live if edited is None else edited
+
+
+def keep_reset(obj: dict[str, Any]) -> None:
+    """Writes an empty list, which would go the way of all empty lists, as the one entry that says the same."""
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") == []:
+        metadata["managedFields"] = [{}]
+
+
+def _edited(given: Any) -> list[Entry] | None:
+    """The entries of a client, one a manager (the last) and none that owns nothing; None if one is unsound."""
+    entries = _valid(given)
+    if not entries or not all(entry.get("apiVersion") and fieldsets.is_valid(entry["fieldsV1"]) for entry in entries):
+        return None
+    last = {identity(entry): entry for entry in entries}
+    return [entry for entry in last.values() if entry["fieldsV1"]]
 
 
 def live_entries(old: dict[str, Any] | None) -> list[Entry]:
@@ -80,9 +95,9 @@ def _valid(entries: Any) -> list[Entry]:
     for entry in entries:
         if not isinstance(entry, dict) or entry.get("operation") not in (APPLY, UPDATE):
             return []
-        if entry.get("fieldsType") != "FieldsV1" or not isinstance(entry.get("fieldsV1"), dict):
+        if entry.get("fieldsType") != "FieldsV1" or not isinstance(entry.get("fieldsV1", {}), dict):
             return []
-    return entries
+    return [entry if "fieldsV1" in entry else {**entry, "fieldsV1": {}} for entry in entries]
 
 
 def arranged(entries: list[Entry]) -> list[Entry]:

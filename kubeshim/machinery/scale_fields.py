@@ -15,7 +15,7 @@ _IN_SCALE = ("spec", "replicas")
 
 def of_scale(entries: Sequence[managed_fields.Entry], path: Sequence[str]) -> list[managed_fields.Entry]:
     """The entries of an object that own its replicas (at ``path``), as those of its Scale."""
-    owned = fields_of(_IN_SCALE)
+    owned = fieldsets.of_path(_IN_SCALE)
     return [{**entry, "apiVersion": API_VERSION, "fieldsV1": owned} for entry in entries if _has(entry, path)]
 
 
@@ -31,20 +31,12 @@ def of_object(
             owners.pop(_who(entry), None)
             result.append(entry)
             continue
-        rest = fieldsets.difference(entry["fieldsV1"], fields_of(path))
+        rest = fieldsets.difference(entry["fieldsV1"], fieldsets.of_path(path))
         if rest:
             result.append({**entry, "fieldsV1": rest})
     for entry in owners.values():
-        result.append({**entry, "apiVersion": api_version, "fieldsV1": fields_of(path)})
+        result.append({**entry, "apiVersion": api_version, "fieldsV1": fieldsets.of_path(path)})
     return managed_fields.arranged(result)
-
-
-def fields_of(path: Sequence[str]) -> fieldsets.Fields:
-    """``("spec", "replicas")`` → ``{"f:spec": {"f:replicas": {}}}``."""
-    fields: fieldsets.Fields = {}
-    for step in reversed(path):
-        fields = {f"f:{step}": fields}
-    return fields
 
 
 def _has(entry: managed_fields.Entry, path: Sequence[str]) -> bool:

@@ -138,6 +138,20 @@ def format_label_selector(obj: Mapping[str, Any] | None) -> str:
     return text or "<none>"
 
 
+def as_go_text(obj: Mapping[str, Any] | None) -> str:
+    """A LabelSelector as Go prints a pointer to one: some messages have it inside."""
+    if obj is None:
+        return "nil"
+    labels = "".join(f"{key}: {value}," for key, value in sorted((obj.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},"
+        f"Values:[{' '.join(one.get('values') or ())}],}},"
+        for one in obj.get("matchExpressions") or ()
+    )
+    parts = f"MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},"
+    return f"&LabelSelector{{{parts}}}"
+
+
 def _requirement(key: str, operator: str, values: tuple[str, ...]) -> Requirement:
     """Checks as upstream's ``NewRequirement``, with its paths."""
     wrong = []

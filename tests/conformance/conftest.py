@@ -21,13 +21,10 @@ __all__ = ["images", "kubectl_path"]
 
 
 def pytest_configure(config):
-    config.stash[RESULTS] = {}
+    config.pluginmanager.register(Report())
     if any("conformance" in str(argument) for argument in config.args):
         # what the official client left of its websockets is collected after the last test too
         config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-RESULTS = pytest.StashKey[dict]()
 
 
 def pytest_collection_modifyitems(items):
@@ -47,38 +44,55 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     outcome = yield
-    report = outcome.get_result()
     names = [name for mark in item.iter_markers("conformance") for name in mark.args]
-    if not names or (report.when != "call" and report.passed):
-        return
-    for name in names:
-        results = item.config.stash[RESULTS]
-        results[name] = results.get(name, True) and report.passed
+    if names:
+        # told this way, they get from a worker process to the one that counts
+        outcome.get_result().user_properties.append((_NAMES, names))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    results = config.stash[RESULTS]
-    if not results:
-        return
-    total, passed = len(table.official()), sum(results.values())
-    terminalreporter.write_line(f"conformance: {len(results)} of {total} covered, {passed} pass")
-    for name, good in sorted(results.items()):
-        if not good:
-            terminalreporter.write_line(f"  fails: {name}")
+_NAMES = "conformance"
+
+
+class Report:
+    """How many official names the tests that ran stand for, and which failed."""
+
+    def __init__(self):
+        self.results = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.when != "call" and report.passed:
+            return
+        for name in dict(report.user_properties).get(_NAMES, ()):
+            self.results[name] = self.results.get(name, True) and report.passed
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if not self.results:
+            return
+        total, passed = len(table.official()), sum(self.results.values())
+        terminalreporter.write_line(f"conformance: {len(self.results)} of {total} covered, {passed} pass")
+        for name, good in sorted(self.results.items()):
+            if not good:
+                terminalreporter.write_line(f"  fails: {name}")
+
+
+def cluster_name():
+    """``KUBESHIM_CONFORMANCE_NAME`` is another stem, where several checkouts are tested side by side."""
+    stem, worker = os.environ.get("KUBESHIM_CONFORMANCE_NAME", "conf"), os.environ.get("PYTEST_XDIST_WORKER", "")
+    return f"{stem}-{worker}" if worker else stem
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory, kubectl_path, images):
-    """One cluster of two nodes for all tests; ``KUBESHIM_CONFORMANCE_KUBECONFIG`` names a running one to use instead,
-    ``KUBESHIM_CONFORMANCE_NAME`` another name, where several checkouts are tested side by side."""
+    """One cluster of two nodes for all tests of a process (of pytest-xdist's, where there are several);
+    ``KUBESHIM_CONFORMANCE_KUBECONFIG`` names a running one to use instead."""
     given = os.environ.get("KUBESHIM_CONFORMANCE_KUBECONFIG")
     if given:
         yield e2e.Cluster("given", pathlib.Path(given), kubectl_path)
         return
     running = e2e.start(
-        os.environ.get("KUBESHIM_CONFORMANCE_NAME", "conf"),
+        cluster_name(),
         tmp_path_factory.mktemp("conf"),
         kubectl_path,
         "--nodes",
@@ -91,7 +105,7 @@ def cluster(tmp_path_factory, kubectl_path, images):
 @pytest.fixture
 def forgetful(tmp_path, kubectl_path):
     """A cluster of its own that forgets old states after seconds, not minutes."""
-    name = f"{os.environ.get('KUBESHIM_CONFORMANCE_NAME', 'conf')}-forgets"
+    name = f"{cluster_name()}-forgets"
     options = {"apiServer": {"compactionInterval": "5s"}}
     running = e2e.start(name, tmp_path, kubectl_path, options=options)
     found = clusters.Kube(running.kubeconfig)

@@ -363,7 +363,7 @@ def test_run(kubectl, kube):
     kubectl("run", POD, "--restart=Never", f"--image={WEB}")
     assert only_image(kube) == [WEB]
     assert kube.get("Pod", POD)["spec"]["restartPolicy"] == "Never"
-    kubectl("delete", "pods", POD)
+    kubectl("delete", "pods", POD, "--now")
 
 
 @answers("[sig-cli] Kubectl client Kubectl replace should update a single-container pod's image")
@@ -373,7 +373,7 @@ def test_replace(kubectl, kube):
     read = kubectl("get", "pod", POD, "-o", "json")
     kubectl("replace", "-f", "-", stdin=read.replace(WEB, BUSYBOX, 1))
     assert only_image(kube) == [BUSYBOX]
-    kubectl("delete", "pods", POD)
+    kubectl("delete", "pods", POD, "--now")
 
 
 @answers("[sig-cli] Kubectl client Kubectl server-side dry-run should check if kubectl can dry-run update Pods")
@@ -382,7 +382,7 @@ def test_dry_run(kubectl, kube):
     patch = json.dumps({"spec": {"containers": [{"name": POD, "image": BUSYBOX}]}})
     assert kubectl("patch", "pod", POD, "-p", patch, "--dry-run=server") == f"pod/{POD} patched\n"
     assert only_image(kube) == [WEB]
-    kubectl("delete", "pods", POD)
+    kubectl("delete", "pods", POD, "--now")
 
 
 # ---- proxies

@@ -63,3 +63,18 @@ def test_paths_in_words(path, text):
 )
 def test_validity(fields, valid):
     assert fieldsets.is_valid(fields) is valid
+
+
+def test_paths_go_by_place_members_first_and_numbers_by_size():
+    fields = {
+        "f:b": {".": {}, "f:c": {}}, "f:a": {"f:x": {}},
+        "f:list": {'k:{"port":80}': {"f:name": {}}, 'k:{"port":9}': {".": {}}, "v:10": {}, "v:9": {}},
+    }  # fmt: skip
+    assert [fieldsets.path_text(path) for path in fieldsets.paths(fields)] == [
+        ".b", ".a.x", ".b.c", ".list[port=9]", ".list[=9]", ".list[=10]", ".list[port=80].name",
+    ]  # fmt: skip
+
+
+def test_whole_numbers_are_one_element_however_written():
+    assert fieldsets.value_element(2.0) == fieldsets.value_element(2) == "v:2"
+    assert fieldsets.key_element({"page": 2.0, "line": 1.5}) == 'k:{"line":1.5,"page":2}'

@@ -5,15 +5,19 @@ the generations of both, with an ETag each.
 OpenAPI documents are large: they are built in a native thread, when first asked for.
 """
 
+import datetime
 import hashlib
+import html
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeshim.control_plane.api_server import request, response, routes
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
+from kubeshim.control_plane.api_server.flow_control import dump
+from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
 from kubeshim.machinery import discovery, groups, openapi
 from kubeshim.machinery.codecs import json, negotiation
 
@@ -29,7 +33,8 @@ VERSION = {
 _AGGREGATED = ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList")
 _DISCOVERY = negotiation.Offers(tables=False, partial=False, converts=(_AGGREGATED,))
 _AGGREGATED_TYPE = "{};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_OPENAPI_V2 = (negotiation.JSON, openapi.PROTOBUF)
+_NOT_CACHED = ("Cache-Control", "no-cache, private")
+_A_YEAR = datetime.timedelta(days=365)
 _HEALTH = frozenset(("healthz", "livez", "readyz"))
 
 
@@ -77,6 +82,12 @@ class Documents:
                 return server.health.handle(asked)
             case ["metrics"]:
                 return self._metrics()
+            case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
+                detailed = bool(asked.param("includeRequestDetails"))
+                return request.Response(
+                    200, [("Content-Type", "text/plain; charset=utf-8")],
+                    dump.PAGES[page](server.flow_control, detailed).encode(),
+                )  # fmt: skip
         return None
 
     def _openid(self, path: str) -> request.Response | None:
@@ -112,25 +123,22 @@ class Documents:
 
     def _openapi_v2(self, asked: request.Request) -> request.Response | None:
         registry, custom = self._server.registry, self._server.custom_openapi
-        accept = asked.header("accept")
         theirs: dict[str, bytes] = {}
 
         def gather() -> None:
             theirs.update(others.v2_documents(self._server))
 
-        def whole() -> dict[str, Any]:
-            return others.merged(openapi.v2(registry, custom), theirs)
+        form = _openapi_form(asked, openapi.V2_PROTOBUF)
+        if not form:
+            return request.Response(406, [("Vary", "Accept"), _NOT_CACHED])
 
-        wants_protobuf = openapi.PROTOBUF in accept and negotiation.JSON not in accept
-        if wants_protobuf:
-            return self._document(
-                ("v2", "protobuf"), lambda: openapi.v2_protobuf(whole()), asked,
-                "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", in_thread=True, gather=gather,
-            )  # fmt: skip
-        negotiation.negotiate(accept, negotiation.Offers(_OPENAPI_V2, tables=False, partial=False))
+        def document() -> bytes:
+            whole = others.merged(openapi.v2(registry, custom), theirs)
+            return json.encode(whole) if form == negotiation.JSON else openapi.v2_protobuf(whole)
+
         return self._document(
-            ("v2",), lambda: json.encode(whole()), asked, negotiation.JSON, in_thread=True, gather=gather
-        )
+            ("v2", form), document, asked, form, in_thread=True, gather=gather, cached=[_NOT_CACHED]
+        )  # fmt: skip
 
     def _openapi_v3(self, asked: request.Request, path: str) -> request.Response | None:
         registry, custom = self._server.registry, self._server.custom_openapi
@@ -145,11 +153,33 @@ class Documents:
             listed["paths"] = {**listed["paths"], **added}
             return json.encode(listed)
 
+        if not path:
+            return self._document(
+                ("v3",), index, asked, negotiation.JSON, in_thread=True, cached=[_NOT_CACHED]
+            )  # fmt: skip
+        form = _openapi_form(asked, openapi.V3_PROTOBUF)
+        digest = openapi.v3_hash(registry, path, custom)
+        if not digest:
+            return None
+        if not form:
+            return request.Response(406, [("Vary", "Accept"), _NOT_CACHED])
+        cached = [_NOT_CACHED]
+        if wanted := asked.param("hash"):
+            if wanted != digest:
+                return _moved(openapi.v3_url(path, digest))
+            # Whoever asks for a digest gets the same for ever.
+            expires = self._server.clock.now() + _A_YEAR
+            cached = [("Cache-Control", "public, immutable"), ("Expires", f"{expires:%a, %d %b %Y %H:%M:%S} UTC")]
+
         def document() -> bytes | None:
             found = openapi.v3_document(registry, path, custom)
-            return None if found is None else json.encode(found)
+            if found is None:
+                return None
+            return json.encode(found) if form == negotiation.JSON else openapi.v3_protobuf(found)
 
-        return self._document(("v3", path), document if path else index, asked, negotiation.JSON, in_thread=True)
+        return self._document(
+            ("v3", path, form), document, asked, form, in_thread=True, cached=cached, etag=f'"{digest}"'
+        )  # fmt: skip
 
     def _paths(self) -> list[str]:
         """What ``/`` lists."""
@@ -157,7 +187,7 @@ class Documents:
         served |= {one.path for one in self._server.aggregation.remote.values()}
         groups = {prefix.rpartition("/")[0] for prefix in served if prefix.startswith("/apis/")}
         health = self._server.health
-        checks = {f"/livez/{name}" for name in health.live} | {
+        checks = {f"/{probe}/{name}" for probe in ("healthz", "livez") for name in health.live} | {
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
         fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
@@ -166,7 +196,7 @@ class Documents:
     def _metrics(self) -> request.Response:
         storage = self._server.storage
         gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
-        text = self._server.metrics.text(gauges)
+        text = self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control))
         return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
 
     # --- encoded documents ------------------------------------------------------------------------------------------
@@ -194,7 +224,8 @@ class Documents:
 
     def _document(
         self, key: tuple[str, ...], make: Callable[[], bytes | None], asked: request.Request, content_type: str, *,
-        in_thread: bool = False, gather: Callable[[], None] | None = None,
+        in_thread: bool = False, gather: Callable[[], None] | None = None, etag: str = "",
+        cached: Sequence[tuple[str, str]] = (("Cache-Control", "public"),),
     ) -> request.Response | None:  # fmt: skip
         """An encoded document with its ETag, or 304 for a client that has it. ``gather`` may wait for the network."""
         generation = self._now()
@@ -205,7 +236,7 @@ class Documents:
             if gather is not None:
                 gather()
             body = self._server.in_thread(make) if in_thread else make()
-            found = None if body is None else (body, f'"{hashlib.sha256(body).hexdigest().upper()}"')
+            found = None if body is None else (body, etag or f'"{hashlib.sha512(body).hexdigest().upper()}"')
             # The registry may have changed while a thread built this.
             if self._now() == generation and found is not None:
                 self._kept[key] = found
@@ -214,8 +245,8 @@ class Documents:
         if found is None:
             return None
         body, etag = found
-        headers = [("Content-Type", content_type), ("ETag", etag), ("Vary", "Accept"), ("Cache-Control", "public")]
-        if asked.header("if-none-match") == etag:
+        headers = [("Content-Type", content_type), ("ETag", etag), ("Vary", "Accept"), *cached]
+        if _matches(asked.header("if-none-match"), etag):
             return request.Response(304, headers[1:])
         answer = request.Response(200, headers, body)
         response.gzip(asked, answer)
@@ -223,6 +254,27 @@ class Documents:
 
     def _now(self) -> tuple[int, int]:
         return self._server.registry.generation, self._server.aggregation.generation
+
+
+def _openapi_form(asked: request.Request, protobufs: tuple[str, str]) -> str:
+    """The form OpenAPI is wanted in; nothing where none of the accepted ones is served."""
+    for main, sub, _ in negotiation.parse_accept(asked.header("accept") or "*/*"):
+        for essence in (negotiation.JSON, *protobufs):
+            served_main, _, served_sub = essence.partition("/")
+            if main in (served_main, "*") and sub in (served_sub, "*"):
+                return protobufs[0] if essence in protobufs else essence
+    return ""
+
+
+def _matches(header: str, etag: str) -> bool:
+    """Whether ``If-None-Match`` names what the client would get; weak or strong is no matter."""
+    return header.strip() == "*" or any(one.strip().removeprefix("W/") == etag for one in header.split(","))
+
+
+def _moved(url: str) -> request.Response:
+    body = f'<a href="{html.escape(url)}">Moved Permanently</a>.\n\n'
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Location", url), ("Vary", "Accept"), _NOT_CACHED]
+    return request.Response(301, headers, body.encode())
 
 
 def _is_routed(parts: list[str]) -> bool:

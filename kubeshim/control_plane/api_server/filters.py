@@ -6,16 +6,18 @@ first: whatever goes wrong further in becomes a ``Status`` in ``recover``, at on
 
 import logging
 import random
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import gevent
 
 from kubeshim.control_plane.api_server import request, response
-from kubeshim.control_plane.api_server.authentication import impersonation
 from kubeshim.control_plane.api_server.authorization import attributes
+from kubeshim.control_plane.api_server.flow_control import controller
 from kubeshim.machinery import errors
+from kubeshim.machinery.cel import gotime
 from kubeshim.machinery.codecs import json
 from kubeshim.wire import http_connection
 
@@ -29,6 +31,8 @@ Filter = Callable[[request.Request, "servers.Server", Next], request.Response]
 
 _MUTATING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _LONG_RUNNING_SUBRESOURCES = frozenset(("attach", "exec", "proxy", "log", "portforward"))
+_WARNINGS_LIMIT, _WARNING_LIMIT = 4 * 1024, 256
+"""Characters of all warnings, above which each is cut, and to what."""
 _BUSY = "Too many requests, please try again later."
 _PANIC = "This request caused apiserver to panic. Look in the logs for details."
 
@@ -50,7 +54,7 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
     except Exception:
         _log.exception("%s %s", asked.method, asked.path)
         answer = response.plain(500, _PANIC)
-    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers]
+    answer.headers = [("Audit-Id", asked.audit_id), *answer.headers, *asked.flow_headers]
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
 
@@ -79,9 +83,25 @@ def warnings(asked: request.Request, server: "servers.Server", following: Next) 
             raise
         answer = response.of_error(asked, refusal)
     if asked.warnings:
-        texts = dict.fromkeys(asked.warnings)
+        texts = fitting_warnings(dict.fromkeys(asked.warnings))
         answer.headers = [*answer.headers, *(("Warning", f"299 - {_quoted(text)}") for text in texts)]
     return answer
+
+
+def fitting_warnings(texts: Iterable[str]) -> list[str]:
+    """As many as headers may hold: once they are too much together, each is cut, and the rest left out."""
+    kept: list[str] = []
+    written, cut = 0, False
+    for text in texts:
+        if cut and written >= _WARNINGS_LIMIT:
+            break
+        if not cut and written + len(text) > _WARNINGS_LIMIT:
+            cut = True
+            kept = [one[:_WARNING_LIMIT] for one in kept]
+            written = sum(map(len, kept))
+        kept.append(text[:_WARNING_LIMIT] if cut else text)
+        written += len(kept[-1])
+    return kept
 
 
 def authentication(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -93,26 +113,37 @@ def authentication(asked: request.Request, server: "servers.Server", following: 
 
 
 def impersonate(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    impersonation.apply(asked, server.authorizer)
+    server.impersonation.apply(asked, server.authorizer)
     return following(asked, server)
 
 
-def in_flight(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
-    """A bound on requests being answered at once; watches and streams do not count."""
-    if is_long_running(asked.info):
+def priority_and_fairness(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Waits for a seat in the request's priority level; a watch gives its seat back once it has begun."""
+    if is_long_running(asked.info) and asked.info.verb != "watch":
         return following(asked, server)
-    assert asked.user is not None
-    config, running = server.config, server.metrics.in_flight
-    mutating = asked.method in _MUTATING
-    kind = "mutating" if mutating else "readOnly"
-    bound = config.max_mutating_requests_in_flight if mutating else config.max_requests_in_flight
-    if running[kind] >= bound and "system:masters" not in asked.user.groups:
-        return response.plain(429, _BUSY, ("Retry-After", "1"))
+    kind = "mutating" if asked.method in _MUTATING else "readOnly"
+    try:
+        flow, leave = server.flow_control.enter(asked)
+    except controller.Refused as refusal:
+        return response.plain(429, _BUSY, ("Retry-After", "1"), *refusal.flow.headers)
+    asked.flow_headers = flow.headers
+    running = server.metrics.in_flight
     running[kind] += 1
     try:
         return following(asked, server)
     finally:
         running[kind] -= 1
+        leave()
+
+
+def deadline(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
+    """Refuses what says its time limit in a way nobody understands, whoever it is."""
+    if "timeout" in asked.query and not is_long_running(asked.info):
+        try:
+            _seconds(asked.param("timeout"))
+        except ValueError as problem:
+            raise errors.BadRequest(f"invalid timeout specified in the request URL - time: {problem}") from None
+    return following(asked, server)
 
 
 def time_limit(asked: request.Request, server: "servers.Server", following: Next) -> request.Response:
@@ -120,8 +151,9 @@ def time_limit(asked: request.Request, server: "servers.Server", following: Next
     info = asked.info
     if is_long_running(info) or (asked.method == "GET" and "resourceVersion" not in asked.query):
         return following(asked, server)
-    seconds = min(_seconds(asked.param("timeout")) or server.config.request_timeout, server.config.request_timeout)
-    with gevent.Timeout(seconds, False):
+    longest = server.config.request_timeout
+    wanted = _seconds(asked.param("timeout"))
+    with gevent.Timeout(wanted if 0 < wanted < longest else longest, False):
         return following(asked, server)
     raise errors.Timeout("Timeout: request did not complete within the allotted timeout", details={})
 
@@ -136,7 +168,8 @@ def authorization(asked: request.Request, server: "servers.Server", following: N
 
 
 FILTERS: tuple[Filter, ...] = (
-    recover, audit_id, request_info, warnings, authentication, impersonate, in_flight, time_limit, authorization,
+    recover, audit_id, request_info, warnings, deadline, authentication, impersonate, priority_and_fairness, time_limit,
+    authorization,
 )  # fmt: skip
 
 
@@ -166,18 +199,14 @@ def _quoted(text: str) -> str:
     return '"' + safe.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
 def _seconds(text: str) -> float:
-    """A simple Go duration (``32s``), or a bare number of seconds; 0 where it is neither."""
-    for unit, factor in _UNITS.items():
-        if text.endswith(unit):
-            try:
-                return float(text.removesuffix(unit)) * factor
-            except ValueError:
-                continue
-    try:
-        return float(text) if text else 0.0
-    except ValueError:
+    """A Go duration (``1m30s``); 0 for none. Raises ``ValueError`` with what Go says to others."""
+    if not text:
         return 0.0
+    try:
+        return gotime.parse_duration(text).nanos / 1e9
+    except ValueError:
+        quoted = json.encode(text).decode()
+        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text):
+            raise ValueError(f"missing unit in duration {quoted}") from None
+        raise ValueError(f"invalid duration {quoted}") from None

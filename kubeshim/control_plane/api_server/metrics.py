@@ -1,7 +1,7 @@
 """What the server counts, in Prometheus' text form."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kubeshim.control_plane.api_server import request
 
@@ -34,8 +34,8 @@ class Metrics:
         series[-2] += 1
         series[-1] += seconds
 
-    def text(self, gauges: Mapping[str, float]) -> str:
-        """The exposition; ``gauges`` are read at the time of asking."""
+    def text(self, gauges: Mapping[str, float], more: Iterable[str] = ()) -> str:
+        """The exposition; ``gauges`` are read at the time of asking, ``more`` are whole lines of others."""
         lines = [
             "# HELP apiserver_request_total Requests by verb, resource and HTTP code.",
             "# TYPE apiserver_request_total counter",
@@ -64,7 +64,7 @@ class Metrics:
             lines.append(f'apiserver_current_inflight_requests{{request_kind="{kind}"}} {running}')
         for name, value in gauges.items():
             lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *more]) + "\n"
 
 
 def _scope(info: request.RequestInfo) -> str:

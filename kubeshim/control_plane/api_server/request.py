@@ -1,7 +1,7 @@
 """A request as the filters and verbs see it, and the answers they give."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import resources
@@ -64,6 +64,8 @@ class Request:
     warnings: list[str] = dataclasses.field(default_factory=list)
     """Become ``Warning: 299`` headers."""
     audit_id: str = ""
+    flow_headers: Sequence[tuple[str, str]] = ()
+    """Which flow schema and priority level it was counted to."""
 
     def param(self, name: str, default: str = "") -> str:
         values = self.query.get(name)

@@ -80,9 +80,7 @@ def _answer(asked: request.Request, media: negotiation.MediaType, body: bytes, c
 def is_pretty(asked: request.Request, media: negotiation.MediaType) -> bool:
     if media.essence != negotiation.JSON:
         return False
-    if media.pretty is not None:
-        return media.pretty
-    return negotiation.pretty(asked.query["pretty"][0] if "pretty" in asked.query else None, asked.header("user-agent"))
+    return bool(media.pretty) or negotiation.pretty(asked.param("pretty"), asked.header("user-agent"))
 
 
 def of_list(

@@ -33,11 +33,13 @@ from kubeshim.control_plane.api_server import (
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server.admission import chain
 from kubeshim.control_plane.api_server.aggregation import aggregator
-from kubeshim.control_plane.api_server.authentication import issuer
+from kubeshim.control_plane.api_server.authentication import impersonation, issuer
 from kubeshim.control_plane.api_server.authentication import wiring as authentication
 from kubeshim.control_plane.api_server.authorization import wiring as authorization
+from kubeshim.control_plane.api_server.background import hooks
 from kubeshim.control_plane.api_server.background import table as background
 from kubeshim.control_plane.api_server.custom_resources import catalog
+from kubeshim.control_plane.api_server.flow_control import controller as flow_controller
 from kubeshim.control_plane.api_server.strategies import service
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
 from kubeshim.control_plane.api_server.strategies import table as strategy_table
@@ -87,6 +89,7 @@ class Server:
         self.metrics = metrics.Metrics()
         self.health = health.Health(self)
         self.aggregation = aggregator.Aggregator(self)
+        self.flow_control = flow_controller.FlowControl(self)
         self.open_watches = open_watches.OpenWatches(self)
         self.documents = documents.Documents(self)
         self.scale_paths: dict[resources.GroupVersionKind, scale_paths.Paths] = {}
@@ -96,9 +99,13 @@ class Server:
         """Set when the server begins to stop; background work ends with it."""
         self.bootstrapped = gevent_event.Event()
         """Set when what every cluster must hold has been looked over once."""
+        self.started = False
+        self.working: set[Callable[[Server], None]] = set()
+        """The background work that is running, or done."""
         self.admission: chain.Chain
         self.authenticators: Any = None
         self.authorizer: Any = None
+        self.impersonation = impersonation.Impersonation()
         self.openid: issuer.Documents | None = None
         self.application = app.App(self)
 
@@ -107,6 +114,7 @@ class Server:
         self.storage.start()
         self.custom.start()
         self.aggregation.start()
+        self.flow_control.start()
         self._follow_services()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
@@ -114,6 +122,7 @@ class Server:
         if authenticator is None:
             address = f"https://{self.config.advertise_address}:{self.config.advertise_port}"
             self.openid = issuer.Documents(self.config.token_issuer, address, self.authenticators.public_keys)
+        self.started = True
 
     def _follow_services(self) -> None:
         """Lets the Services' strategy know what is taken."""
@@ -145,6 +154,7 @@ class Server:
         return native.run(work, *arguments)
 
     def start_background(self) -> None:
+        hooks.install(self)
         for work in background.WORK:
             gevent.spawn(self._guarded, work)
 
@@ -152,9 +162,11 @@ class Server:
         """Background work goes on after a failure, for as long as the server runs."""
         while not self.stopping.is_set():
             try:
+                self.working.add(work)
                 work(self)
                 return
             except Exception:
+                self.working.discard(work)
                 _log.exception("background work %s failed", getattr(work, "__module__", work))
                 self.stopping.wait(1.0)
 

@@ -23,7 +23,7 @@ import gevent.hub
 from gevent import event as gevent_event
 from gevent import lock
 
-from kubeshim.control_plane.api_server import native, reader, watch_cache
+from kubeshim.control_plane.api_server import native, object_size, reader, watch_cache
 from kubeshim.control_plane.api_server import stored as kept
 from kubeshim.control_plane.cluster_store import store as stores
 from kubeshim.machinery import errors, objects, resources
@@ -294,7 +294,9 @@ class Storage:
                 "apiVersion": resource.stored_as.group_version,
                 "kind": target.kind if target else obj["kind"],
             }
-        return obj, kept.encode(obj)
+        value = kept.encode(obj)
+        object_size.check(obj, value)
+        return obj, value
 
     def _commit(self, operation: stores.Operation, obj: objects.Object | None) -> stores.Record | stores.StoreError:
         waiter = gevent.hub.Waiter(self._hub)
@@ -358,6 +360,11 @@ class Storage:
         # Reading took its time; what came meanwhile may have left the ring again only under absurd load.
         newer = cache.since(max(last, cache.floor)) or []
         return found + [event for event in newer if event.revision > last]
+
+    def count(self, resource: resources.Resource) -> int:
+        """How many objects of a type there are, in all namespaces; 0 where nobody has asked for any yet."""
+        cache = self._caches.get(resource.storage_prefix)
+        return len(cache.objects) if cache is not None else 0
 
     def watchers(self) -> int:
         """How many watches are open."""

@@ -29,11 +29,18 @@ class Options:
     terminated_pod_gc_threshold: int = 12500
     root_ca: bytes = b""
     """PEM that goes into every namespace's ``kube-root-ca.crt``; by default the CA the client trusts."""
+    service_account_private_key: bytes = b""
+    """PEM of the key that tokens kept in Secrets are signed with; without it none are made."""
     cluster_signing_cert: bytes = b""
     cluster_signing_key: bytes = b""
     """What approved CertificateSigningRequests are signed with; without it none are signed."""
     cluster_signing_duration: float = 365 * 86400.0
     max_endpoints_per_slice: int = 100
+    horizontal_pod_autoscaler_sync_period: float = 15.0
+    horizontal_pod_autoscaler_downscale_stabilization: float = 300.0
+    horizontal_pod_autoscaler_tolerance: float = 0.1
+    horizontal_pod_autoscaler_cpu_initialization_period: float = 300.0
+    horizontal_pod_autoscaler_initial_readiness_delay: float = 30.0
     load_balancer_range: str = ""
     """Where load balancers' addresses come from; without it they get none here."""
     set_host_routes: Callable[[Mapping[str, str]], None] | None = None

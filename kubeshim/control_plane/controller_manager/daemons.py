@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeshim.control_plane.controller_manager import history, pods, rollout
 from kubeshim.machinery import node_selection, objects
+from kubeshim.machinery.defaults import workloads
 from kubeshim.machinery.objects import Object
 
 _EVERYWHERE = (
@@ -84,8 +85,7 @@ def pod_for(daemon_set: Object, node: str, hash_text: str) -> Object:
 
 
 def generation(daemon_set: Object) -> int:
-    text = objects.annotations(daemon_set).get("deprecated.daemonset.template.generation", "")
-    return int(text) if text.isdigit() else int(daemon_set["metadata"].get("generation") or 1)
+    return workloads.template_generation(daemon_set) or int(daemon_set["metadata"].get("generation") or 1)
 
 
 @dataclasses.dataclass(slots=True)

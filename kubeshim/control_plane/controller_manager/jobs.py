@@ -13,6 +13,7 @@ from kubeshim.machinery.objects import Object
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
+INDEX_IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
 FIRST_DELAY, LAST_DELAY = 10.0, 600.0
 
 
@@ -116,14 +117,20 @@ def tally(job: Object, mine: Sequence[Object]) -> Tally:
         failed=failed,
         uncounted_succeeded=left["succeeded"],
         uncounted_failed=left["failed"],
-        completed=parse_indexes(str(status.get("completedIndexes") or "")),
-        failed_indexes=parse_indexes(str(status.get("failedIndexes") or "")),
+        completed=_still_wanted(job, str(status.get("completedIndexes") or "")),
+        failed_indexes=_still_wanted(job, str(status.get("failedIndexes") or "")),
     )
     known = {*found.uncounted_succeeded, *found.uncounted_failed}
     for pod in mine:
         if has_finalizer(pod) and objects.uid(pod) not in known:
             _count(job, pod, found)
     return found
+
+
+def _still_wanted(job: Object, text: str) -> set[int]:
+    """The indexes without those that are beyond a number of completions that was made smaller."""
+    most = int(job["spec"].get("completions") or 0)
+    return {index for index in parse_indexes(text) if index < most}
 
 
 def _count(job: Object, pod: Object, found: Tally) -> None:
@@ -269,14 +276,64 @@ def missing_indexes(job: Object, found: Tally, mine: Sequence[Object], count: in
     return [index for index, _ in zip(free, range(count), strict=False)]
 
 
-def index_failures(mine: Sequence[Object], index: int) -> int:
-    """How often the index failed before, as the next pod's annotation has it."""
-    counts = [
-        int(objects.annotations(pod).get(INDEX_FAILURES, "0") or 0) + 1
-        for pod in mine
-        if index_of(pod) == index and pods.phase(pod) == "Failed"
-    ]
-    return max(counts, default=0)
+def surplus(job: Object, active: Sequence[Object], least: int, now: datetime.datetime) -> list[Object]:
+    """The pods to stop, ``least`` of them at least: first those of an index that is not wanted, or that others have."""
+    if not is_indexed(job):
+        return pods.deletion_order(active, (), now)[: max(0, least)]
+    most = int(job["spec"].get("completions") or 0)
+    of_index: dict[int, list[Object]] = {}
+    unwanted = []
+    for pod in active:
+        index = index_of(pod)
+        if index is None or index >= most:
+            unwanted.append(pod)
+        else:
+            of_index.setdefault(index, []).append(pod)
+    left = []
+    for same in of_index.values():
+        *others, best = pods.deletion_order(same, (), now)
+        unwanted += others
+        left.append(best)
+    return [*unwanted, *pods.deletion_order(left, (), now)[: max(0, least - len(unwanted))]]
+
+
+def last_failed(mine: Sequence[Object], index: int) -> Object | None:
+    """The pod whose failure the next one of that index replaces."""
+    failed = [pod for pod in mine if index_of(pod) == index and pods.phase(pod) == "Failed"]
+    return max(failed, key=lambda pod: (sum(index_failures(pod)), str(ended(pod))), default=None)
+
+
+def index_failures(pod: Object) -> tuple[int, int]:
+    """How often its index failed before it; and how often the failure policy said to ignore that."""
+    counted, ignored = (
+        int(text) if (text := objects.annotations(pod).get(key, "")).isdigit() else 0
+        for key in (INDEX_FAILURES, INDEX_IGNORED_FAILURES)
+    )
+    return counted, ignored
+
+
+def next_index_failures(job: Object, failed: Object | None) -> tuple[int, int]:
+    """The same of the pod that takes the place of ``failed``."""
+    if failed is None:
+        return 0, 0
+    counted, ignored = index_failures(failed)
+    if failure_action(job, failed)[0] == "Ignore":
+        return counted, ignored + 1
+    return counted + 1, ignored
+
+
+def index_backoff_left(mine: Sequence[Object], index: int, now: datetime.datetime) -> float:
+    """Seconds before a pod of the index may be made, where each index has a limit of its own."""
+    failed = last_failed(mine, index)
+    moment = ended(failed) if failed is not None else None
+    if failed is None or moment is None:
+        return 0.0
+    return _left(sum(index_failures(failed)) + 1, moment, now)
+
+
+def _left(failures: int, last: datetime.datetime, now: datetime.datetime) -> float:
+    delay = min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LAST_DELAY)
+    return max(0.0, delay - (now - last).total_seconds())
 
 
 def backoff_left(mine: Sequence[Object], now: datetime.datetime) -> float:
@@ -290,25 +347,26 @@ def backoff_left(mine: Sequence[Object], now: datetime.datetime) -> float:
     )
     if not failures:
         return 0.0
-    delay = min(FIRST_DELAY * 2.0 ** min(len(failures) - 1, 10), LAST_DELAY)
-    return max(0.0, delay - (now - failures[-1]).total_seconds())
+    return _left(len(failures), failures[-1], now)
 
 
 def ended(pod: Object) -> datetime.datetime | None:
-    """When its last container ended."""
-    texts = [
-        objects.dig(one, "state", "terminated", "finishedAt")
-        for one in objects.dig(pod, "status", "containerStatuses", default=())
-    ]
-    moments = [clock.parse_rfc3339(text) for text in texts if text]
-    ready = objects.condition(pod, "Ready")
-    fallback = (ready or {}).get("lastTransitionTime") or objects.dig(pod, "metadata", "creationTimestamp")
-    if moments:
-        return max(moments)
-    return clock.parse_rfc3339(fallback) if fallback else None
+    """When its last container ended; else when it became unready, was told to go, or was made."""
+    statuses = objects.dig(pod, "status", "containerStatuses", default=())
+    texts = [objects.dig(one, "state", "terminated", "finishedAt") for one in statuses]
+    if texts and all(texts):
+        return max(clock.parse_rfc3339(text) for text in texts)
+    ready = objects.condition(pod, "Ready") or {}
+    if ready.get("status") == "False" and ready.get("lastTransitionTime"):
+        return clock.parse_rfc3339(ready["lastTransitionTime"])
+    if objects.is_deleting(pod):
+        grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        return clock.parse_rfc3339(pod["metadata"]["deletionTimestamp"]) - datetime.timedelta(seconds=grace)
+    created = objects.dig(pod, "metadata", "creationTimestamp")
+    return clock.parse_rfc3339(created) if created else None
 
 
-def pod_for(job: Object, index: int | None, failures: int) -> Object:
+def pod_for(job: Object, index: int | None, failures: tuple[int, int] = (0, 0)) -> Object:
     """A pod of the job's template, held by the finalizer until it was counted."""
     made = pods.from_template(job["spec"]["template"], job)
     made["metadata"]["finalizers"] = [*(made["metadata"].get("finalizers") or ()), FINALIZER]
@@ -316,10 +374,12 @@ def pod_for(job: Object, index: int | None, failures: int) -> Object:
         return made
     made["metadata"]["annotations"][INDEX] = made["metadata"]["labels"][INDEX] = str(index)
     if job["spec"].get("backoffLimitPerIndex") is not None:
-        made["metadata"]["annotations"][INDEX_FAILURES] = str(failures)
+        made["metadata"]["annotations"][INDEX_FAILURES] = str(failures[0])
+        if failures[1]:
+            made["metadata"]["annotations"][INDEX_IGNORED_FAILURES] = str(failures[1])
     made["metadata"]["generateName"] = f"{objects.name(job)}-{index}-"
     made["spec"]["hostname"] = f"{objects.name(job)}-{index}"
-    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{INDEX}']"}}
+    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
     variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
     for container in [*(made["spec"].get("initContainers") or ()), *made["spec"]["containers"]]:
         if all(one["name"] != variable["name"] for one in container.get("env") or ()):

@@ -28,6 +28,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     endpointslice_mirroring,
     ephemeral_volume,
     garbage_collector,
+    horizontalpodautoscaler,
     host_route,
     job,
     namespace,
@@ -44,24 +45,30 @@ from kubeshim.control_plane.controller_manager.controllers import (
     root_ca,
     service_lb,
     serviceaccount,
+    serviceaccount_token,
     statefulset,
     taint_eviction,
     token_cleaner,
+    ttl,
     ttl_after_finished,
     vac_protection,
+    validatingadmissionpolicy_status,
     volume_expand,
 )
 
 _log = logging.getLogger(__name__)
 
 LEASE = "kube-controller-manager"
+"""The Lease, and who we say we are: the manager of the fields we write."""
 
 CONTROLLERS: tuple[type[controller.Controller], ...] = (
     # What new namespaces and nodes wait for comes first.
     serviceaccount.ServiceAccountController,
+    serviceaccount_token.ServiceAccountTokenController,
     root_ca.RootCAController,
     node_ipam.NodeIPAMController,
     node_lifecycle.NodeLifecycleController,
+    ttl.TTLController,
     host_route.HostRouteController,
     dns_endpoints.DNSEndpointsController,
     taint_eviction.TaintEvictionController,
@@ -72,6 +79,7 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     statefulset.StatefulSetController,
     job.JobController,
     cronjob.CronJobController,
+    horizontalpodautoscaler.HorizontalPodAutoscalerController,
     ttl_after_finished.TTLAfterFinishedController,
     disruption.DisruptionController,
     pod_gc.PodGCController,
@@ -91,6 +99,7 @@ CONTROLLERS: tuple[type[controller.Controller], ...] = (
     endpoints.EndpointsController,
     endpointslice.EndpointSliceController,
     endpointslice_mirroring.EndpointSliceMirroringController,
+    validatingadmissionpolicy_status.ValidatingAdmissionPolicyStatusController,
     namespace.NamespaceController,
     # Last: it shares the informers that the others asked for.
     garbage_collector.GarbageCollectorController,
@@ -102,7 +111,11 @@ class UnknownController(ValueError):
 
 
 def select(wanted: Sequence[str]) -> list[type[controller.Controller]]:
-    """The controllers that ``wanted`` (``*``, ``name``, ``-name``) comes to. Raises ``UnknownController``."""
+    """The controllers that ``wanted`` (``*``, ``name``, ``-name``) comes to. Raises ``UnknownController``.
+
+    Upstream's names end in ``-controller``; the end may be left out.
+    """
+    wanted = [text.removesuffix("-controller") for text in wanted]
     names = {one.name for one in CONTROLLERS}
     unknown = [text for text in wanted if text != "*" and text.removeprefix("-") not in names]
     if unknown:
@@ -146,7 +159,7 @@ class Manager:
 def run(config: configuration.Config, stop: threading.Event | None = None) -> bool:
     """Runs until ``stop`` is set; False if it returned because leadership was lost (then end the process)."""
     stop = stop or threading.Event()
-    client = rest.Client(config.client, user_agent="kubeshim-controller-manager")
+    client = rest.Client(config.client, user_agent=LEASE)
     manager = Manager(client, config)
     with health.serve(config.health_address, {"ping": lambda: True}):
         try:

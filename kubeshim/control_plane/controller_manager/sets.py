@@ -52,7 +52,7 @@ def partition(stateful_set: Object) -> int:
 
 def max_unavailable(stateful_set: Object) -> int:
     value = objects.dig(stateful_set, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
-    return max(1, rollout.scaled(value, rollout.replicas(stateful_set), up=True)) if value is not None else 1
+    return max(1, rollout.scaled(value, rollout.replicas(stateful_set), up=False)) if value is not None else 1
 
 
 def claim_name(stateful_set: Object, template: Object, number: int) -> str:
@@ -137,8 +137,8 @@ def revision_of(pod: Object) -> str:
 
 
 def template_for(stateful_set: Object, number: int, current: Object, update: Object) -> Object:
-    """The revision a new pod of that number gets: below the partition the current one."""
-    if number < first(stateful_set) + partition(stateful_set) or not is_rolling(stateful_set):
+    """The revision a new pod of that number gets: below the partition of a rolling update the current one."""
+    if is_rolling(stateful_set) and number < first(stateful_set) + partition(stateful_set):
         return current
     return update
 

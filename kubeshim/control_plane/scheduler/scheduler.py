@@ -33,6 +33,7 @@ from kubeshim.machinery.objects import Object
 _log = logging.getLogger(__name__)
 
 LEASE = "kube-scheduler"
+"""The Lease, and who we say we are: the manager of the fields we write."""
 BINDERS = 8
 ALWAYS_ENOUGH = 100
 """So many feasible nodes are looked for in any case."""
@@ -309,7 +310,7 @@ def enough_nodes(count: int, percentage: int) -> int:
 def run(config: configuration.Config, stop: threading.Event | None = None) -> bool:
     """Runs until ``stop`` is set; False if it returned because leadership was lost (then end the process)."""
     stop = stop or threading.Event()
-    client = rest.Client(config.client, user_agent="kubeshim-scheduler")
+    client = rest.Client(config.client, user_agent=LEASE)
     scheduler = Scheduler(client, config)
     with health.serve(config.health_address, {"ping": lambda: True}):
         try:

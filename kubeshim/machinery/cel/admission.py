@@ -1,7 +1,8 @@
 """Expressions of admission: match conditions of webhooks and policies, and what policies compute.
 
-They read ``object``, ``oldObject``, ``request`` and ``authorizer``; policies more (``params``, ``namespaceObject``,
-``variables``). Of ``request`` the fields are known when an expression is compiled; the objects may be of any type.
+They read ``object``, ``oldObject``, ``request``, ``namespaceObject`` and ``authorizer``; policies more (``params``,
+``variables``). Of ``request`` and ``namespaceObject`` the fields are known when an expression is compiled; the objects
+may be of any type.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,34 +14,59 @@ from kubeshim.machinery.cel.libraries import authorizer, json_pointers, table
 _TEXT: dict[str, Any] = {"type": "string"}
 
 
-def _object(*texts: str, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": {**dict.fromkeys(texts, _TEXT), **properties}}
+def _object(type_name: str, *texts: str, **properties: Any) -> dict[str, Any]:
+    fields = {**dict.fromkeys(texts, _TEXT), **properties}
+    return {"type": "object", declarations.TYPE_NAME: f"kubernetes.{type_name}", "properties": fields}
+
+
+def _map(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
 
 
 _ANYTHING: dict[str, Any] = {"x-kubernetes-int-or-string": True}
 """The schema of what may be of several types, which expressions take for dynamic."""
-_KIND, _RESOURCE = _object("group", "version", "kind"), _object("group", "version", "resource")
+_KIND = _object("GroupVersionKind", "group", "version", "kind")
+_RESOURCE = _object("GroupVersionResource", "group", "version", "resource")
 _LISTED = {"type": "array", "items": _TEXT}
+_TIME, _NUMBER = {"type": "string", "format": "date-time"}, {"type": "integer"}
 _REQUEST = _object(
-    "requestSubResource", "subResource", "name", "namespace", "operation",
+    "AdmissionRequest", "requestSubResource", "subResource", "name", "namespace", "operation",
     options=_ANYTHING, dryRun={"type": "boolean"},
     kind=_KIND, resource=_RESOURCE, requestKind=_KIND, requestResource=_RESOURCE,
-    userInfo=_object(
-        "username", "uid", groups=_LISTED, extra={"type": "object", "additionalProperties": _LISTED},
+    userInfo=_object("UserInfo", "username", "uid", groups=_LISTED, extra=_map(_LISTED)),
+)  # fmt: skip
+_NAMESPACE = _object(
+    "Namespace",
+    metadata=_object(
+        "NamespaceMetadata", "name", "generateName", "namespace", "UID", "resourceVersion",
+        labels=_map(_TEXT), annotations=_map(_TEXT), finalizers=_LISTED,
+        creationTimestamp=_TIME, deletionTimestamp=_TIME, deletionGracePeriodSeconds=_NUMBER, generation=_NUMBER,
+    ),
+    spec=_object("NamespaceSpec", finalizers=_LISTED),
+    status=_object(
+        "NamespaceStatus", "phase",
+        conditions={
+            "type": "array",
+            "items": _object("NamespaceCondition", "status", "type", "message", "reason", lastTransitionTime=_TIME),
+        },
     ),
 )  # fmt: skip
 
 
-_DECLARED = declarations.declare(_REQUEST, "kubernetes.AdmissionRequest")
-assert _DECLARED is not None
+_DECLARED = declarations.declare(_REQUEST)
+_DECLARED_NAMESPACE = declarations.declare(_NAMESPACE)
+assert _DECLARED is not None and _DECLARED_NAMESPACE is not None
 VARIABLES: dict[str, types.Type] = {
     "object": types.DYN,
     "oldObject": types.DYN,
     "request": _DECLARED.type,
+    "namespaceObject": _DECLARED_NAMESPACE.type,
     "authorizer": authorizer.AUTHORIZER,
     "authorizer.requestResource": authorizer.RESOURCE_CHECK,
 }
-FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY, json_pointers.LIBRARY)
+FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY)
+PATCH_FUNCTIONS: functions.Table = table.joined(authorizer.LIBRARY, json_pointers.LIBRARY)
+"""For mutations."""
 
 
 def request(data: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 Everything that is not here costs 1 and says nothing of the size of its result.
 """
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -194,7 +195,51 @@ def _added(coster: Coster, node: syntax.Call, overload: str) -> ranges.Sized | N
     return coster.join_sizes(node, overload)
 
 
+def _allocated(size: ranges.Range, factor: float = 1) -> ranges.Sized:
+    """A list made anew, whose size upstream takes for that of what was walked."""
+    walked = tuple(min(math.ceil(each * factor), ranges.MAX) for each in size)
+    return ranges.add((walked[0], walked[1]), ranges.ONE, (counting.LIST, counting.LIST)), size
+
+
+def _whole(node: syntax.Node, otherwise: int) -> int:
+    if isinstance(node, syntax.Literal) and type(node.value) is int:
+        return node.value % (ranges.MAX + 1)
+    return otherwise
+
+
+def _sliced(coster: Coster, node: syntax.Call, overload: str) -> ranges.Sized | None:
+    if node.target is None:
+        return None
+    end = _whole(node.args[1], coster.size(node.target)[1])
+    size = (end - _whole(node.args[0], 0)) % (ranges.MAX + 1)
+    return _allocated((size, size))
+
+
+def _ranged(coster: Coster, node: syntax.Call, overload: str) -> ranges.Sized | None:
+    size = _whole(node.args[0], ranges.MAX)
+    return _allocated((size, size))
+
+
+def _flattened(coster: Coster, node: syntax.Call, overload: str) -> ranges.Sized | None:
+    depth = _whole(node.args[0], ranges.MAX) if node.args else 1
+    return _allocated(coster.size(node.target), depth) if node.target is not None else None
+
+
+def _squared(coster: Coster, node: syntax.Call, overload: str) -> ranges.Sized | None:
+    """Each item, or each key, is compared with each."""
+    compared = node.args[0] if node.args else node.target
+    if compared is None:
+        return None
+    size = coster.size(compared)
+    return _allocated(ranges.product(size, size), 2.1 if overload.startswith(("list_string_", "list_bytes_")) else 2)
+
+
+_SORTED = ("int", "uint", "double", "bool", "google.protobuf.Duration", "google.protobuf.Timestamp", "string", "bytes")
 BUILTIN: dict[str, Estimator] = {
+    "list_slice": _sliced, "lists_range": _ranged, "list_flatten": _flattened, "list_flatten_int": _flattened,
+    "list_reverse": lambda coster, node, overload: _allocated(coster.size(node.target)) if node.target else None,
+    "list_distinct": _squared,
+    **{f"list_{name}_{sort}": _squared for name in _SORTED for sort in ("sort", "sortByAssociatedKeys")},
     "string_format": _format, "string_to_bytes": _to_bytes, "bytes_to_string": _to_text, "strings_quote": _quoted,
     "starts_with_string": _parsed(), "ends_with_string": _parsed(), "in_list": _in_list, "matches_string": _matches,
     "contains_string": _contains, "add_string": _added, "add_bytes": _added, "add_list": _added,

@@ -18,6 +18,8 @@ MAX_REQUEST = 3 * 1024 * 1024
 _TIME_SIZES = {"duration": (3, 32), "date": (12, 12), "date-time": (21, 32)}
 
 Schema = Mapping[str, Any]
+TYPE_NAME = "$type"
+"""Names the type of an object in schemas written here; two places of one name are of one type."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -147,6 +149,7 @@ def _object(schema: Schema, name: str) -> Declaration:
     fields: dict[str, Declaration] = {}
     readers: dict[str, tuple[str, values.Wrap]] = {}
     required = set(schema.get("required") or ())
+    name = schema.get(TYPE_NAME) or name
     smallest = 2
     for property_name, node in _mapping(schema.get("properties")).items():
         declared = declare(node, f"{name}.{property_name}")

@@ -76,13 +76,22 @@ def compile_expression(
     struct_type: checker.StructType = lambda name: None,
     functions_table: functions.Table = table.TABLE,
 ) -> Expression:
-    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …`` or ``must evaluate to bool``."""
+    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …``, ``must evaluate to bool but got int``."""
     tree = _checked(source, variables, struct_type, functions_table)
     wanted = [result] if isinstance(result, types.Type) else list(result or ())
     if wanted and tree.type not in wanted:
-        raise CompileError(f"must evaluate to {' or '.join(map(str, wanted))}")
+        names = [type_.declared_name() for type_ in wanted]
+        shown = names[0] if len(names) == 1 else f"one of [{' '.join(names)}]"
+        raise CompileError(f"must evaluate to {shown} but got {tree.type.declared_name()}")
+    for node in walk(tree):
+        _check_pattern(node)
     program = _deeply(lambda: evaluation.compile_tree(tree))
     return Expression(source, tree.type, frozenset(_names(tree, variables)), tree, program)
+
+
+def type_of(source: str, variables: Mapping[str, types.Type], functions_table: functions.Table) -> types.Type:
+    """Only looks at the types. Raises ``CompileError`` with the compiler's complaints and nothing before them."""
+    return _deeply(lambda: _checked_here(source, variables, lambda name: None, functions_table)).type
 
 
 def _checked(
@@ -158,14 +167,29 @@ def _names(tree: syntax.Node, variables: Mapping[str, types.Type]) -> set[str]:
     return found & variables.keys()
 
 
+def _check_pattern(node: syntax.Node) -> None:
+    """Patterns that are looked for are made ready with the program."""
+    if isinstance(node, syntax.Call) and node.function in ("find", "findAll") and node.args:
+        pattern = node.args[0]
+        if isinstance(pattern, syntax.Literal) and isinstance(pattern.value, str):
+            try:
+                regexes.compile_pattern(pattern.value)
+            except regexes.Malformed as problem:
+                raise CompileError(f"program instantiation failed: {problem}") from None
+
+
 def _literal_problems(node: syntax.Node) -> list[syntax.Problem]:
     """Patterns, durations and timestamps written out are looked at when compiling."""
     if not isinstance(node, syntax.Call) or not node.args:
         return []
     last = node.args[-1] if node.function == "matches" else node.args[0]
-    if not isinstance(last, syntax.Literal) or not isinstance(last.value, str):
+    if not isinstance(last, syntax.Literal):
         return []
     try:
+        if node.function == "timestamp" and type(last.value) is int:
+            gotime.in_range(last.value * values.NANO)
+        if not isinstance(last.value, str):
+            return []
         if node.function == "matches":
             regexes.compile_pattern(last.value)
         elif node.function == "duration" and node.target is None:

@@ -68,6 +68,10 @@ def accepts(wanted: types.Type, value: Any) -> bool:
     return python is not None and type(value) in python
 
 
+def accepts_any(wanted: Iterable[types.Type], value: Any) -> bool:
+    return any(accepts(each, value) for each in wanted)
+
+
 _PYTHON: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int": (int,), "uint": (values.Uint,), "double": (float,), "string": (str,), "bytes": (bytes,),
     "null_type": (type(None),), "list": (list, values.TypedList), "timestamp": (values.Timestamp,),

@@ -13,7 +13,9 @@ _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _STAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
 ).fullmatch
-_MIN_STAMP, _MAX_STAMP = -62135596800 * 10**9, 253402300800 * 10**9
+FIRST = -62135596800 * 10**9
+"""The first moment of the year 1: Go's zero time."""
+_MAX_STAMP = 253402300800 * 10**9
 
 
 def parse_duration(text: str) -> values.Duration:
@@ -49,19 +51,20 @@ def parse_timestamp(text: str) -> values.Timestamp:
     if hour > 23 or minute > 59 or second > 59:
         raise ValueError(text)
     seconds = days * 86400 + hour * 3600 + minute * 60 + second
-    zone = match[8]
+    zone, offset = match[8], 0
     if zone != "Z":
         offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
-        seconds -= offset if zone[0] == "+" else -offset
+        offset = offset if zone[0] == "+" else -offset
+    seconds -= offset
     fraction = (match[7] or "")[:9].ljust(9, "0")
-    return in_range(seconds * 10**9 + int(fraction))
+    return in_range(seconds * 10**9 + int(fraction), offset)
 
 
-def in_range(nanos: int) -> values.Timestamp:
+def in_range(nanos: int, zone: int = 0) -> values.Timestamp:
     """Of the years 1 to 9999; raises ``ValueError``."""
-    if not _MIN_STAMP <= nanos < _MAX_STAMP:
+    if not FIRST <= nanos < _MAX_STAMP:
         raise ValueError("timestamp overflow")
-    return values.Timestamp(nanos)
+    return values.Timestamp(nanos, zone)
 
 
 def _days(year: int, month: int, day: int) -> int:
@@ -79,9 +82,11 @@ def duration_text(duration: values.Duration) -> str:
 def timestamp_text(stamp: values.Timestamp) -> str:
     """RFC 3339 with as many digits of the second as are needed."""
     fraction = stamp.nanos % 10**9
-    when = values.moment(values.Timestamp(stamp.nanos - fraction))
+    when = values.moment(values.Timestamp(stamp.nanos - fraction + stamp.zone * 10**9))
     tail = f".{fraction:09d}".rstrip("0").rstrip(".")
-    return f"{when.year:04d}-{when:%m-%dT%H:%M:%S}{tail}Z"
+    hours, minutes = divmod(abs(stamp.zone) // 60, 60)
+    zone = f"{'-' if stamp.zone < 0 else '+'}{hours:02d}:{minutes:02d}" if stamp.zone else "Z"
+    return f"{when.year:04d}-{when:%m-%dT%H:%M:%S}{tail}{zone}"
 
 
 def double_text(number: float) -> str:

@@ -138,6 +138,17 @@ def _optional_map(flat: bool) -> Callable[[syntax.Node, syntax.Call], Expansion]
     return expand
 
 
+def _sort_by(target: syntax.Node, call: syntax.Call) -> Expansion:
+    at, name = call.position, "@__sortBy_input__"
+    if not isinstance(target, syntax.ListExpr | syntax.Select | syntax.Ident | syntax.Comprehension | syntax.Call):
+        text = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
+        return syntax.Problem(target.position, text)
+    keys = _iterating("map", 1)(syntax.Ident(at, name), call)
+    if keys is None or isinstance(keys, syntax.Problem):
+        return keys
+    return binding(at, name, target, syntax.Call(at, "@sortByAssociatedKeys", syntax.Ident(at, name), [keys]))
+
+
 _MEMBERS: dict[tuple[str, int], Callable[[syntax.Node, syntax.Call], Expansion]] = {
     ("all", 2): _iterating("all", 1), ("exists", 2): _iterating("exists", 1),
     ("exists_one", 2): _iterating("exists_one", 1), ("map", 2): _iterating("map", 1),
@@ -148,5 +159,6 @@ _MEMBERS: dict[tuple[str, int], Callable[[syntax.Node, syntax.Call], Expansion]]
     ("transformMap", 3): _iterating("transformMap", 2), ("transformMap", 4): _iterating("transformMap", 2),
     ("transformMapEntry", 3): _iterating("transformMapEntry", 2),
     ("transformMapEntry", 4): _iterating("transformMapEntry", 2),
+    ("sortBy", 2): _sort_by,
     ("optMap", 2): _optional_map(False), ("optFlatMap", 2): _optional_map(True),
 }  # fmt: skip

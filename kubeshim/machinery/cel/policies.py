@@ -37,12 +37,27 @@ class Policy:
     conditions: tuple[tuple[str, environment.Expression], ...]
     variables: tuple[tuple[str, environment.Expression], ...]
     validations: tuple[Validation, ...] = ()
+    annotations: tuple[environment.Expression, ...] = ()
+    """Values of audit annotations."""
     mutations: tuple[Mutation, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     type: types.Type
+
+
+_KEPT = frozenset(("bool", "bytes", "double", "duration", "int", "null_type", "string", "timestamp", "uint"))
+
+
+def variable_type(result: types.Type | None) -> types.Type:
+    """What ``variables.x`` is to other expressions: of objects, of opaque values, and of what does not compile,
+    nothing is known any more."""
+    if result is not None and result.kind in _KEPT:
+        return result
+    if result is not None and result.kind in ("list", "map"):
+        return types.Type(result.kind, parameters=tuple(map(variable_type, result.parameters)))
+    return types.DYN
 
 
 class _Compilation:
@@ -51,8 +66,8 @@ class _Compilation:
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self.spec = spec
         self.problems: Problems = []
-        self._fields: dict[str, _Field] = {}
-        known = dict(admission.VARIABLES) | {"namespaceObject": types.DYN}
+        self._fields: dict[str, Field] = {}
+        known = dict(admission.VARIABLES)
         if spec.get("paramKind") is not None:
             known["params"] = types.DYN
         self._known = known
@@ -73,7 +88,7 @@ class _Compilation:
             found = self._expression(entry.get("expression"), f"spec.variables[{index}].expression", None, self._all)
             if found is not None and entry.get("name"):
                 made.append((str(entry["name"]), found))
-                self._fields[entry["name"]] = _Field(found.result)
+            self._fields[str(entry.get("name") or "")] = Field(variable_type(found.result if found else None))
         return tuple(made)
 
     def validations(self) -> tuple[Validation, ...]:
@@ -85,9 +100,15 @@ class _Compilation:
             message = self._expression(told, f"{path}.messageExpression", types.STRING, self._without_authorizer())
             if found is not None:
                 made.append(Validation(found, (entry.get("message") or "").strip(), message, entry.get("reason") or ""))
+        return tuple(made)
+
+    def annotations(self) -> tuple[environment.Expression, ...]:
+        made = []
         for index, entry in enumerate(self.spec.get("auditAnnotations") or ()):
             path = f"spec.auditAnnotations[{index}].valueExpression"
-            self._expression(entry.get("valueExpression"), path, [types.STRING, types.NULL], self._all)
+            found = self._expression(entry.get("valueExpression"), path, [types.STRING, types.NULL], self._all)
+            if found is not None:
+                made.append(found)
         return tuple(made)
 
     def _without_authorizer(self) -> dict[str, types.Type]:
@@ -113,7 +134,8 @@ class _Compilation:
             return None
         try:
             return environment.compile_expression(
-                text, known, result=result, functions_table=admission.FUNCTIONS,
+                text, known, result=result,
+                functions_table=admission.PATCH_FUNCTIONS if structs else admission.FUNCTIONS,
                 struct_type=_struct if structs else lambda name: None,
             )  # fmt: skip
         except environment.CompileError as problem:
@@ -125,10 +147,10 @@ _OBJECT = types.Type("object", "Object")
 _PATCH = types.object_type(
     "JSONPatch",
     {
-        "op": _Field(types.STRING),
-        "path": _Field(types.STRING),
-        "from": _Field(types.STRING),
-        "value": _Field(types.DYN),
+        "op": Field(types.STRING),
+        "path": Field(types.STRING),
+        "from": Field(types.STRING),
+        "value": Field(types.DYN),
     },
 )
 _PATCHES = types.list_of(_PATCH)
@@ -144,7 +166,8 @@ def _struct(name: str) -> types.Type | None:
 def compile_validating(spec: Mapping[str, Any]) -> tuple[Policy, Problems]:
     work = _Compilation(spec)
     conditions, variables = work.conditions(), work.variables()
-    return Policy(conditions, variables, validations=work.validations()), work.problems
+    validations, annotations = work.validations(), work.annotations()
+    return Policy(conditions, variables, validations, annotations), work.problems
 
 
 def compile_mutating(spec: Mapping[str, Any]) -> tuple[Policy, Problems]:
@@ -166,13 +189,13 @@ class Evaluation:
     def __init__(self, policy: Policy, variables: Mapping[str, Any]) -> None:
         self._policy = policy
         self._budget = environment.RULES_BUDGET
-        self._given: dict[str, Any] = {**variables, "variables": _Variables(self)}
+        self.given: dict[str, Any] = {**variables, "variables": _Variables(self)}
         self.sources = dict(policy.variables)
 
     def concerned(self) -> bool:
         """Whether the match conditions hold. Raises ``Failed``."""
         try:
-            return admission.match(self._policy.conditions, self._given, environment.CONDITIONS_BUDGET)[0]
+            return admission.match(self._policy.conditions, self.given, environment.CONDITIONS_BUDGET)[0]
         except admission.Unmatched as problem:
             raise Failed(str(problem)) from problem
 
@@ -186,7 +209,7 @@ class Evaluation:
     def run(self, expression: environment.Expression) -> Any:
         """Raises ``environment.Failed``."""
         try:
-            outcome = expression.evaluate(self._given, limit=min(environment.PER_CALL_LIMIT, max(self._budget, 0)))
+            outcome = expression.evaluate(self.given, limit=min(environment.PER_CALL_LIMIT, max(self._budget, 0)))
         except environment.Failed as failure:
             self._budget -= failure.cost
             raise
@@ -230,6 +253,18 @@ class _Variables(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._evaluation.sources)
+
+
+def mismatch(value: Any, path: str = "") -> str:
+    """Where a struct is not of the type that its place in the whole asks for; empty if all are."""
+    if isinstance(value, list | values.TypedList):
+        return next((found for item in value if (found := mismatch(item, path))), "")
+    if not isinstance(value, values.Object):
+        return ""
+    name = value.type.name
+    if path and name != path:
+        return f'unexpected type name "{name}", expected "{path}", which matches field name path from root Object type'
+    return next((found for key in value.data if (found := mismatch(value.data[key], f"{name}.{key}"))), "")
 
 
 def built(value: Any) -> Any:

@@ -9,12 +9,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from kubeshim.machinery import errors
 from kubeshim.machinery.cel import declarations, environment, ranges, types
 from kubeshim.machinery.structural import field_paths
-from kubeshim.machinery.validation import fields
+from kubeshim.machinery.validation import crd_internals, fields
 
 RULE_LIMIT = 10_000_000
 """The most one rule may be estimated at."""
@@ -39,7 +37,8 @@ class Rule:
     expression: environment.Expression
     message_expression: environment.Expression | None
     reason: str
-    field_path: tuple[str, ...]
+    field_path: str
+    """Below the place, ``spec.ports[http]``; empty where the place itself is meant."""
     transition: bool
     """It reads ``oldSelf``."""
     optional_old: bool
@@ -81,14 +80,15 @@ class _Compilation:
             self.expensive = sorted([*self.expensive, (cost, path)], key=lambda each: -each[0])[:4]
 
 
-def compile_rules(schema: Schema, path: str) -> tuple[Place | None, Problems]:
+def compile_rules(schema: Schema, path: str, *, root: bool = True) -> tuple[Place | None, Problems]:
+    """``root`` says that the schema is of a whole object, which has a type and metadata."""
     compilation = _Compilation()
-    declaration = declarations.declare(schema, root=True)
-    root = _place(compilation, schema, declaration, path, _Context())
+    declaration = declarations.declare(schema, root=root)
+    place = _place(compilation, schema, declaration, path, _Context())
     if compilation.total > SCHEMA_LIMIT:
         compilation.problems += [fields.forbidden(where, _CONTRIBUTED) for _, where in compilation.expensive]
         compilation.problems.append(fields.forbidden(path, _over(_TOTAL, compilation.total, SCHEMA_LIMIT)))
-    return root, compilation.problems
+    return place, compilation.problems
 
 
 def _place(
@@ -214,9 +214,9 @@ def _rule(
         text = "may not be set if oldSelf is not used in rule"
         problems.append(fields.invalid(f"{path}.optionalOldSelf", rule["optionalOldSelf"], text))
     place = rule.get("fieldPath") or ""
-    names = field_paths.resolve(place, schema)[0] if place else ()
+    below = field_paths.resolve(place, schema)[0] if place else ""
     text = (rule.get("message") or "").strip()
-    return Rule(source.strip(), text, expression, message, rule.get("reason") or "", names, transition, optional)
+    return Rule(source.strip(), text, expression, message, rule.get("reason") or "", below, transition, optional)
 
 
 def _message(
@@ -262,13 +262,4 @@ def _over(what: str, cost: int, limit: int) -> str:
 
 
 def _refused(path: str, rule: Mapping[str, Any], detail: str) -> errors.FieldError:
-    shown = {
-        "rule": rule.get("rule") or "",
-        "message": rule.get("message") or "",
-        "messageExpression": rule.get("messageExpression") or "",
-        "reason": rule.get("reason"),
-        "fieldPath": rule.get("fieldPath") or "",
-        "optionalOldSelf": rule.get("optionalOldSelf"),
-    }
-    as_told = {f"{name[0].upper()}{name[1:]}": value for name, value in shown.items()}
-    return errors.FieldError(path, "FieldValueInvalid", f"Invalid value: {orjson.dumps(as_told).decode()}: {detail}")
+    return fields.invalid(path, crd_internals.rule(rule), detail)

@@ -35,6 +35,18 @@ def validate(root: Place, obj: Any, old: Any, budget: int, warn: Callable[[str],
     return evaluator.problems
 
 
+def validate_default(root: Place, value: Any, path: str, budget: int) -> list[errors.FieldError]:
+    """Of a value that a schema fills in: it must stand as one that stays, and as one that is new."""
+    evaluator = _Evaluator(budget, lambda text: None)
+    try:
+        for old in (value, None):
+            if not evaluator.problems:
+                evaluator.judge(root, value, old, path, _Change(value, _ABSENT))
+    except _Over:
+        pass
+    return evaluator.problems
+
+
 class _Over(Exception):
     """No further rules will be run."""
 
@@ -133,7 +145,7 @@ class _Evaluator:
                 continue
             self._spend(outcome.cost, place, path)
             if outcome.value is not True:
-                self._broken(place, path, rule, given, change)
+                self._broken(place, obj, path, rule, given, change)
 
     def _spend(self, cost: int, place: Place, path: str) -> None:
         if cost > self._budget:
@@ -161,10 +173,12 @@ class _Evaluator:
         else:
             self._add(place, path, f"{text} evaluating rule: {shown}")
 
-    def _broken(self, place: Place, path: str, rule: Rule, variables: Mapping[str, Any], change: _Change) -> None:
-        where = _joined(path, rule.field_path)
+    def _broken(
+        self, place: Place, obj: Any, path: str, rule: Rule, variables: Mapping[str, Any], change: _Change
+    ) -> None:
+        where = f"{path}.{rule.field_path}" if path and rule.field_path else path or rule.field_path
         detail = self._detail(place, where, rule, variables)
-        problem = _worded(where or "<nil>", place.type_name, detail, rule.reason)
+        problem = _worded(where or "<nil>", obj, detail, rule.reason)
         if not rule.transition and change.unchanged():
             self._warn(str(problem))
         else:
@@ -218,17 +232,13 @@ def _by_keys(items: Any, names: tuple[str, ...]) -> dict[Any, Any]:
     return {_key(item, names): item for item in items if isinstance(item, dict)}
 
 
-def _joined(path: str, names: tuple[str, ...]) -> str:
-    for name in names:
-        path = f"{path}.{name}" if path else name
-    return path
-
-
-def _worded(path: str, value: str, detail: str, reason: str) -> errors.FieldError:
+def _worded(path: str, value: Any, detail: str, reason: str) -> errors.FieldError:
+    """Simple values are shown; objects and lists would be too much."""
     if reason == "FieldValueForbidden":
         return fields.forbidden(path, detail)
     if reason == "FieldValueRequired":
         return fields.required(path, detail)
+    whole = isinstance(value, dict | list)
     if reason == "FieldValueDuplicate":
-        return fields.duplicate(path, value)
-    return fields.invalid(path, value, detail)
+        return errors.FieldError(path, reason, "Duplicate value") if whole else fields.duplicate(path, value)
+    return fields.omitted(path, detail) if whole else fields.invalid(path, value, detail)

@@ -44,6 +44,14 @@ class Compiled:
         return rule_evaluation.validate(self._root, obj, old, budget, warn or (lambda text: None))
 
 
+def validate_default(schema: Mapping[str, Any], value: Any, path: str, *, root: bool) -> Problems:
+    """What rules in a part of a schema say of the part's default value. Rules that do not compile say nothing."""
+    place, problems = rule_compilation.compile_rules(schema, path, root=root)
+    if place is None or problems:
+        return []
+    return rule_evaluation.validate_default(place, value, path, environment.RULES_BUDGET)
+
+
 def compile_schema(schema: Mapping[str, Any], path: str = "spec.validation.openAPIV3Schema") -> Compiled | Problems:
     """``path`` is where the schema stands, for the errors."""
     if not presence.has_rules(schema):

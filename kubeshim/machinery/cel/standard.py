@@ -34,9 +34,9 @@ def _duration(nanos: int) -> values.Duration:
     return values.Duration(nanos)
 
 
-def _timestamp(nanos: int) -> values.Timestamp:
+def _timestamp(nanos: int, zone: int = 0) -> values.Timestamp:
     try:
-        return gotime.in_range(nanos)
+        return gotime.in_range(nanos, zone)
     except ValueError:
         raise Error("timestamp overflow") from None
 
@@ -82,10 +82,12 @@ _ARITHMETIC = (
     _two("_+_", "add_bytes", BYTES, operator.add),
     _two("_+_", "add_list", _LIST, join_lists),
     functions.plain(
-        "_+_", "add_timestamp_duration", (TIMESTAMP, DURATION), TIMESTAMP, lambda a, b: _timestamp(a.nanos + b.nanos)
+        "_+_", "add_timestamp_duration", (TIMESTAMP, DURATION), TIMESTAMP,
+        lambda a, b: _timestamp(a.nanos + b.nanos, a.zone)
     ),
     functions.plain(
-        "_+_", "add_duration_timestamp", (DURATION, TIMESTAMP), TIMESTAMP, lambda a, b: _timestamp(a.nanos + b.nanos)
+        "_+_", "add_duration_timestamp", (DURATION, TIMESTAMP), TIMESTAMP,
+        lambda a, b: _timestamp(a.nanos + b.nanos, b.zone)
     ),
     _two("_+_", "add_duration_duration", DURATION, lambda a, b: _duration(a.nanos + b.nanos)),
     _two("_-_", "subtract_int64", INT, lambda a, b: _int(a - b)),
@@ -97,7 +99,7 @@ _ARITHMETIC = (
     ),
     functions.plain(
         "_-_", "subtract_timestamp_duration", (TIMESTAMP, DURATION), TIMESTAMP,
-        lambda a, b: _timestamp(a.nanos - b.nanos),
+        lambda a, b: _timestamp(a.nanos - b.nanos, a.zone),
     ),
     _two("_-_", "subtract_duration_duration", DURATION, lambda a, b: _duration(a.nanos - b.nanos)),
     _two("_*_", "multiply_int64", INT, lambda a, b: _int(a * b)),
@@ -396,8 +398,7 @@ def _times() -> list[functions.Overload]:
     for name, (word, unit) in _SPANS.items():
         found.append(functions.member(
             name, f"duration_to_{word}", (DURATION,), INT,
-            lambda a, unit=unit, part=name: _quotient(a.nanos, unit) % 1000 if part == "getMilliseconds"
-            else _quotient(a.nanos, unit),
+            lambda a, unit=unit: _quotient(a.nanos, unit),
         ))  # fmt: skip
     return found
 

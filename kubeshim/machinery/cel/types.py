@@ -22,7 +22,14 @@ class Type:
             return shown
         return f"{shown}({', '.join(map(str, self.parameters))})"
 
+    def declared_name(self) -> str:
+        """As upstream names the type of a whole expression, where the checker's complaints have ``str()``."""
+        shown = self.name or _DECLARED.get(self.kind, self.kind)
+        inner = ", ".join(each.declared_name() for each in self.parameters)
+        return f"{shown}({inner})" if inner else shown
 
+
+_DECLARED = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
 _SHOWN = {"null_type": "null"}
 
 DYN = Type("dyn")

@@ -39,6 +39,8 @@ class Uint(int):
 class Timestamp:
     nanos: int
     """Since 1970, UTC."""
+    zone: int = dataclasses.field(default=0, compare=False)
+    """Seconds east of UTC in which it was written, and is written again."""
 
     def __lt__(self, other: "Timestamp") -> bool:
         return self.nanos < other.nanos

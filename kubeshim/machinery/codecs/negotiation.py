@@ -189,8 +189,8 @@ def unsupported(accepted: Iterable[str]) -> errors.UnsupportedMediaType:
     )
 
 
-def pretty(query: str | None, user_agent: str) -> bool:
+def pretty(query: str, user_agent: str) -> bool:
     """Whether JSON is indented: the ``pretty`` parameter says so, else it is for people's tools."""
-    if query is not None:
-        return query.lower() in ("", "1", "t", "true")
+    if query:
+        return query in ("1", "t", "T", "true", "TRUE", "True")
     return user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))

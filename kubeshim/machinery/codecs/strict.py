@@ -42,6 +42,37 @@ def unknown_fields(obj: Any, schema: schemas.Schema) -> list[str]:
     return [f'unknown field "{path}"' for path in dict.fromkeys(found)][:MAX_REPORTED]
 
 
+def unknown_fields_of_custom(obj: Any, schema: schemas.Schema) -> list[str]:
+    """The same of a custom resource, in upstream's order: its metadata, what its schema lacks, embedded metadata."""
+    found = unknown_fields(obj, schema)
+    if len(found) < 2:
+        return found
+    embedded = [f'unknown field "{path}' for path in _embedded(obj, schema, "")]
+
+    def order(text: str) -> tuple[int, str]:
+        if text.startswith('unknown field "metadata.'):
+            return 0, ""
+        return (2, text) if text.startswith(tuple(embedded)) else (1, text)
+
+    return sorted(found, key=order)
+
+
+def _embedded(value: Any, schema: schemas.Schema, path: str) -> list[str]:
+    """Where the metadata of resources inside an object is: ``spec.template.metadata.``."""
+    if isinstance(value, list):
+        items = schema.items
+        below = [(f"{path}[{index}]", child, items) for index, child in enumerate(value)] if items else []
+        return [found for where, child, inner in below if inner for found in _embedded(child, inner, where)]
+    if not isinstance(value, dict):
+        return []
+    result = [f"{path}.metadata."] if path and schema.embedded_resource else []
+    for key, child in value.items():
+        inner = schema.properties.get(key) or (schema.values if schema.kind == "map" else None)
+        if inner is not None:
+            result += _embedded(child, inner, f"{path}.{key}" if path else key)
+    return result
+
+
 def unknown_fields_sorted(obj: Any, schema: schemas.Schema) -> list[str]:
     """The same in the order of the fields' names, as of a document that was made by a patch."""
     if not unknown_fields(obj, schema):

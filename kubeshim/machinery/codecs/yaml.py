@@ -2,7 +2,8 @@
 
 libyaml (through PyYAML) parses into nodes; the scalars' types are decided here, since go-yaml's rules are not
 PyYAML's: ``0o17`` and ``017`` are octal, ``1_000`` is a number, ``12:30`` and timestamps are strings, ``yes``
-is true. Keys become strings. Aliases may not multiply a document beyond go-yaml's ratio.
+is true. Keys become strings and are sorted, as on the way through JSON. Aliases may not multiply a document beyond
+go-yaml's ratio.
 """
 
 import base64
@@ -134,7 +135,8 @@ class _Reader:
             if key in result and report:
                 self.duplicates.append(f"line {key_node.start_mark.line + 1}: key {_quoted(key)} already set in map")
             result[key] = self.value(value_node, depth + 1)
-        return {**merged, **result} if merged else result
+        found = {**merged, **result} if merged else result
+        return {key: found[key] for key in sorted(found)}
 
     def _merge(self, into: dict[str, Any], node: yaml.Node, depth: int) -> None:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]

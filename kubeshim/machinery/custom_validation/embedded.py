@@ -27,6 +27,47 @@ def validate(value: Any, schema: Mapping[str, Any] | None, path: str = "") -> li
     return wrong
 
 
+def unreadable(value: Any, schema: Mapping[str, Any] | None, path: str = "") -> errors.FieldError | None:
+    """The first type or metadata within ``value`` that cannot even be read as such."""
+    if not isinstance(schema, Mapping):
+        return None
+    if isinstance(value, dict):
+        if schema.get("x-kubernetes-embedded-resource") and (problem := _unreadable(value, f"{path}." if path else "")):
+            return problem
+        properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+        for name in value:
+            if name in properties:
+                problem = unreadable(value[name], properties[name], f"{path}.{name}" if path else name)
+            else:
+                problem = unreadable(value[name], additional, f"{path}[{name}]")
+            if problem:
+                return problem
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if problem := unreadable(item, schema.get("items"), f"{path}[{index}]"):
+                return problem
+    return None
+
+
+def _unreadable(value: Mapping[str, Any], dot: str) -> errors.FieldError | None:
+    for name in ("apiVersion", "kind"):
+        if name in value and not isinstance(value[name], str):
+            return fields.invalid(dot + name, value[name], "must be a string")
+    if "metadata" in value and (why := malformed(value["metadata"])):
+        return fields.invalid(dot + "metadata", value["metadata"], why)
+    return None
+
+
+def has_resources(schema: Any) -> bool:
+    """Whether there are objects within objects of a schema."""
+    if not isinstance(schema, Mapping):
+        return False
+    if schema.get("x-kubernetes-embedded-resource"):
+        return True
+    below = [schema.get("items"), schema.get("additionalProperties"), *(schema.get("properties") or {}).values()]
+    return any(map(has_resources, below))
+
+
 def resource(value: Mapping[str, Any], path: str) -> list[errors.FieldError]:
     """One embedded object's type and metadata."""
     dot = f"{path}." if path else ""

@@ -46,7 +46,18 @@ def stateful_set(obj: objects.Object) -> None:
         core.persistent_volume_claim(claim)
 
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""The annotation that apps/v1 has for how often the template of a DaemonSet was changed."""
+
+
+def template_generation(daemon_set: objects.Object) -> int:
+    text = objects.annotations(daemon_set).get(TEMPLATE_GENERATION) or ""
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
 def daemon_set(obj: objects.Object) -> None:
+    annotations = values.child(values.child(obj, "metadata"), "annotations")
+    annotations.setdefault(TEMPLATE_GENERATION, "0")
     spec = values.child(obj, "spec")
     pods.template(spec.get("template"))
     strategy = values.child(spec, "updateStrategy")

@@ -80,7 +80,7 @@ def _custom_kinds(
         published = custom.get(resource.gvk) or _ANYTHING
         if prefix == _V2 and published.get(_UNKNOWN):
             # v2 has no word for fields that are not named; kubectl would refuse them next to those that are
-            found[name] = {"type": "object", "x-kubernetes-group-version-kind": [resource.gvk._asdict()]}
+            found[name] = {"type": "object", **_marks(resource)}
         else:
             found[name] = _kind(resource, _embedded(convert(dict(published)), prefix), prefix)
         list_kind = resource.gvk._replace(kind=resource.list_kind or resource.kind + "List")
@@ -91,11 +91,14 @@ def _custom_kinds(
 def _kind(resource: resources.Resource, schema: dict[str, Any], prefix: str) -> dict[str, Any]:
     schema["type"] = "object"
     schema["properties"] = {**schema.get("properties", {}), **_object_fields(prefix)}
-    schema["x-kubernetes-group-version-kind"] = [resource.gvk._asdict()]
+    return {**schema, **_marks(resource)}
+
+
+def _marks(resource: resources.Resource) -> dict[str, Any]:
+    marks: dict[str, Any] = {"x-kubernetes-group-version-kind": [resource.gvk._asdict()]}
     if resource.selectable_fields:
-        fields = [{"fieldPath": f".{field}"} for field in resource.selectable_fields]
-        schema["x-kubernetes-selectable-fields"] = fields
-    return schema
+        marks["x-kubernetes-selectable-fields"] = [{"fieldPath": field} for field in resource.selectable_fields]
+    return marks
 
 
 def _object_fields(prefix: str, meta: str = "ObjectMeta") -> dict[str, Any]:

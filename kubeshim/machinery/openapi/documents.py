@@ -64,12 +64,19 @@ def v3_hashes(registry: resources.Registry, custom: components.Custom) -> dict[s
     return {path: _hash(registry, path, custom) for path in v3_paths(registry)}
 
 
+def v3_hash(registry: resources.Registry, path: str, custom: components.Custom) -> str:
+    """The digest of one document; nothing where there is no such document."""
+    return _hash(registry, path, custom) if path in v3_paths(registry) else ""
+
+
+def v3_url(path: str, digest: str) -> str:
+    return f"/openapi/v3/{path}?hash={digest}"
+
+
 def v3_index(registry: resources.Registry, hashes: dict[str, str]) -> dict[str, Any]:
     """``GET /openapi/v3``."""
     known = {path: hashes[path] for path in v3_paths(registry)}
-    return {
-        "paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"} for path, digest in known.items()}
-    }
+    return {"paths": {path: {"serverRelativeURL": v3_url(path, digest)} for path, digest in known.items()}}
 
 
 def v3(registry: resources.Registry, group: str, version: str, custom: components.Custom) -> dict[str, Any] | None:

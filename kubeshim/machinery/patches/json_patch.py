@@ -26,6 +26,10 @@ class DoesNotApply(errors.Invalid):
         self.why = why
 
 
+class TestFailed(DoesNotApply):
+    """A ``test`` does not hold."""
+
+
 def check(ops: Any) -> list[dict[str, Any]]:
     """The decoded patch, if it is a list of objects of a bearable length. Raises 400 or 413."""
     if not isinstance(ops, list):
@@ -217,7 +221,7 @@ def _test(document: _Document, operation: dict[str, Any]) -> None:
     if found is _MISSING:
         found = None
     if not equality.same(found, _value(operation)):
-        raise DoesNotApply(f"testing value {operation.get('path')} failed")
+        raise TestFailed(f"testing value {operation.get('path')} failed")
 
 
 _OPERATIONS = {"add": _add, "remove": _remove, "replace": _replace, "move": _move, "copy": _copy, "test": _test}

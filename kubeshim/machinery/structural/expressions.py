@@ -25,6 +25,15 @@ def check(schema: Mapping[str, Any], path: str) -> Problems:
     return compiled if isinstance(compiled, list) else []
 
 
+def check_default(schema: Mapping[str, Any], value: Any, path: str, *, root: bool) -> Problems:
+    """Whether the default of a part of a schema keeps the rules in that part; ``root`` of a whole object's."""
+    if not presence.has_rules(schema):
+        return []
+    from kubeshim.machinery.cel import rules
+
+    return rules.validate_default(schema, value, path, root=root)
+
+
 def compile_rules(schema: Mapping[str, Any]) -> Rules | None:
     """The rules of a whole ``openAPIV3Schema``, ready to be evaluated; None where it has none."""
     if not presence.has_rules(schema):

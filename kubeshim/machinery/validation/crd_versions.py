@@ -1,11 +1,12 @@
 """The versions of a CustomResourceDefinition: schemas, subresources, printed columns, selectable fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kubeshim.machinery import errors, objects
+from kubeshim.machinery.custom_validation import formats
 from kubeshim.machinery.structural import defaults, expressions, field_paths, invariants, rules
-from kubeshim.machinery.validation import fields
+from kubeshim.machinery.validation import crd_internals, fields
 
 Problems = list[errors.FieldError]
 Version = Mapping[str, Any]
@@ -14,11 +15,7 @@ _TOP = {"schema": "validation", "subresources": "subresources", "additionalPrint
         "selectableFields": "selectableFields"}  # fmt: skip
 """What goes to the top of upstream's internal form where all versions agree, and its name there."""
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
-_COLUMN_FORMATS = (
-    "bsonobjectid", "byte", "cidr", "creditcard", "date", "date-time", "double", "duration", "email", "float",
-    "hexcolor", "hostname", "int32", "int64", "ipv4", "ipv6", "isbn", "isbn10", "isbn13", "mac", "password",
-    "rgbcolor", "ssn", "uri", "uuid", "uuid3", "uuid4", "uuid5",
-)  # fmt: skip
+_COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _AT_ROOT = (
     "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum",
     "MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items",
@@ -36,9 +33,39 @@ def shared(versions: Sequence[Version]) -> frozenset[str]:
     if not versions:
         return frozenset()
     first = versions[0]
-    return frozenset(
-        name for name in _TOP if first.get(name) and all(version.get(name) == first[name] for version in versions)
-    )
+    same = {
+        name for name in _TOP if all((version.get(name) or None) == (first.get(name) or None) for version in versions)
+    }
+    if "schema" not in same:
+        same.discard("selectableFields")  # which are held against the schema beside them
+    return frozenset(same)
+
+
+def has_defaults(version: Version) -> bool:
+    return any(node.get("default") is not None for node in _nodes(objects.dig(version, "schema", "openAPIV3Schema")))
+
+
+def strange_formats(version: Version) -> list[str]:
+    """Formats of strings that nothing is known of, which values are not held against."""
+    return [
+        node["format"]
+        for node in _nodes(objects.dig(version, "schema", "openAPIV3Schema"))
+        if node.get("type") == "string" and node.get("format") and formats.find(node["format"]) is None
+    ]
+
+
+def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """A schema and all below it."""
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for key in ("items", "not", "additionalProperties"):
+        yield from _nodes(schema.get(key))
+    for key in ("allOf", "anyOf", "oneOf"):
+        for node in schema.get(key) or ():
+            yield from _nodes(node)
+    for node in (schema.get("properties") or {}).values():
+        yield from _nodes(node)
 
 
 def validate(version: Version, path: str, agreed: frozenset[str]) -> Problems:
@@ -46,16 +73,23 @@ def validate(version: Version, path: str, agreed: frozenset[str]) -> Problems:
     wrong: Problems = []
     for name, check in _CHECKS:
         if version.get(name) and name not in agreed:
-            wrong += check(version, f"{path}.{name}")
+            wrong += check(version if "schema" not in agreed else {**version, "schema": None}, f"{path}.{name}")
     return wrong
 
 
 def validate_shared(versions: Sequence[Version], agreed: frozenset[str]) -> Problems:
-    """What all versions have in common, once."""
+    """What all versions have in common, once; a schema is one with a status if any version has one."""
+    if not versions:
+        return []
+    statuses = [version for version in versions if objects.dig(version, "subresources", "status") is not None]
+    shown = {
+        **versions[0],
+        "subresources": (versions[0] if "subresources" in agreed else (statuses or versions)[0]).get("subresources"),
+    }
     wrong: Problems = []
     for name, check in _CHECKS:
-        if name in agreed:
-            wrong += check(versions[0], f"spec.{_TOP[name]}")
+        if name in agreed and shown.get(name):
+            wrong += check(shown, f"spec.{_TOP[name]}")
     return wrong
 
 
@@ -80,19 +114,18 @@ def _schema(version: Version, path: str) -> Problems:
 
 def _root_with_status(schema: Mapping[str, Any], path: str) -> Problems:
     """The schema of ``status`` alone must say all there is to say of it."""
-    for key, value in schema.items():
-        if value in (None, "", [], {}, False):
-            continue
-        if key == "type" and value != "object":
-            text = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
-            return [fields.invalid(f"{path}.type", value, text)]
-        if key not in _ROOT_KEYS:
-            text = (
-                f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the status subresource "
-                "is enabled"
-            )
-            return [fields.invalid(path, schema, text)]
-    return []
+    given = [key for key, value in schema.items() if value not in (None, "", [], {}, False)]
+    others = [key for key in given if key not in _ROOT_KEYS]
+    first = any(key in ("id", "$schema", "$ref") for key in others)
+    if not first and "type" in given and schema["type"] != "object":
+        text = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        return [fields.invalid(f"{path}.type", schema["type"], text)]
+    if not others:
+        return []
+    text = (
+        f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the status subresource is enabled"
+    )
+    return [fields.invalid(path, crd_internals.schema(schema), text)]
 
 
 def _subresources(version: Version, path: str) -> Problems:
@@ -153,31 +186,33 @@ def _selectable(version: Version, path: str) -> Problems:
     schema = objects.dig(version, "schema", "openAPIV3Schema")
     if not isinstance(schema, Mapping):
         text = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
+        if path == "spec.selectableFields":
+            text = "selectableFields may only be set when validations.schema is included"
         return [fields.invalid(path, "", text)]
     wrong: Problems = []
-    seen: set[tuple[str, ...]] = set()
+    seen: set[str] = set()
     for index, entry in enumerate(version["selectableFields"]):
         place, text = f"{path}[{index}].jsonPath", entry.get("jsonPath") or ""
         if not text:
             wrong.append(fields.required(place))
             continue
         try:
-            names, node = field_paths.resolve(text, schema, brackets=False)
+            found, node = field_paths.resolve(text, schema, brackets=False)
         except field_paths.Invalid as problem:
             wrong.append(fields.invalid(place, text, f"is an invalid path: {problem}"))
             continue
-        wrong += _selectable_field(names, node, place, text)
-        if names in seen:
+        wrong += _selectable_field(found, node, place, text)
+        if found in seen:
             wrong.append(fields.duplicate(place, text))
-        seen.add(names)
+        seen.add(found)
     if len(seen) > _MOST_SELECTABLE:
         wrong.append(fields.too_many(path, len(seen), _MOST_SELECTABLE))
     return wrong
 
 
-def _selectable_field(names: tuple[str, ...], node: Mapping[str, Any], place: str, text: str) -> Problems:
+def _selectable_field(found: str, node: Mapping[str, Any], place: str, text: str) -> Problems:
     wrong: Problems = []
-    if names[:1] == ("metadata",):
+    if found == "metadata" or found.startswith("metadata."):
         wrong.append(fields.invalid(place, text, "must not point to fields in metadata"))
     if node.get("type") not in ("string", "boolean", "integer"):
         why = (
@@ -192,26 +227,3 @@ _CHECKS = (
     ("schema", _schema), ("subresources", _subresources), ("additionalPrinterColumns", _columns),
     ("selectableFields", _selectable),
 )  # fmt: skip
-
-
-def shown(versions: Sequence[Version]) -> list[dict[str, Any]]:
-    """Versions as messages show them: upstream's internal form, whose fields have their Go names."""
-    agreed = shared(versions)
-
-    def own(version: Version, name: str) -> Any:
-        return None if name in agreed else version.get(name)
-
-    return [
-        {
-            "Name": version.get("name") or "",
-            "Served": bool(version.get("served")),
-            "Storage": bool(version.get("storage")),
-            "Deprecated": bool(version.get("deprecated")),
-            "DeprecationWarning": version.get("deprecationWarning"),
-            "Schema": own(version, "schema"),
-            "Subresources": own(version, "subresources"),
-            "AdditionalPrinterColumns": own(version, "additionalPrinterColumns"),
-            "SelectableFields": own(version, "selectableFields"),
-        }
-        for version in versions
-    ]

@@ -9,10 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from kubeshim.machinery import errors, objects
-from kubeshim.machinery.validation import content, crd_versions, fields, webhooks
+from kubeshim.machinery.validation import ca_bundles, content, crd_internals, crd_versions, fields, webhooks
 
 Problems = list[errors.FieldError]
 
@@ -21,31 +19,26 @@ _PROTECTED = ("k8s.io", "kubernetes.io")
 _PULL_REQUEST = "https://github.com/kubernetes/enhancements/pull/1111"
 
 
-def validate(obj: objects.Object) -> Problems:
-    """What is wrong with a definition, beyond its metadata's own form."""
+def validate_create(obj: objects.Object) -> Problems:
+    """What is wrong with a new definition, beyond its metadata's own form."""
     spec, metadata = obj.get("spec") or {}, obj.get("metadata") or {}
     wrong: Problems = []
     wanted = f"{objects.dig(spec, 'names', 'plural', default='')}.{spec.get('group') or ''}"
     if metadata.get("name") and metadata["name"] != wanted:
         wrong.append(fields.invalid("metadata.name", metadata["name"], 'must be spec.names.plural+"."+spec.group'))
-    wrong += _spec(spec)
-    status = obj.get("status") or {}
-    wrong += names(status.get("acceptedNames") or {}, "status.acceptedNames")
-    return wrong + stored_versions(status.get("storedVersions") or [], spec.get("versions") or [])
-
-
-def validate_create(obj: objects.Object) -> Problems:
-    spec = obj.get("spec") or {}
-    wrong = _approval(obj, None)
-    if spec.get("preserveUnknownFields"):
-        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        wrong.append(fields.invalid("spec.preserveUnknownFields", True, text))
-    return wrong
+    return wrong + _spec(spec) + _status(obj) + _approval(obj, None) + _preserving(spec, {})
 
 
 def validate_update(obj: objects.Object, old: objects.Object) -> Problems:
-    """``validate`` says the rest."""
+    """What is wrong with a changed definition, and with the change."""
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
+    return (
+        _spec(spec, check_bundle=not _may_have_any_bundle(old)) + _immutable(spec, before, old) + _status(obj)
+        + _approval(obj, old) + _preserving(spec, before)
+    )  # fmt: skip
+
+
+def _immutable(spec: Mapping[str, Any], before: Mapping[str, Any], old: objects.Object) -> Problems:
     wrong: Problems = []
     established = objects.condition(old, "Established")
     paths: tuple[tuple[str, ...], ...] = (("group",), ("names", "plural"))
@@ -54,20 +47,34 @@ def validate_update(obj: objects.Object, old: objects.Object) -> Problems:
     for path in paths:
         now, then = objects.dig(spec, *path, default=""), objects.dig(before, *path, default="")
         wrong += fields.immutable(".".join(("spec", *path)), now, then)
-    if spec.get("preserveUnknownFields") and not before.get("preserveUnknownFields"):
-        wrong += validate_create({"spec": {"preserveUnknownFields": True}})
-    return wrong + _approval(obj, old)
+    return wrong
 
 
-def _spec(spec: Mapping[str, Any]) -> Problems:
+def _status(obj: objects.Object) -> Problems:
+    status = obj.get("status") or {}
+    wrong = names(status.get("acceptedNames") or {}, "status.acceptedNames")
+    return wrong + stored_versions(status.get("storedVersions") or [], objects.dig(obj, "spec", "versions") or [])
+
+
+def _preserving(spec: Mapping[str, Any], before: Mapping[str, Any]) -> Problems:
+    if not spec.get("preserveUnknownFields") or before.get("preserveUnknownFields"):
+        return []
+    text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+    return [fields.invalid("spec.preserveUnknownFields", True, text)]
+
+
+def _spec(spec: Mapping[str, Any], *, check_bundle: bool = False) -> Problems:
     wrong = _group(spec.get("group") or "") + _scope(spec.get("scope") or "")
     versions = spec.get("versions") or []
     shared = crd_versions.shared(versions)
-    if "schema" not in shared:
-        for index, version in enumerate(versions):
-            if objects.dig(version, "schema", "openAPIV3Schema") is None:
-                path = f"spec.versions[{index}].schema.openAPIV3Schema"
-                wrong.append(fields.required(path, "schemas are required"))
+    for index, version in enumerate(versions):
+        if objects.dig(version, "schema", "openAPIV3Schema") is None:
+            path = f"spec.versions[{index}].schema.openAPIV3Schema"
+            wrong.append(fields.required(path, "schemas are required"))
+    preserving = bool(spec.get("preserveUnknownFields"))
+    if preserving and any(crd_versions.has_defaults(version) for version in versions):
+        text = "must be false in order to use defaults in the schema"
+        wrong.append(fields.invalid("spec.preserveUnknownFields", True, text))
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         if complaints := content.dns_1035_label(version.get("name") or ""):
@@ -81,7 +88,11 @@ def _spec(spec: Mapping[str, Any]) -> Problems:
             wrong.append(fields.required(f"spec.names.{name}"))
     wrong += names(given, "spec.names")
     wrong += crd_versions.validate_shared(versions, shared)
-    return wrong + _conversion(spec.get("conversion") or {})
+    conversion = spec.get("conversion") or {}
+    if preserving and conversion.get("strategy") != "None":
+        text = "must be None if spec.preserveUnknownFields is true"
+        wrong.append(fields.invalid("spec.conversion.strategy", conversion.get("strategy") or "", text))
+    return wrong + _conversion(conversion, check_bundle)
 
 
 def _group(group: str) -> Problems:
@@ -131,8 +142,16 @@ def _versions(versions: list[Mapping[str, Any]]) -> Problems:
 
 
 def _invalid_versions(versions: list[Mapping[str, Any]], why: str) -> errors.FieldError:
-    shown = orjson.dumps(crd_versions.shown(versions)).decode()
-    return errors.FieldError("spec.versions", "FieldValueInvalid", f"Invalid value: {shown}: {why}")
+    shown = crd_internals.versions(versions, crd_versions.shared(versions)) if versions else None
+    return fields.invalid("spec.versions", shown, why)
+
+
+def strange_formats(obj: objects.Object) -> list[str]:
+    """Formats of strings, each once, that nothing is known of."""
+    found = [
+        name for version in objects.dig(obj, "spec", "versions") or () for name in crd_versions.strange_formats(version)
+    ]
+    return list(dict.fromkeys(found))
 
 
 def names(given: Mapping[str, Any], path: str) -> Problems:
@@ -159,24 +178,37 @@ def _labels(found: Any, path: str) -> Problems:
     ]
 
 
-def _conversion(conversion: Mapping[str, Any]) -> Problems:
+def _may_have_any_bundle(old: objects.Object) -> bool:
+    """Whether the certificates of the webhook may be no certificates: they were not, or are not yet in use."""
+    established = objects.condition(old, "Established")
+    if established is None or established.get("status") != "True":
+        return True
+    before = objects.dig(old, "spec", "conversion", "webhook", "clientConfig", "caBundle")
+    return bool(before and ca_bundles.problem(before))
+
+
+def _conversion(conversion: Mapping[str, Any], check_bundle: bool) -> Problems:
     """Paths are of upstream's internal form, where the webhook's parts stand by themselves."""
     path, strategy = "spec.conversion", conversion.get("strategy") or ""
-    if not strategy:
-        return [fields.required(f"{path}.strategy")]
-    wrong = fields.one_of(f"{path}.strategy", strategy, ("None", "Webhook"))
+    if strategy:
+        wrong = fields.one_of(f"{path}.strategy", strategy, ("None", "Webhook"))
+    else:
+        wrong = [fields.required(f"{path}.strategy")]
     webhook = conversion.get("webhook") or {}
     client, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions")
     if strategy != "Webhook":
         text = "should not be set when strategy is not set to Webhook"
         for name, value in (("webhookClientConfig", client), ("conversionReviewVersions", versions)):
-            if value:
+            if value or (value is client and value is not None):
                 wrong.append(fields.forbidden(f"{path}.{name}", text))
         return wrong
     if client is None:
         wrong.append(fields.required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook"))
     else:
         wrong += webhooks.client_config(client, f"{path}.webhookClientConfig")
+        bundle = client.get("caBundle") if check_bundle else None
+        if bundle and (why := ca_bundles.problem(bundle)):
+            wrong.append(fields.invalid(f"{path}.webhookClientConfig.caBundle", bundle, why))
     return wrong + webhooks.review_versions(versions or [], f"{path}.conversionReviewVersions", recognized=True)
 
 

@@ -280,18 +280,41 @@ def _moment(value: Any, *, micro: bool = False) -> datetime.datetime:
 def _bytes(value: Any) -> Any:
     if type(value) is not str:
         raise Mismatch(_word(value), "[]uint8")
+    data = value.encode()
+    if b"\n" in data or b"\r" in data:  # as YAML's block texts have them
+        data = data.translate(None, b"\r\n")
     try:
-        binascii.a2b_base64(value, strict_mode=True) if value else b""
-    except (binascii.Error, ValueError):
-        raise Malformed(f"illegal base64 data at input byte {_bad_byte(value)}") from None
-    return value
+        encoded = binascii.b2a_base64(binascii.a2b_base64(data, strict_mode=True), newline=False) if data else b""
+    except binascii.Error:
+        encoded = None
+    if encoded is None or len(encoded) != len(data):  # Python lets padding pass that pads nothing
+        raise Malformed(f"illegal base64 data at input byte {_bad_byte(value.encode())}")
+    return encoded.decode()
 
 
-def _bad_byte(text: str) -> int:
-    """Where Go's decoder stops: the first byte outside the alphabet, else the end of the last whole group."""
-    match = re.match(r"(?:[A-Za-z0-9+/\r\n])*", text)
-    end = match.end() if match else 0
-    return end if end < len(text) and text[end] != "=" else len(text) // 4 * 4
+def _bad_byte(text: bytes) -> int:
+    """Where Go's decoder stops: it goes by groups of four letters, past ends of lines, and knows padding only last."""
+    filled = 0
+    for at, letter in enumerate(text):
+        if letter in b"\r\n":
+            continue
+        if _BASE64_LETTER(text, at):
+            filled = (filled + 1) % 4
+            continue
+        if letter != ord("=") or filled < 2:
+            return at
+        rest = [(after, other) for after, other in enumerate(text[at + 1 :], at + 1) if other not in b"\r\n"]
+        if filled == 2:
+            if not rest:
+                return len(text)
+            after, other = rest.pop(0)
+            if other != ord("="):
+                return after - 1
+        return rest[0][0] if rest else len(text)
+    return len(text) - filled
+
+
+_BASE64_LETTER = re.compile(rb"[A-Za-z0-9+/]").match
 
 
 _SCALARS: dict[str, Check] = {

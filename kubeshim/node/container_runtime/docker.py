@@ -6,13 +6,11 @@ whether it has a terminal) and of deaths: the engine's ``die`` event comes some 
 agrees, so whoever asks after a death waits for the inspect to follow.
 """
 
-import base64
 import contextlib
 import json
 import math
 import os
 import platform
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,17 +20,15 @@ from kubeshim.node.container_runtime import (
     cgroups,
     dialect,
     engine_bodies,
+    engine_execs,
     engine_http,
+    engine_images,
     engine_records,
     engine_streams,
     pause,
-    references,
     runtime,
     sandbox_network,
 )
-
-_OUTPUT_LIMIT = 10 * 1024
-"""Bytes of output ``exec_sync`` keeps, as probes do."""
 
 
 class Docker:
@@ -43,6 +39,7 @@ class Docker:
 
     def __init__(self, socket_path: str = engine_http.SOCKET, *, node_container: str = "") -> None:
         self._engine = engine_http.Engine(socket_path)
+        self._execs = engine_execs.Execs(self._engine)
         self._node_container = node_container
         self._info = self._engine.call("GET", "/info", timeout=30.0)
         version = self._engine.call("GET", "/version", timeout=30.0)
@@ -159,11 +156,8 @@ class Docker:
         if self._pause_ready:
             return
         if self.image(pause.IMAGE) is None:
-            changes = f"ENTRYPOINT {json.dumps(list(pause.ENTRYPOINT))}"
-            repository, _, tag = pause.IMAGE.partition(":")
-            query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes}
-            answer = self._engine.stream("POST", "/images/create", query, pause.archive())
-            self._read_progress(answer, None)
+            entrypoint = f"ENTRYPOINT {json.dumps(list(pause.ENTRYPOINT))}"
+            engine_images.make(self._engine, pause.IMAGE, pause.archive(), entrypoint)
         self._pause_ready = True
 
     def stop_sandbox(self, sandbox_id: str) -> None:
@@ -353,80 +347,10 @@ class Docker:
     def exec(
         self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> runtime.Session:
-        session, _ = self._exec(container_id, command, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
-        return session
-
-    def _exec(
-        self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
-    ) -> tuple[runtime.Session, str]:
-        body = {
-            "AttachStdin": stdin,
-            "AttachStdout": stdout,
-            "AttachStderr": stderr and not tty,
-            "Tty": tty,
-            "Cmd": list(command),
-        }
-        try:
-            identity = str(self._engine.call("POST", f"/containers/{container_id}/exec", None, body)["Id"])
-        except engine_http.EngineError as error:
-            if error.status == 404:
-                raise runtime.NotFound(error.message) from error
-            raise
-        connection = self._engine.hijack(f"/exec/{identity}/start", None, {"Detach": False, "Tty": tty})
-        session = engine_streams.HijackedSession(
-            connection,
-            tty=tty,
-            resize=lambda width, height: self._resize(f"/exec/{identity}/resize", width, height),
-            exit_code=lambda: self._exec_code(identity),
-            began=lambda: self._exec_began(identity),
-        )
-        return session, identity
-
-    def _exec_began(self, identity: str) -> bool:
-        """A process has a number, also after its end; what could not be started never had one."""
-        answer = self._engine.call("GET", f"/exec/{identity}/json")
-        return bool(answer.get("Pid")) or answer.get("ExitCode") not in (126, 127)
-
-    def _resize(self, path: str, width: int, height: int) -> None:
-        try:
-            self._engine.call("POST", path, {"w": width, "h": height}, timeout=15.0)
-        except engine_http.EngineError:
-            return  # the process has ended, or has not begun: nothing to resize
-
-    def _exec_code(self, identity: str) -> int | None:
-        deadline = time.monotonic() + 2.0
-        while True:
-            answer = self._engine.call("GET", f"/exec/{identity}/json")
-            if not answer.get("Running") or time.monotonic() > deadline:
-                code = answer.get("ExitCode")
-                return None if code is None else int(code)
-            time.sleep(0.005)
+        return self._execs.start(container_id, command, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)[0]
 
     def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
-        session, identity = self._exec(container_id, command, stdin=False, stdout=True, stderr=True, tty=False)
-        done: queue.SimpleQueue[bytes | runtime.RuntimeFailure] = queue.SimpleQueue()
-        reader = threading.Thread(target=lambda: done.put(_collect(session)), name="exec-sync", daemon=True)
-        reader.start()
-        try:
-            output = done.get(timeout=timeout if timeout > 0 else None)
-        except queue.Empty:
-            self._kill_exec(identity)
-            raise TimeoutError(f"command timed out after {timeout:g} s") from None
-        finally:
-            session.close()
-        if isinstance(output, runtime.RuntimeFailure):
-            raise output
-        return self._exec_code(identity) or 0, output
-
-    def _kill_exec(self, identity: str) -> None:
-        """The engine cannot kill an exec: its process is killed by its number on this machine."""
-        answer = self._engine.call("GET", f"/exec/{identity}/json")
-        pid = int(answer.get("Pid") or 0)
-        if answer.get("Running") and pid > 1:
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
+        return self._execs.run(container_id, command, timeout)
 
     def attach(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> runtime.Session:
         terminal = bool(self._inspect(container_id)["Config"].get("Tty"))
@@ -435,7 +359,7 @@ class Docker:
         return engine_streams.HijackedSession(
             connection,
             tty=terminal,
-            resize=lambda width, height: self._resize(f"/containers/{container_id}/resize", width, height),
+            resize=lambda width, height: self._execs.resize(f"/containers/{container_id}/resize", width, height),
             exit_code=lambda: None,
         )
 
@@ -444,51 +368,16 @@ class Docker:
     def pull_image(
         self, reference: str, auth: Mapping[str, str] | None, progress: Callable[[str], None] | None = None
     ) -> str:
-        try:
-            parsed = references.parse(reference)
-        except ValueError as error:
-            raise runtime.ImagePullFailure(str(error), "InvalidImageName") from error
-        query = {"fromImage": parsed.name, "tag": parsed.digest or parsed.tag}
-        headers = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(dict(auth or {})).encode()).decode()}
-        try:
-            answer = self._engine.stream("POST", "/images/create", query, headers=headers)
-            self._read_progress(answer, progress)
-        except engine_http.EngineError as error:
-            raise runtime.ImagePullFailure(error.message) from error
-        found = self.image(reference)
-        if found is None:
-            raise runtime.ImagePullFailure(f"{reference} was pulled, but is not there")
-        return found.id
-
-    def _read_progress(self, answer: engine_http.Answer, progress: Callable[[str], None] | None) -> None:
-        """Reads progress lines; errors come as lines of a successful answer."""
-        buffer = b""
-        try:
-            for chunk in answer.chunks():
-                *whole, buffer = (buffer + chunk).split(b"\n")
-                for line in whole:
-                    if not line.strip():
-                        continue
-                    entry = json.loads(line)
-                    if "error" in entry:
-                        raise engine_http.EngineError(500, str(entry["error"]))
-                    if progress is not None:
-                        progress(_progress_text(entry))
-        except OSError as error:
-            raise runtime.Unavailable(str(error)) from error
-        finally:
-            answer.connection.close()
+        return engine_images.pull(self._engine, reference, auth, progress)
 
     def image(self, reference: str) -> runtime.Image | None:
-        try:
-            return engine_records.image(self._engine.call("GET", f"/images/{reference}/json"))
-        except engine_http.EngineError as error:
-            if error.status == 404:
-                return None
-            raise
+        return engine_images.find(self._engine, reference)
 
     def images(self) -> list[runtime.Image]:
-        return [engine_records.image(answer) for answer in self._engine.call("GET", "/images/json")]
+        return engine_images.every(self._engine)
+
+    def remove_image(self, reference: str) -> None:
+        engine_images.remove(self._engine, reference)
 
     def export_image(self, image_id: str, labels: Mapping[str, str]) -> Iterator[bytes]:
         """Out of a container that is never started; what a crash leaves of it makes way for the next."""
@@ -505,25 +394,6 @@ class Docker:
         finally:
             self.remove_container(identity)
 
-    def remove_image(self, reference: str) -> None:
-        try:
-            self._engine.call("DELETE", f"/images/{reference}")
-        except engine_http.EngineError as error:
-            if error.status == 404:
-                raise runtime.NotFound(error.message) from error
-            raise
-
-
-def _collect(session: runtime.Session) -> bytes | runtime.RuntimeFailure:
-    found = bytearray()
-    try:
-        for _, data in session.read():
-            if len(found) < _OUTPUT_LIMIT:
-                found += data[: _OUTPUT_LIMIT - len(found)]
-    except runtime.RuntimeFailure as failure:
-        return failure
-    return bytes(found)
-
 
 def _log_size(path: str) -> int:
     """Of a log and its rotated predecessors (``PATH.1`` …)."""
@@ -534,10 +404,6 @@ def _log_size(path: str) -> int:
             return sum(entry.stat().st_size for entry in entries if entry.path.startswith(path))
     except OSError:
         return 0
-
-
-def _progress_text(entry: Mapping[str, Any]) -> str:
-    return " ".join(str(entry[key]) for key in ("id", "status", "progress") if entry.get(key))
 
 
 def this_machine() -> dialect.Machine:

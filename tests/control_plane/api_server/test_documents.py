@@ -75,3 +75,37 @@ def test_metrics(running, configmaps):
 def test_every_answer_has_an_audit_id(running):
     assert running.ask("GET", "/version").headers["Audit-Id"]
     assert running.ask("GET", "/api/v1/nothings", Audit_ID="mine").headers["Audit-Id"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status", "content_type"),
+    [
+        ("/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", 200, "v2.v1.0"),
+        ("/openapi/v2", "text/plain", 406, None),
+        ("/openapi/v2", "application/json;q=0.1, application/com.github.proto-openapi.spec.v2.v1.0+protobuf", 200,
+         "v2.v1.0"),
+        ("/openapi/v3/version", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf", 200, "v3.v1.0"),
+        ("/openapi/v3/version", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf", 200, "v3.v1.0"),
+        ("/openapi/v3/version", "*/*", 200, "json"),
+        ("/openapi/v3/version", "application/yaml", 406, None),
+        ("/openapi/v3/nonsense", "*/*", 404, "text/plain"),
+    ],
+)  # fmt: skip
+def test_forms_of_openapi(running, path, accept, status, content_type):
+    answer = running.ask("GET", path, Accept=accept)
+    assert answer.status == status
+    assert (content_type or "") in (answer.headers["Content-Type"] or "")
+
+
+def test_an_openapi_digest_is_an_address(running):
+    url = running.ask("GET", "/openapi/v3").body["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    digest = url.partition("?hash=")[2]
+    kept = running.ask("GET", url)
+    assert (kept.status, kept.headers["ETag"]) == (200, f'"{digest}"')
+    assert kept.headers["Cache-Control"] == "public, immutable"
+    assert kept.headers["Expires"]
+    assert running.ask("GET", url, If_None_Match=f'"x", W/"{digest}"').status == 304
+    plain = running.ask("GET", "/openapi/v3/apis/apps/v1")
+    assert plain.headers["Cache-Control"] == "no-cache, private"
+    moved = running.ask("GET", "/openapi/v3/apis/apps/v1?hash=OLD")
+    assert (moved.status, moved.headers["Location"]) == (301, url)

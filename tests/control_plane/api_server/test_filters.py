@@ -3,7 +3,10 @@
 import collections
 import types
 
+import pytest
+
 from kubeshim.control_plane.api_server import filters, request, request_info
+from kubeshim.machinery import errors
 
 
 def asked(method="GET", path="/api/v1/pods"):
@@ -12,26 +15,9 @@ def asked(method="GET", path="/api/v1/pods"):
     return made
 
 
-def server(**limits):
+def server():
     metrics = types.SimpleNamespace(in_flight=collections.Counter(), observe=lambda *_: None)
-    config = types.SimpleNamespace(
-        **{"max_mutating_requests_in_flight": 1, "max_requests_in_flight": 1, "request_timeout": 60, **limits}
-    )
-    return types.SimpleNamespace(config=config, metrics=metrics)
-
-
-def test_too_many_requests():
-    made, answers = server(), []
-
-    def inner(again, of):
-        answers.append(filters.in_flight(asked(), of, lambda *_: request.Response(200)))
-        return request.Response(200)
-
-    assert filters.in_flight(asked(), made, inner).status == 200
-    (refused,) = answers
-    assert (refused.status, refused.body) == (429, b"Too many requests, please try again later.\n")
-    assert ("Retry-After", "1") in refused.headers
-    assert not made.metrics.in_flight["readOnly"]
+    return types.SimpleNamespace(metrics=metrics)
 
 
 def test_a_mistake_of_ours(caplog):
@@ -42,3 +28,31 @@ def test_a_mistake_of_ours(caplog):
     assert answer.status == 500
     assert answer.body == b"This request caused apiserver to panic. Look in the logs for details.\n"
     assert "ours" in caplog.text
+
+
+def test_warnings_that_are_too_long_together_are_cut():
+    assert filters.fitting_warnings(["a" * 3000, "b" * 1000]) == ["a" * 3000, "b" * 1000]
+    found = filters.fitting_warnings(["a" * 3000, "b" * 2000, *["c" * 300] * 20])
+    assert found[:2] == ["a" * 256, "b" * 256]
+    assert (len(found), set(map(len, found))) == (16, {256})
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [
+        ("1m30.5s", ""),
+        ("0", ""),
+        ("", ""),
+        ("-1s", ""),
+        ("32", 'missing unit in duration "32"'),
+        ("abc", 'invalid duration "abc"'),
+    ],
+)
+def test_a_limit_that_is_no_duration(timeout, said):
+    made = asked()
+    made.query = {"timeout": [timeout]}
+    try:
+        assert filters.deadline(made, server(), lambda *_: request.Response(200)).status == 200
+        assert not said
+    except errors.BadRequest as refused:
+        assert str(refused) == f"invalid timeout specified in the request URL - time: {said}"

@@ -41,7 +41,7 @@ CASES = [
     (MERGE, {"metadata": {"name": "b"}}, "",
      bad("the name of the object (b) does not match the name on the URL (a)")),
     (MERGE, {"metadata": {"namespace": "b"}}, "",
-     bad("the namespace of the object (b) does not match the namespace on the URL (patches)")),
+     bad("the namespace of the provided object does not match the namespace sent on the request")),
     (MERGE, {"metadata": {"uid": "b"}}, "",
      (422, "Invalid", 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "b": field is immutable')),
     (MERGE, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "",
@@ -58,8 +58,9 @@ CASES = [
      (422, "Invalid", ' "" is invalid: patch: Invalid value: "map[data:map[a:1]]": cannot convert int64 to '
       "string")),
     (APPLY, {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "a"}}, "",
-     bad("Incorrect version specified in apply patch. Specified patch version: v2, expected: v1")),
-    (APPLY, "", "", bad("Incorrect version specified in apply patch. Specified patch version: , expected: v1")),
+     bad("invalid object type: /v2, Kind=ConfigMap")),
+    (APPLY, {"apiVersion": "apps/v1", "kind": "Deployment"}, "", bad("invalid object type: apps/v1, Kind=Deployment")),
+    (APPLY, "", "", bad("invalid object type: /, Kind=")),
     (APPLY, [], "", bad("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
                         "array into Go value of type map[string]interface {}")),
     (APPLY, "a: b: c", "", bad("error decoding YAML: error converting YAML to JSON: yaml: mapping values are not "
@@ -70,8 +71,11 @@ CASES = [
     (APPLY, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": []}}, "",
      bad("metadata.managedFields must be nil")),
     (APPLY, {"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "a"}}, "",
-     (500, None, "failed to create typed patch object (/a; /v1, Kind=Nothing): no corresponding type for /v1, "
-      "Kind=Nothing")),
+     bad("invalid object type: /v1, Kind=Nothing")),
+    (APPLY, "{apiVersion: v1, kind: ConfigMap, foo: 1, data: {a: b, a: c}}", "Strict",
+     (500, None, "failed to create typed patch object (/; /v1, Kind=ConfigMap): .foo: field not declared in schema")),
+    (APPLY, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}}, "",
+     bad("the name of the object (b) does not match the name on the URL (a)")),
 ]  # fmt: skip
 
 
@@ -211,3 +215,63 @@ def test_records_of_ownership_change_at_the_main_door_only(running, namespace):
     running.ask("PATCH", f"{path}/w?fieldManager=m", text, APPLY)
     found = running.ask("GET", f"{path}/w").body["metadata"]["managedFields"]
     assert [one["manager"] for one in found] == ["before-first-apply"]
+
+
+def test_wrong_options_are_told_together(running, object_path):
+    query = "?dryRun=Some&fieldManager=%01&fieldValidation=None"
+    told = running.ask("PATCH", object_path + query, {}, APPLY).body["message"]
+    starts = [told.index(text) for text in ("fieldManager: Invalid value", "dryRun: ", "fieldValidation: ")]
+    assert starts == sorted(starts), told
+    assert 'supported values: "", "Ignore", "Strict", "Warn"' in told
+
+
+@pytest.mark.parametrize("kind", [JSON, MERGE, STRATEGIC])
+def test_what_is_not_there_is_told_before_the_patch_is_read(running, object_path, kind):
+    assert running.ask("PATCH", f"{object_path}-not", "{", kind).status == 404
+
+
+def test_unknown_fields_of_yaml_are_told_in_order(running, object_path):
+    text = "{zoo: 1, metadata: {name: new}, kind: ConfigMap, foo: 1, apiVersion: v1}"
+    answer = running.ask("POST", object_path.rpartition("/")[0] + "?dryRun=All", text, "application/yaml")
+    assert answer.headers.get_all("Warning") == [f'299 - "unknown field \\"{name}\\""' for name in ("foo", "zoo")]
+
+
+def test_daemonsets_count_the_changes_of_their_template(running, namespace):
+    path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+    name = "deprecated.daemonset.template.generation"
+    spec = {key: value for key, value in DEPLOYMENT["spec"].items() if key != "replicas"}
+    made = running.ask("POST", path, {"metadata": {"name": "d"}, "spec": spec})
+
+    def counted(change):
+        return running.ask("PATCH", f"{path}/d", change, MERGE).body["metadata"]["annotations"][name]
+
+    assert made.body["metadata"]["annotations"] == {name: "1"}
+    assert counted({"metadata": {"annotations": {name: "7"}}}) == "1"
+    assert counted({"spec": {"template": {"metadata": {"labels": {"more": "x"}}}}}) == "2"
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "spec", "stays"),
+    [
+        ("policy/v1", "poddisruptionbudgets", {}, False),
+        ("networking.k8s.io/v1", "servicecidrs", {"cidrs": ["10.8.0.0/24"]}, True),
+    ],
+)
+def test_labels_through_status(running, namespace, group, kind, spec, stays):
+    path = f"/apis/{group}/{kind}" if stays else f"/apis/{group}/namespaces/{namespace}/{kind}"
+    running.ask("POST", path, {"metadata": {"name": "s"}, "spec": spec})
+    patched = running.ask("PATCH", f"{path}/s/status", {"metadata": {"labels": {"a": "b"}}}, MERGE)
+    assert (patched.status, "labels" in patched.body["metadata"]) == (200, not stays)
+
+
+def test_objects_may_be_as_large_as_a_store_takes(running, namespace):
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+
+    def answer(length):
+        containers = [{"name": "c", "image": "i", "args": ["x" * length]}]
+        template = {**DEPLOYMENT["spec"]["template"], "spec": {"containers": containers}}
+        return running.ask("POST", path, {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "template": template}})
+
+    refused = answer(3 << 19)
+    assert (refused.status, refused.body["message"]) == (500, "etcdserver: request is too large")
+    assert answer((3 << 19) - 4096).status == 201

@@ -275,6 +275,9 @@ def test_scale(running, namespace):
     patched = running.ask("PATCH", f"{path}/a/scale", {"spec": {"replicas": 1}}, "application/merge-patch+json")
     assert patched.body["spec"] == {"replicas": 1}
     assert running.ask("GET", f"{path}/a").body["spec"]["replicas"] == 1
+    table = running.ask("GET", f"{path}/a/scale", Accept="application/json;as=Table;v=v1;g=meta.k8s.io").body
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["a", 1, 0]
     assert running.ask("PUT", f"{path}/a/scale", {"metadata": {"name": "a"}, "spec": {"replicas": -1}}).status == 422
 
 

@@ -7,15 +7,15 @@ import ipaddress
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from kubeshim import clock
 from kubeshim.client import informer, kinds, recorder
 from kubeshim.control_plane.controller_manager import certificate_approval as approval
-from kubeshim.control_plane.controller_manager import config, controller
-from kubeshim.control_plane.controller_manager.controllers import bootstrap_signer, token_cleaner
-from kubeshim.machinery import bootstrap_tokens, joining
+from kubeshim.control_plane.controller_manager import config, controller, manager
+from kubeshim.control_plane.controller_manager.controllers import bootstrap_signer, serviceaccount_token, token_cleaner
+from kubeshim.machinery import bootstrap_tokens, joining, jwt
 from tests import fake_api
 
 CLIENT_USAGES, SERVER_USAGES = ["digital signature", "client auth"], ["digital signature", "server auth"]
@@ -143,3 +143,32 @@ def test_tokens_end(world):
         return {secret["metadata"]["name"][-6:] for secret in client.list(kinds.SECRETS, "kube-system")["items"]}
 
     fake_api.eventually(lambda: left() == {"bbbbbb", "cccccc"})
+
+
+def test_secrets_are_filled_with_tokens_and_go_with_their_account():
+    server = fake_api.FakeApi()
+    client = server.client()
+    pem = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    options = config.Options(root_ca=b"CA", service_account_private_key=pem)
+    running = manager.Manager(
+        server.client(), config.Config(client.config, options, controllers=("serviceaccount-token",))
+    )
+    client.create(kinds.SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, "x")
+    for name, account in (("kept", "robot"), ("strange", "nobody")):
+        annotations = {serviceaccount_token.NAME: account}
+        made = {"metadata": {"name": name, "annotations": annotations}, "type": serviceaccount_token.TYPE}
+        client.create(kinds.SECRETS, made, "x")
+    running.start()
+    try:
+        data = fake_api.eventually(lambda: client.get(kinds.SECRETS, "kept", "x").get("data"))
+        said = jwt.Verifier(jwt.load_public_keys(pem)).verify(base64.b64decode(data["token"]).decode())
+        assert said["sub"] == "system:serviceaccount:x:robot"
+        assert (base64.b64decode(data["ca.crt"]), base64.b64decode(data["namespace"])) == (b"CA", b"x")
+        client.delete(kinds.SERVICE_ACCOUNTS, "robot", "x")
+        fake_api.eventually(lambda: not client.list(kinds.SECRETS, "x")["items"])
+    finally:
+        running.stop()
+        client.close()
+        server.stop()

@@ -20,8 +20,10 @@ from kubeshim.control_plane.controller_manager.controllers import (
     node_ipam,
     resource_quota,
     taint_eviction,
+    ttl,
     vac_protection,
 )
+from kubeshim.machinery import objects
 from kubeshim.machinery.resources import GroupVersionResource
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -221,6 +223,55 @@ def test_indexes_are_written_as_ranges():
     assert jobs.parse_indexes("0,2,3,5-7") == {0, 2, 3, 5, 6, 7}
 
 
+def of_index(name, index, **metadata):
+    return pod(name, annotations={jobs.INDEX: str(index), **metadata.pop("annotations", {})}, **metadata)
+
+
+def test_a_job_that_was_made_smaller_stops_the_indexes_beyond():
+    one = job(completionMode="Indexed", completions=2)
+    active = [of_index("a", 0), of_index("b", 1), of_index("c", 2), of_index("d", 1), pod("e")]
+    assert {objects.name(each) for each in jobs.surplus(one, active, 0, NOW)} >= {"c", "e"}
+    assert len(jobs.surplus(one, active, 0, NOW)) == 3  # and one of the two of index 1
+    assert len(jobs.surplus(one, active, 4, NOW)) == 4
+    assert len(jobs.surplus(job(), active, 2, NOW)) == 2
+    found, verdict = tallied({**one, "status": {"completedIndexes": "0-4", "succeeded": 5}})
+    assert found.completed == {0, 1} and verdict.reason == "CompletionsReached"
+
+
+def test_each_index_with_a_limit_of_its_own_waits_for_itself():
+    ended = {"containerStatuses": [{"state": {"terminated": {"finishedAt": "2026-01-01T11:59:55Z"}}}]}
+    first = of_index("a", 0, phase="Failed", annotations={jobs.INDEX_FAILURES: "0"})
+    second = of_index("b", 1, phase="Failed", annotations={jobs.INDEX_FAILURES: "1", jobs.INDEX_IGNORED_FAILURES: "1"})
+    mine = [{**one, "status": {**one["status"], **ended}} for one in (first, second)]
+    assert [jobs.index_backoff_left(mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
+    ignoring = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
+    hit = {**mine[1], "status": {**mine[1]["status"], "conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
+    assert jobs.next_index_failures(job(podFailurePolicy=ignoring), hit) == (1, 2)
+    assert jobs.next_index_failures(job(podFailurePolicy=ignoring), mine[1]) == (2, 1)
+    assert jobs.next_index_failures(job(), None) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "number", "revision"),
+    [
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}, 1, "old"),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}, 2, "new"),
+        ({"type": "OnDelete"}, 0, "new"),
+    ],
+)
+def test_which_template_a_stateful_sets_new_pod_gets(strategy, number, revision):
+    one = {"metadata": {"name": "s"}, "spec": {"replicas": 3, "updateStrategy": strategy}}
+    assert sets.template_for(one, number, "old", "new") == revision
+
+
+def test_a_share_of_a_stateful_set_that_may_be_unavailable_is_rounded_down():
+    def most(value):
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": value}}
+        return sets.max_unavailable({"spec": {"replicas": 5, "updateStrategy": strategy}})
+
+    assert [most(value) for value in ("50%", "10%", 3)] == [2, 1, 3]
+
+
 @pytest.mark.parametrize(
     ("taints", "outcome"),
     [
@@ -384,3 +435,11 @@ def test_a_class_of_attributes_is_named_by_what_has_it_wants_it_or_changes_to_it
     claim = {"spec": {"volumeAttributesClassName": "wanted"}, "status": status}
     assert vac_protection.classes_of(claim) == {"now", "next", "wanted"}
     assert vac_protection.classes_of({"spec": {"volumeAttributesClassName": ""}}) == set()
+
+
+@pytest.mark.parametrize(
+    ("step", "nodes", "seconds"),
+    [(0, 100, 0), (0, 101, 15), (1, 90, 15), (1, 89, 0), (0, 2500, 300), (4, 1799, 60), (4, 5, 0)],
+)
+def test_how_long_kubelets_may_use_what_they_fetched(step, nodes, seconds):
+    assert ttl.STEPS[ttl.next_step(step, nodes)][2] == seconds

@@ -463,6 +463,7 @@ def test_a_claim_takes_the_smallest_volume_that_fits_and_releases_it(api, client
 def test_controllers_are_chosen_by_name():
     assert manager.select(["*"]) == list(manager.CONTROLLERS)
     assert [one.name for one in manager.select(["deployment"])] == ["deployment"]
-    assert "deployment" not in {one.name for one in manager.select(["*", "-deployment"])}
+    for name in ("-deployment", "-deployment-controller"):
+        assert "deployment" not in {one.name for one in manager.select(["*", name])}
     with pytest.raises(manager.UnknownController):
         manager.select(["nonesuch"])

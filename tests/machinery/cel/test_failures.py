@@ -77,7 +77,7 @@ def test_errors_show_the_line_and_the_place():
 
 
 def test_the_result_must_be_of_the_type_asked_for():
-    with pytest.raises(environment.CompileError, match=r"^must evaluate to bool$"):
+    with pytest.raises(environment.CompileError, match=r"^must evaluate to bool but got int$"):
         environment.compile_expression("1", {}, result=types.BOOL)
 
 

@@ -203,7 +203,7 @@ def test_custom_types_in_v3(extended):
     schemas = document["components"]["schemas"]
     widget = schemas["com.example.v1.Widget"]
     assert widget["x-kubernetes-group-version-kind"] == [WIDGET._asdict()]
-    assert widget["x-kubernetes-selectable-fields"] == [{"fieldPath": ".spec.color"}]
+    assert widget["x-kubernetes-selectable-fields"] == [{"fieldPath": "spec.color"}]
     assert widget["properties"]["spec"] == SCHEMA["properties"]["spec"]
     assert set(widget["properties"]) == {"apiVersion", "kind", "metadata", "spec"}
     assert schemas["com.example.v1.WidgetList"]["properties"]["items"]["items"] == {

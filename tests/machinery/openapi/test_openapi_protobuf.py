@@ -9,8 +9,8 @@ import pytest
 from kubeshim.machinery import builtin, openapi, resources
 
 
-def layout():
-    file = importlib.resources.files("kubeshim.schemas") / "facts" / "openapi-v2-protobuf-fields.tsv"
+def layout(version):
+    file = importlib.resources.files("kubeshim.schemas") / "facts" / f"openapi-{version}-protobuf-fields.tsv"
     messages = {}
     for line in file.read_text().splitlines()[1:]:
         message, number, name, label, kind = line.split("\t")
@@ -18,7 +18,7 @@ def layout():
     return messages
 
 
-LAYOUT = layout()
+LAYOUTS = {version: layout(version) for version in ("v2", "v3")}
 
 
 def varint(data, position):
@@ -32,15 +32,15 @@ def varint(data, position):
         shift += 7
 
 
-def decode(message, data):
+def decode(message, data, version="v2"):
     found, position = {}, 0
     while position < len(data):
         key, position = varint(data, position)
-        name, label, kind = LAYOUT[message][key >> 3]
+        name, label, kind = LAYOUTS[version][message][key >> 3]
         if key & 7 == 2:
             size, position = varint(data, position)
             chunk, position = data[position : position + size], position + size
-            value = chunk.decode() if kind == "string" else decode(kind, chunk)
+            value = chunk.decode() if kind == "string" else decode(kind, chunk, version)
         elif key & 7 == 1:
             value, position = struct.unpack("<d", data[position : position + 8])[0], position + 8
         else:
@@ -123,3 +123,43 @@ def test_schema_members(schema, expected):
 def test_members_without_a_place_are_refused():
     with pytest.raises(ValueError, match="oneOf"):
         openapi.v2_protobuf({"definitions": {"x": {"oneOf": []}}})
+
+
+def test_v3():
+    pods = resources.Registry([resource for resource in builtin.load() if resource.plural == "pods"])
+    whole = openapi.v3_document(pods, "api/v1", {})
+    made = decode("Document", openapi.v3_protobuf(whole), "v3")
+    assert (made["openapi"], made["info"]) == ("3.0.0", {"title": "Kubernetes", "version": "v1.37.0"})
+    assert set(by_name(made["paths"]["path"])) == set(whole["paths"])
+    post = by_name(made["paths"]["path"])["/api/v1/namespaces/{namespace}/pods"]["post"]
+    body = by_name(post["request_body"]["request_body"]["content"]["additional_properties"])["*/*"]
+    assert body["schema"] == {"reference": {"_ref": "#/components/schemas/io.k8s.api.core.v1.Pod"}}
+    assert post["parameters"][0]["parameter"]["in"] == "query"
+    assert set(by_name(post["responses"]["response_or_reference"])) == {"200", "201", "202", "401"}
+    schemas = by_name(made["components"]["schemas"]["additional_properties"])
+    assert set(schemas) == set(whole["components"]["schemas"])
+    fields = by_name(schemas["io.k8s.api.core.v1.PodSpec"]["schema"]["properties"]["additional_properties"])
+    assert (
+        fields["nodeSelector"]["schema"]["additional_properties"]["schema_or_reference"]["schema"]["type"] == "string"
+    )
+    schemes = by_name(made["components"]["security_schemes"]["additional_properties"])
+    assert schemes["BearerToken"]["security_scheme"]["type"] == "apiKey"
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"default": "a"}, {"default": {"string": "a"}}),
+        ({"default": False}, {"default": {"boolean": False}}),
+        ({"default": 2}, {"default": {"number": 2.0}}),
+        ({"default": {}}, {"default": {}}),
+        ({"additionalProperties": True}, {"additional_properties": {"boolean": True}}),
+        ({"oneOf": [{"type": "string"}]}, {"one_of": [{"schema": {"type": "string"}}]}),
+        ({"items": {"type": "string"}}, {"items": {"schema_or_reference": [{"schema": {"type": "string"}}]}}),
+        ({"x-kubernetes-int-or-string": True}, {"specification_extension": [
+            {"name": "x-kubernetes-int-or-string", "value": {"yaml": "true\n"}}]}),
+    ],
+)  # fmt: skip
+def test_v3_schema_members(schema, expected):
+    made = decode("Document", openapi.v3_protobuf({"components": {"schemas": {"x": schema}}}), "v3")
+    assert by_name(made["components"]["schemas"]["additional_properties"])["x"] == {"schema": expected}

@@ -88,6 +88,37 @@ def test_defaults_must_fit(node, complaints):
     assert [str(problem) for problem in defaults.validate(field(node), "s")] == complaints
 
 
+def test_defaults_make_sound_metadata():
+    def told(name, node):
+        within = {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {name: node}}
+        return [str(problem) for problem in defaults.validate(field(within), "s")]
+
+    assert told("kind", {"type": "string", "default": "Pod"}) == []
+    assert told("apiVersion", {"type": "string", "default": "a/b/c"}) == [
+        's.properties[x].properties[apiVersion].default: Invalid value: "a/b/c": must result in valid metadata: '
+        'apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c'
+    ]
+    finalizers = {"type": "array", "items": {"type": "string", "default": "a b"}}
+    (text,) = told("metadata", {"type": "object", "properties": {"finalizers": finalizers}})
+    assert '.default: Invalid value: "a b": must result in valid metadata: metadata.finalizers' in text
+
+
+def test_defaults_keep_the_rules():
+    rules = [
+        {"rule": "self.a < 3"},
+        {"rule": "self.a > oldSelf.a"},
+        {"rule": "oldSelf.hasValue()", "optionalOldSelf": True},
+    ]
+    node = {"type": "object", "properties": {"a": {"type": "integer"}}, "default": {"a": 5}}
+
+    def told(*chosen):
+        schema = field({**node, "x-kubernetes-validations": [rules[index] for index in chosen]})
+        return [str(problem).split(": ", 2)[2] for problem in defaults.validate(schema, "s")]
+
+    assert told(0, 1) == ["failed rule: self.a < 3", "failed rule: self.a > oldSelf.a"]
+    assert told(2) == ["failed rule: oldSelf.hasValue()"]
+
+
 SPEC = field(
     {"type": "object", "properties": {"color": {"type": "string"}, "m": {"additionalProperties": ITEM}}}, "spec"
 )
@@ -96,9 +127,10 @@ SPEC = field(
 @pytest.mark.parametrize(
     ("path", "found"),
     [
-        (".spec.color", ("spec", "color")),
-        (".spec['color']", ("spec", "color")),
-        (".spec.m.any.k", ("spec", "m", "any", "k")),
+        (".spec.color", "spec.color"),
+        (".spec['color']", "spec.color"),
+        (".spec.m.any.k", "spec.m[any].k"),
+        (".spec['\\q']", "invalid string literal: invalid escape char \\q"),
         (".spec.nope", "does not refer to a valid field"),
         (".spec.", "unexpected end of JSON path"),
         ("spec", "expected [ or . but got: spec"),

@@ -34,7 +34,7 @@ def one(**version):
 
 
 def said(crd):
-    return [str(problem) for problem in crds.validate(crd)]
+    return [str(problem) for problem in crds.validate_create(crd)]
 
 
 def test_a_good_one():
@@ -68,7 +68,7 @@ def test_a_good_one():
           'spec.conversion.conversionReviewVersions: Invalid value: ["v2","v2"]: must include at least one of v1, '
           "v1beta1"]),
         (changed(conversion={"strategy": "None", "webhook": {
-            "clientConfig": {"url": "https://a"}, "conversionReviewVersions": ["v1"]}}),
+            "clientConfig": {}, "conversionReviewVersions": ["v1"]}}),
          [f"spec.conversion.{field}: Forbidden: should not be set when strategy is not set to Webhook"
           for field in ("webhookClientConfig", "conversionReviewVersions")]),
         (one(schema=None), ["spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"]),
@@ -111,6 +111,50 @@ def test_versions_that_differ_are_named():
     ]
 
 
+def test_selectable_fields_stand_beside_their_schema():
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"color": {"type": "string"}}}}
+    one_ = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": schema,
+        "selectableFields": [{"jsonPath": ".color"}],
+    }
+    two = {**one_, "name": "v2", "storage": False}
+    assert said(changed(versions=[one_, two])) == []
+    two["selectableFields"] = []
+    assert said(changed(versions=[one_, two])) == [
+        'spec.versions[0].selectableFields: Invalid value: "": selectableFields may only be set when '
+        "version.schema.openAPIV3Schema is not included"
+    ]
+
+
+def test_a_shared_schema_is_one_with_status_if_any_version_has_one():
+    schema = {"openAPIV3Schema": {"type": "object", "maxProperties": 3}}
+    one_ = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    two = {**one_, "name": "v2", "storage": False, "subresources": {"status": {}}}
+    assert len(said(changed(versions=[one_, two]))) == 1
+
+
+def test_certificates_of_a_webhook_in_use_stay_certificates():
+    def crd(bundle, established="True"):
+        webhook = {
+            "clientConfig": {"url": "https://a", "caBundle": bundle}, "conversionReviewVersions": ["v1"],
+        }  # fmt: skip
+        made = changed(conversion={"strategy": "Webhook", "webhook": webhook})
+        made["status"]["conditions"] = [{"type": "Established", "status": established}]
+        return made
+
+    complaint = (
+        'spec.conversion.webhookClientConfig.caBundle: Invalid value: "Q2c9PQ==": unable to load root certificates: '
+        "unable to parse bytes as PEM block"
+    )
+    told = [str(problem) for problem in crds.validate_update(crd("Q2c9PQ=="), crd(None))]
+    assert told == [complaint]
+    assert crds.validate_update(crd("Q2c9PQ=="), crd("Q2c9PQ==")) == []
+    assert crds.validate_update(crd("Q2c9PQ=="), crd(None, "False")) == said(crd("Q2c9PQ==")) == []
+
+
 def test_exactly_one_is_stored():
     found = said(one(storage=False))
     assert found[0].startswith('spec.versions: Invalid value: [{"Name":"v1","Served":true,"Storage":false,')
@@ -121,7 +165,8 @@ def test_exactly_one_is_stored():
 def test_only_some_keywords_at_the_root_with_status():
     schema = {"openAPIV3Schema": {"type": "object", "maxProperties": 3}}
     found = said(one(schema=schema, subresources={"status": {}}))
-    assert found[0].startswith("spec.validation.openAPIV3Schema: Invalid value: {")
+    assert found[0].startswith('spec.validation.openAPIV3Schema: Invalid value: {"ID":"","Schema":"","Ref":null,')
+    assert '"MaxProperties":3,"MinProperties":null,"Required":null,"Items":null,"AllOf":null,' in found[0]
     assert "XPreserveUnknownFields XValidations] fields are allowed at the root of the schema if the status" in found[0]
 
 
@@ -136,6 +181,7 @@ def test_only_some_keywords_at_the_root_with_status():
 )  # fmt: skip
 def test_groups_of_kubernetes_need_approval(group, annotation, complaint):
     crd = changed(group=group)
+    crd["metadata"]["name"] = f"widgets.{group}"
     crd["metadata"]["annotations"] = {crds.APPROVAL: annotation} if annotation else {}
     assert [str(problem) for problem in crds.validate_create(crd)] == ([complaint] if complaint else [])
 

@@ -64,6 +64,12 @@ def container(**fields):
             "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         ),
         (SECRET, {"data": {"a": "not base64"}}, "illegal base64 data at input byte 3"),
+        (SECRET, {"data": {"a": "abc"}}, "illegal base64 data at input byte 0"),
+        (SECRET, {"data": {"a": "ab="}}, "illegal base64 data at input byte 3"),
+        (SECRET, {"data": {"a": "ab=c"}}, "illegal base64 data at input byte 2"),
+        (SECRET, {"data": {"a": "YWJj="}}, "illegal base64 data at input byte 4"),
+        (SECRET, {"data": {"a": "YQ==x"}}, "illegal base64 data at input byte 4"),
+        (SECRET, {"data": {"a": "YQ\n"}}, "illegal base64 data at input byte 1"),
     ],
 )
 def test_refused(gvk, obj, message):
@@ -92,6 +98,19 @@ def test_canonical_form():
 
 
 LAYOUT = "2006-01-02T15:04:05Z07:00"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("YWJj\nZGVm\n", "YWJjZGVm"),  # a block text of YAML, as the Secrets of many manuals have
+        ("YQ=\r\n=", "YQ=="),
+        ("YR==", "YQ=="),  # bits nobody asked for
+        ("", ""),
+    ],
+)
+def test_bytes(written, kept):
+    assert decode(SECRET, {"data": {"a": written}})["data"]["a"] == kept
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ FORM = "; desired format: https://host[/path]"
             [
                 "matchConditions[0].expression: Required value",
                 'matchConditions[1].name: Duplicate value: "a"',
-                'matchConditions[2].expression: Invalid value: "1": must evaluate to bool',
+                'matchConditions[2].expression: Invalid value: "1": must evaluate to bool but got int',
                 "matchConditions[2].name: Required value",
             ],
         ),

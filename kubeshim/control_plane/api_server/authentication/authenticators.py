@@ -17,9 +17,9 @@ from kubeshim.control_plane.api_server.authentication import (
     bootstrap_tokens,
     certificates,
     front_proxy,
-    jwt,
     service_accounts,
 )
+from kubeshim.machinery import jwt
 
 _log = logging.getLogger(__name__)
 SOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."

@@ -1,10 +1,14 @@
-"""``Impersonate-*`` headers: acting as somebody else, for who may ``impersonate`` each part of that identity."""
+"""``Impersonate-*`` headers: acting as somebody else, for who may impersonate each part of that identity.
 
-from collections.abc import Iterable, Iterator
+There are several ways to be allowed to (``impersonation_modes``); the one that last worked for a requester is tried
+first, and who is refused is told of the first that was tried.
+"""
+
+from collections.abc import Iterable
 from urllib import parse
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.control_plane.api_server.authentication import service_accounts
+from kubeshim.control_plane.api_server.authentication import impersonation_modes as modes
 from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.machinery import errors
 
@@ -12,27 +16,47 @@ USER = "impersonate-user"
 GROUP = "impersonate-group"
 UID = "impersonate-uid"
 EXTRA = "impersonate-extra-"
-_AUTHENTICATION = "authentication.k8s.io"
+_REMEMBERED = 10_000
 
 
-def apply(asked: request.Request, authorizer: questions.Authorizer) -> None:
-    """Replaces ``asked.user`` where the headers ask for it.
+class Impersonation:
+    def __init__(self) -> None:
+        self._worked: dict[str, modes.Mode] = {}
+        """By the requester's name."""
 
-    Raises ``Forbidden`` (upstream's words) where a part is not allowed, ``InternalError`` for headers without a user.
-    """
-    headers = asked.headers
-    if not any(name.startswith("impersonate-") for name in headers):
-        return
-    listed = list(asked.environ.get("wire.header_list") or headers.items())
-    wanted = _wanted(listed)
-    if wanted is None:
-        return
-    assert asked.user is not None
-    for question in _questions(asked.user, wanted):
-        decision = authorizer.authorize(question)
-        if not decision.allowed:
-            raise questions.forbidden(question, decision.reason)
-    asked.user = _completed(wanted)
+    def apply(self, asked: request.Request, authorizer: questions.Authorizer) -> None:
+        """Replaces ``asked.user`` where the headers ask for it.
+
+        Raises ``Forbidden`` (upstream's words) where no way is open, ``BadRequest`` for headers without a user.
+        """
+        headers = asked.headers
+        if not any(name.startswith("impersonate-") for name in headers):
+            return
+        wanted = _wanted(list(asked.environ.get("wire.header_list") or headers.items()))
+        if wanted is None:
+            return
+        assert asked.user is not None
+        question = questions.of(asked, asked.user)
+        last = self._worked.get(asked.user.name)
+        refusal: errors.APIStatusError | None = None
+        for mode in sorted(modes.MODES, key=lambda one: one is not last):
+            if not mode.concerns(wanted, asked.user):
+                continue
+            try:
+                user = modes.check(mode, wanted, question, authorizer)
+            except errors.Forbidden as problem:
+                refusal = refusal or problem
+                continue
+            self._remember(asked.user.name, mode)
+            asked.user = user
+            return
+        assert refusal is not None
+        raise refusal
+
+    def _remember(self, name: str, mode: modes.Mode) -> None:
+        if len(self._worked) >= _REMEMBERED:
+            self._worked.clear()
+        self._worked[name] = mode
 
 
 def _wanted(headers: Iterable[tuple[str, str]]) -> request.UserInfo | None:
@@ -49,42 +73,20 @@ def _wanted(headers: Iterable[tuple[str, str]]) -> request.UserInfo | None:
             extra.setdefault(parse.unquote(header.removeprefix(EXTRA)), []).append(value)
     if not name:
         if groups or uid or extra:
-            parts = [*groups, *([uid] if uid else []), *extra]
-            raise errors.InternalError(f"requested [{' '.join(parts)}] without impersonating a user")
+            raise errors.BadRequest(f"requested {_shown(uid, groups, extra)} without impersonating a user name")
         return None
     return request.UserInfo(name, tuple(groups), uid, {key: tuple(values) for key, values in extra.items()})
 
 
-def _questions(user: request.UserInfo, wanted: request.UserInfo) -> Iterator[questions.Attributes]:
-    account = service_accounts.split_username(wanted.name)
-    if account is not None:
-        yield _question(user, "serviceaccounts", name=account[1], namespace=account[0])
-    else:
-        yield _question(user, "users", name=wanted.name)
-    for group in wanted.groups:
-        yield _question(user, "groups", name=group)
-    if wanted.uid:
-        yield _question(user, "uids", name=wanted.uid, group=_AUTHENTICATION)
-    for key, values in wanted.extra.items():
-        for value in values:
-            yield _question(user, "userextras", name=value, group=_AUTHENTICATION, subresource=key)
+def _shown(uid: str, groups: list[str], extra: dict[str, list[str]]) -> str:
+    """As Go prints the structure."""
+    pairs = ", ".join(f"{questions.quote(key)}:{_strings(extra[key])}" for key in sorted(extra))
+    shown = f"{{{pairs}}}" if extra else "(nil)"
+    return (
+        f'&user.DefaultInfo{{Name:"", UID:{questions.quote(uid)}, Groups:{_strings(groups)}, '
+        f"Extra:map[string][]string{shown}}}"
+    )
 
 
-def _question(
-    user: request.UserInfo, resource: str, *, name: str, namespace: str = "", group: str = "", subresource: str = ""
-) -> questions.Attributes:
-    return questions.Attributes(user, "impersonate", group, "v1", resource, subresource, namespace, name)
-
-
-def _completed(wanted: request.UserInfo) -> request.UserInfo:
-    """With the groups such a user always has."""
-    groups = wanted.groups
-    account = service_accounts.split_username(wanted.name)
-    if account is not None and not groups:
-        groups = service_accounts.groups(account[0])
-    if wanted.name == request.ANONYMOUS.name:
-        if not groups:
-            groups = request.ANONYMOUS.groups
-    elif "system:authenticated" not in groups and "system:unauthenticated" not in groups:
-        groups = (*groups, "system:authenticated")
-    return request.UserInfo(wanted.name, groups, wanted.uid, wanted.extra)
+def _strings(values: list[str]) -> str:
+    return f"[]string{{{', '.join(map(questions.quote, values))}}}" if values else "[]string(nil)"

@@ -7,7 +7,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.control_plane.api_server.authentication import jwt
+from kubeshim.machinery import jwt
 
 CONFIGURATION = "/.well-known/openid-configuration"
 KEYS = "/openid/v1/jwks"

@@ -15,8 +15,8 @@ from typing import Any
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.control_plane.api_server.authentication import certificates, jwt
-from kubeshim.machinery import objects, resources
+from kubeshim.control_plane.api_server.authentication import certificates
+from kubeshim.machinery import jwt, objects, resources
 
 REMEMBERED_FOR = 10.0
 LEEWAY = 60

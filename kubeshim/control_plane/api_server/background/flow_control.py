@@ -7,45 +7,22 @@ Their spec is kept as it should be unless somebody took it over by setting
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kubeshim import clock
 from kubeshim.control_plane.api_server.background import bootstrap_data, reconcile
-from kubeshim.machinery import objects, resources
+from kubeshim.control_plane.api_server.flow_control import controller
+from kubeshim.machinery import objects
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
 _API_VERSION = "flowcontrol.apiserver.k8s.io/v1"
 _AUTO_UPDATE = "apf.kubernetes.io/autoupdate-spec"
-LEVELS = resources.GroupVersionResource("flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations")
-SCHEMAS = resources.GroupVersionResource("flowcontrol.apiserver.k8s.io", "v1", "flowschemas")
 
 
 def ensure(server: "servers.Server") -> None:
     for level in levels():
-        reconcile.ensure(server, LEVELS, level, _merged)
+        reconcile.ensure(server, controller.LEVELS, level, _merged)
     for schema in schemas():
-        reconcile.ensure(server, SCHEMAS, schema, _merged)
-        _note_level(server, objects.name(schema))
-
-
-def _note_level(server: "servers.Server", name: str) -> None:
-    """Says in the schema's status whether the priority level it names exists."""
-    held = server.client.get(SCHEMAS, name)
-    level = held["spec"]["priorityLevelConfiguration"]["name"]
-    exists = server.storage.reader.get(LEVELS, "", level) is not None
-    known = objects.condition(held, "Dangling")
-    status, reason, rest = (
-        ("False", "Found", "and it exists") if exists else ("True", "NotFound", "but there is no such object")
-    )
-    if known is not None and known.get("status") == status:
-        return
-    message = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" {rest}'
-    condition = {
-        "type": "Dangling", "status": status, "reason": reason, "message": message,
-        "lastTransitionTime": clock.rfc3339(server.clock.now()),
-    }  # fmt: skip
-    held.setdefault("status", {})["conditions"] = [condition]
-    server.client.update(SCHEMAS, held, subresource="status")
+        reconcile.ensure(server, controller.SCHEMAS, schema, _merged)
 
 
 def _merged(held: objects.Object, wanted: objects.Object) -> objects.Object | None:

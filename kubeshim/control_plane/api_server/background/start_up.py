@@ -23,21 +23,21 @@ _log = logging.getLogger(__name__)
 PERIOD = 60.0
 
 STEPS: tuple[tuple[str, Callable[["servers.Server"], None]], ...] = (
-    ("system-namespaces", namespaces.ensure),
+    ("start-system-namespaces-controller", namespaces.ensure),
     ("rbac/bootstrap-roles", bootstrap_roles.ensure),
     ("scheduling/bootstrap-system-priority-classes", priority_classes.ensure),
     ("start-cluster-authentication-info-controller", authentication_config.ensure),
     ("start-service-ip-repair-controllers", service_cidr.ensure),
     ("priority-and-fairness-config-producer", flow_control.ensure),
 )
-"""Named as upstream names its hooks, which is what ``/readyz?verbose`` shows."""
+"""Named as upstream names its hooks, which is what ``/livez?verbose`` shows."""
 
 
 def run(server: "servers.Server") -> None:
     pending = list(STEPS)
     done: set[str] = set()
     for name, _ in STEPS:
-        server.health.ready.setdefault(f"poststarthook/{name}", _check(name, done))
+        server.health.live.setdefault(f"poststarthook/{name}", _check(name, done))
     while not server.stopping.is_set():
         failed = []
         for name, step in pending:

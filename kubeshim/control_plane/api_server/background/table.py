@@ -10,6 +10,7 @@ from kubeshim.control_plane.api_server.background import (
     compaction,
     custom_resource_definitions,
     event_expiry,
+    flow_schemas,
     identity,
     kubernetes_service,
     revoked_watches,
@@ -30,6 +31,7 @@ WORK: tuple[Callable[["servers.Server"], None], ...] = (
     identity.run,
     custom_resource_definitions.run,
     event_expiry.run,
+    flow_schemas.run,
     compaction.run,
     revoked_watches.run,
 )

@@ -10,6 +10,7 @@ from typing import Any
 from kubeshim.control_plane.api_server.custom_resources import custom_type
 from kubeshim.machinery import errors, objects, resources, schemas, upstream
 from kubeshim.machinery.codecs import bodies, json, strict
+from kubeshim.machinery.custom_validation import embedded
 from kubeshim.machinery.validation import decoding
 
 
@@ -45,7 +46,7 @@ def complete(
     """Brings an object into the type's form, in place. Raises ``BadRequest``."""
     gvk = custom.resource.gvk
     if validation != "Ignore":
-        problems = [*duplicates, *sorted(strict.unknown_fields(obj, custom.schema))]
+        problems = [*duplicates, *strict.unknown_fields_of_custom(obj, custom.schema)]
         if problems and validation == "Strict":
             raise bodies.cannot_be_handled(gvk, strict.decoding_error(problems))
         for text in strict.warnings(problems):
@@ -53,6 +54,8 @@ def complete(
     why = _metadata_problem(obj)
     if why:
         raise bodies.cannot_be_handled(gvk, why)
+    if custom.embeds and (problem := embedded.unreadable(obj, custom.openapi)):
+        raise bodies.cannot_be_handled(gvk, str(problem))
     shape(custom, obj)
 
 

@@ -18,7 +18,8 @@ import gevent
 import orjson
 
 from kubeshim.control_plane.api_server import webhook_client
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, go_text, objects, resources
+from kubeshim.machinery.validation import metadata as metadata_rules
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -114,9 +115,14 @@ class Conversions:
         try:
             spoken = next(each for each in converter.review_versions if each in _KNOWN)
             body = webhook_client.post(self._server, converter.client, _review(spoken, uid, version, found), _SECONDS)
-            made = answer(body, spoken, uid, version, found)
+            made = answer(body, spoken, uid)
         except (webhook_client.Unreachable, BadAnswer) as problem:
-            raise errors.InternalError(f"conversion webhook for {source} failed: {problem}") from problem
+            text = f"conversion for {source} failed: conversion webhook for {source} failed: {problem}"
+            raise errors.InternalError(text, reason="") from problem
+        try:
+            check(found, made, version)
+        except BadAnswer as problem:
+            raise errors.InternalError(f"conversion for {source} {problem}", reason="") from problem
         for obj, converted in zip(found, made, strict=True):
             self._made[_key(converter, version, obj)] = orjson.dumps(converted)
         while len(self._made) > _REMEMBERED:
@@ -138,7 +144,7 @@ class BadAnswer(Exception):
     """It is none; the text says why."""
 
 
-def answer(body: bytes, spoken: str, uid: str, version: str, found: Sequence[objects.Object]) -> list[objects.Object]:
+def answer(body: bytes, spoken: str, uid: str) -> list[Any]:
     """The converted objects, in the order of those sent. Raises ``BadAnswer``."""
     try:
         review = orjson.loads(body)
@@ -154,17 +160,21 @@ def answer(body: bytes, spoken: str, uid: str, version: str, found: Sequence[obj
         raise BadAnswer(str(result.get("message") or f"response.result.status was '{result.get('status') or ''}', not "
                             "'Success'"))  # fmt: skip
     made = response.get("convertedObjects")
-    if not isinstance(made, list) or len(made) != len(found):
-        count = len(made) if isinstance(made, list) else 0
-        raise BadAnswer(f"returned {count} objects, expected {len(found)}")
-    for index, (old, new) in enumerate(zip(found, made, strict=True)):
+    return made if isinstance(made, list) else []
+
+
+def check(found: Sequence[objects.Object], made: Sequence[Any], version: str) -> None:
+    """Raises ``BadAnswer`` for what a webhook may not make of the objects sent."""
+    if len(made) != len(found):
+        raise BadAnswer(f"returned {len(made)} objects, expected {len(found)}")
+    for index, (old, new) in enumerate(zip(found, made, strict=True), 1):
         if why := _problem(old, new, version):
             raise BadAnswer(f"returned invalid converted object at index {index}: {why}")
-    return made
+        if why := _metadata_problem(old, new):
+            raise BadAnswer(f"returned invalid metadata in object at index {index}: {why}")
 
 
 def _problem(old: objects.Object, new: Any, version: str) -> str:
-    """What a webhook may not do."""
     if not isinstance(new, dict):
         return "it is no object"
     if new.get("apiVersion") != version:
@@ -172,11 +182,34 @@ def _problem(old: objects.Object, new: Any, version: str) -> str:
     if new.get("kind") != old.get("kind"):
         return f"invalid kind (expected {old.get('kind')}, received {new.get('kind')})"
     metadata = new.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    for field, shown in (("name", "name"), ("namespace", "namespace"), ("uid", "UID")):
+        before, now = old["metadata"].get(field) or "", metadata.get(field) or ""
+        if before != now:
+            return f"must have the same {shown}: {before} != {now}"
+    return ""
+
+
+def _metadata_problem(old: objects.Object, new: objects.Object) -> str:
+    metadata = new.get("metadata")
     if not isinstance(metadata, Mapping):
-        return "missing metadata in converted object"
-    for field in ("name", "namespace", "uid"):
-        if (metadata.get(field) or "") != (old["metadata"].get(field) or ""):
-            return f"must have the same {field}: {metadata.get(field)} != {old['metadata'].get(field)}"
+        if "metadata" not in new:
+            return "missing metadata in converted object"
+        return f"invalid metadata of type {go_text.type_name(metadata)} in converted object"
+    for field, path in (("labels", "metadata.labels"), ("annotations", "metadata.annotation")):
+        given = metadata.get(field)
+        if given is None:
+            continue
+        if not isinstance(given, Mapping):
+            return f"invalid metadata.{field} of type {go_text.type_name(given)} in converted object"
+        for key, value in given.items():
+            if not isinstance(value, str):
+                shown = go_text.type_name(value)
+                return f"metadata.{field}[{key}] must be a string, but is {shown} in converted object"
+        if given != (old["metadata"].get(field) or {}):
+            judge = metadata_rules.labels if field == "labels" else metadata_rules.annotations
+            if texts := list(dict.fromkeys(map(str, judge(given, path)))):
+                return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     return ""
 
 

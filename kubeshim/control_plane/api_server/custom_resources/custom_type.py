@@ -6,8 +6,9 @@ from typing import Any
 
 from kubeshim.control_plane.api_server import scale_paths
 from kubeshim.machinery import jsonpath, objects, resources, schemas
+from kubeshim.machinery.custom_validation import embedded
 from kubeshim.machinery.custom_validation import schema as validation
-from kubeshim.machinery.structural import defaulting, expressions, field_paths
+from kubeshim.machinery.structural import defaulting, expressions
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 """In the order in which upstream tells those of custom types."""
@@ -25,6 +26,8 @@ class CustomType:
     rules: expressions.Rules | None
     scale: scale_paths.Paths | None
     served: bool
+    embeds: bool
+    """Whether there are objects within the objects."""
     deprecation: str = ""
     """What a user of this version is warned of."""
     terminating: bool = False
@@ -50,6 +53,7 @@ def _version(crd: objects.Object, version: Mapping[str, Any]) -> CustomType:
         rules=expressions.compile_rules(openapi),
         scale=_scale(objects.dig(version, "subresources", "scale")),
         served=bool(version.get("served")),
+        embeds=embedded.has_resources(openapi),
         deprecation=(told or f"{resource.api_version} {resource.kind} is deprecated") if deprecated else "",
         terminating=objects.is_deleting(crd),
     )
@@ -114,11 +118,7 @@ def _column(column: Mapping[str, Any]) -> resources.Column:
 
 
 def _selectable(version: Mapping[str, Any]) -> tuple[str, ...]:
-    schema = objects.dig(version, "schema", "openAPIV3Schema") or {}
-    return tuple(
-        ".".join(field_paths.resolve(entry["jsonPath"], schema, brackets=False)[0])
-        for entry in version.get("selectableFields") or ()
-    )
+    return tuple(entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or ())
 
 
 def _scale(found: Mapping[str, Any] | None) -> scale_paths.Paths | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server.custom_resources import conditions
 from kubeshim.machinery import objects
+from kubeshim.machinery.validation import ca_bundles
 
 Names = dict[str, Any]
 _REASONS = {"plural": "PluralConflict", "singular": "SingularConflict", "kind": "KindConflict",
@@ -79,6 +80,10 @@ def established(crd: objects.Object, names_accepted: bool) -> dict[str, str]:
         present = objects.condition(crd, "Established") or {}
         return {key: present.get(key) or "" for key in ("type", "status", "reason", "message")}
     if names_accepted:
+        bundle = objects.dig(crd, "spec", "conversion", "webhook", "clientConfig", "caBundle")
+        if bundle and ca_bundles.problem(bundle):
+            text = "The conversion webhook CABundle is invalid"
+            return conditions.condition("Established", False, "InvalidCABundle", text)
         text = "the initial names have been accepted"
         return conditions.condition("Established", True, "InitialNamesAccepted", text)
     return conditions.condition("Established", False, "NotAccepted", "not all names are accepted")

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server.custom_resources import custom_type
 from kubeshim.control_plane.api_server.strategies import strategy
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, go_text, objects, resources
 from kubeshim.machinery.custom_validation import embedded, lists
 from kubeshim.machinery.custom_validation import schema as values
 from kubeshim.machinery.validation import fields, metadata
@@ -45,7 +45,7 @@ class Custom(strategy.Strategy):
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
         if subresource:
-            return None
+            return ("spec",)
         return ("status",) if "status" in resource.subresources else ()
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
@@ -81,9 +81,14 @@ class Custom(strategy.Strategy):
         return wrong + _rules(custom, obj, None, wrong)
 
     def validate_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> Problems:
+        return self._change(resource, obj, old)
+
+    def _change(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object, *, spec: bool = True
+    ) -> Problems:
         custom = self._type(resource)
         wrong = values.validate(custom.validator, obj, old=old)
-        wrong += _scale(custom, obj) + embedded.validate(obj, custom.openapi)
+        wrong += _scale(custom, obj, spec=spec) + embedded.validate(obj, custom.openapi)
         if not lists.validate(old, custom.openapi):
             wrong += lists.validate(obj, custom.openapi)
         return wrong + _rules(custom, obj, old, wrong)
@@ -91,7 +96,7 @@ class Custom(strategy.Strategy):
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> Problems:
-        return self.validate(resource, obj) + self.validate_update(resource, obj, old)
+        return self.validate(resource, obj) + self._change(resource, obj, old, spec=False)
 
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
         return metadata.finalizer_warnings(obj, old)
@@ -114,21 +119,47 @@ def _rules(
     return custom.rules(obj, old)
 
 
-def _scale(custom: custom_type.CustomType, obj: objects.Object) -> Problems:
-    """What the scale subresource shows must be numbers of replicas."""
+def _scale(custom: custom_type.CustomType, obj: objects.Object, *, spec: bool = True) -> Problems:
+    """What the scale subresource shows must be numbers of replicas, and a selector as text."""
     if custom.scale is None:
         return []
-    wrong: Problems = []
-    for path in (custom.scale.replicas, custom.scale.status):
-        wrong += _replicas(objects.dig(obj, *path), ".".join(path))
+    wrong = _replicas(obj, custom.scale.replicas) if spec else []
+    wrong += _replicas(obj, custom.scale.status)
+    if custom.scale.selector:
+        value, problem = _read(obj, custom.scale.selector, "string", "")
+        if problem:
+            wrong.append(fields.invalid(_dotted(custom.scale.selector), value, problem))
     return wrong
 
 
-def _replicas(value: Any, path: str) -> Problems:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return []  # the schema says what type it has
-    if value < 0:
-        return [fields.invalid(path, value, "should be a non-negative integer")]
-    if value > _MOST_REPLICAS:
-        return [fields.invalid(path, value, f"should be less than or equal to {_MOST_REPLICAS}")]
-    return []
+def _replicas(obj: objects.Object, names: tuple[str, ...]) -> Problems:
+    value, problem = _read(obj, names, "int64", 0)
+    if not problem and value < 0:
+        problem = "should be a non-negative integer"
+    if not problem and value > _MOST_REPLICAS:
+        problem = f"should be less than or equal to {_MOST_REPLICAS}"
+    return [fields.invalid(_dotted(names), value, problem)] if problem else []
+
+
+def _dotted(names: tuple[str, ...]) -> str:
+    return "." + ".".join(names)
+
+
+def _read(obj: objects.Object, names: tuple[str, ...], wanted: str, absent: Any) -> tuple[Any, str]:
+    """A value and what is wrong with its type; the place of what is no object on the way is told."""
+    place: Any = obj
+    for index, name in enumerate(names):
+        if place is None:
+            return absent, ""
+        if not isinstance(place, dict):
+            return absent, _accessor(names[: index + 1], place, "map[string]interface{}")
+        if name not in place:
+            return absent, ""
+        place = place[name]
+    found = go_text.type_name(place)
+    return (place, "") if found == wanted else (absent, _accessor(names, place, wanted))
+
+
+def _accessor(names: tuple[str, ...], value: Any, wanted: str) -> str:
+    shown = f"{go_text.value(value)} is of the type {go_text.type_name(value)}"
+    return f"{_dotted(names)} accessor error: {shown}, expected {wanted}"

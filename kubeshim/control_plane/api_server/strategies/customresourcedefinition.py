@@ -6,7 +6,7 @@ from kubeshim.control_plane.api_server.custom_resources import conditions
 from kubeshim.control_plane.api_server.strategies import strategy
 from kubeshim.machinery import errors, objects, resources, schemas
 from kubeshim.machinery.codecs import strict
-from kubeshim.machinery.validation import crds, decoding
+from kubeshim.machinery.validation import crds, decoding, fields
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its instances are gone."""
@@ -26,9 +26,6 @@ class CustomResourceDefinition(strategy.Strategy):
         _canonical(resource, obj)
         _note_storage(obj)
 
-    def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
-        return crds.validate(obj)
-
     def validate_create(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return crds.validate_create(obj)
 
@@ -41,6 +38,13 @@ class CustomResourceDefinition(strategy.Strategy):
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
         return crds.names(objects.dig(obj, "status", "acceptedNames", default={}) or {}, "status.acceptedNames")
+
+    def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
+        """Formats of strings that are not known; on a change, those that were not there before."""
+        if old is not None and old.get("spec") == obj.get("spec"):
+            return []
+        known = crds.strange_formats(old) if old is not None else []
+        return [f"unrecognized format {fields.quote(name)}" for name in crds.strange_formats(obj) if name not in known]
 
     def begin_deletion(self, obj: objects.Object, now: str) -> bool:
         """The first request only marks the definition; the rest is done when its instances are gone."""

@@ -18,6 +18,9 @@ class Job(strategy.Strategy):
         obj["status"] = {}
         if not objects.dig(obj, "spec", "manualSelector"):
             generate_selector(obj)
+        # As upstream's defaults do, to what is read from the store.
+        if not obj["metadata"].get("labels") and (labels := objects.dig(obj, "spec", "template", "metadata", "labels")):
+            obj["metadata"]["labels"] = dict(labels)
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return jobs.job(obj)

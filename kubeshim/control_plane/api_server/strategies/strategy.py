@@ -11,6 +11,47 @@ from typing import Any, Literal
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import errors, objects, resources
 
+_RESET: dict[tuple[str, str], tuple[str, ...]] = {
+    ("namespaces", ""): ("status", "spec.finalizers"),
+    ("namespaces", "finalize"): ("status",),
+    ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
+    ("deployments.apps", "status"): ("spec", "metadata.labels"),
+    ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
+    ("certificatesigningrequests.certificates.k8s.io", "status"): ("spec", "status.conditions"),
+    ("certificatesigningrequests.certificates.k8s.io", "approval"): ("spec", "status.certificate"),
+    **{
+        (group_resource, "status"): ("metadata", "spec")
+        for group_resource in (
+            "apiservices.apiregistration.k8s.io",
+            "customresourcedefinitions.apiextensions.k8s.io",
+            "devicetaintrules.resource.k8s.io",
+            "flowschemas.flowcontrol.apiserver.k8s.io",
+            "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "storageversionmigrations.storagemigration.k8s.io",
+            "validatingadmissionpolicies.admissionregistration.k8s.io",
+            "volumeattachments.storage.k8s.io",
+        )
+    },
+}
+"""What of an object upstream's strategies say they reset, where it is not the usual."""
+
+_METADATA_STAYS = frozenset(
+    (
+        "apiservices.apiregistration.k8s.io",
+        "devicetaintrules.resource.k8s.io",
+        "flowschemas.flowcontrol.apiserver.k8s.io",
+        "podcertificaterequests.certificates.k8s.io",
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+        "resourceclaims.resource.k8s.io",
+        "servicecidrs.networking.k8s.io",
+        "storageversionmigrations.storagemigration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
+    )
+)
+"""Types of whose metadata the status endpoint changes nothing; that of older ones takes labels and the like."""
+_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+
 
 class Strategy:
     """Base: no special rules."""
@@ -45,10 +86,13 @@ class Strategy:
                 obj["status"] = old["status"]
 
     def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
-        """The status endpoint: everything but ``status`` and managedFields is the old object's.
-
-        Metadata stays the old one's too, except labels/annotations where a kind says so.
-        """
+        """The status endpoint: everything but ``status`` and metadata is the old object's, of some types that, too."""
+        if resource.group_resource in _METADATA_STAYS:
+            metadata, before = obj.setdefault("metadata", {}), old["metadata"]
+            for field in _METADATA:
+                metadata.pop(field, None)
+                if field in before:
+                    metadata[field] = before[field]
         for field in set(obj) | set(old):
             if field in ("status", "metadata", "apiVersion", "kind"):
                 continue
@@ -105,8 +149,12 @@ class Strategy:
         return False
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
-        """The top-level fields that nobody owns who writes at this endpoint; None means the usual rule."""
-        return None
+        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint.
+
+        None means the usual rule: the main endpoint does not write ``status``, the status endpoint only that and
+        metadata.
+        """
+        return _RESET.get((resource.group_resource, subresource))
 
     def allocate(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,

@@ -7,6 +7,7 @@ from kubeshim.control_plane.api_server.strategies import (
     certificatesigningrequest,
     custom,
     customresourcedefinition,
+    daemonset,
     default,
     deployment,
     devices,
@@ -102,7 +103,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         warn=stateful_sets.warn,
         status={"replicas": 0, "availableReplicas": 0},
     ),
-    "daemonset": Checked(
+    "daemonset": daemonset.DaemonSet(
         workloads.daemon_set,
         None,
         workload_status.daemon_set,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request, storage
+from kubeshim.control_plane.api_server.admission.plugins import pod_topology_labels
 from kubeshim.control_plane.api_server.subresources import call, kubelets, pods
 from kubeshim.control_plane.api_server.verbs import operation, update
 from kubeshim.machinery import errors, objects, resources
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
 _BINDING = resources.GroupVersionKind("", "v1", "Binding")
-_TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
-"""Labels of the node that a pod on it may read from its own."""
 _ATTEMPTS = 10
 
 
@@ -89,7 +88,7 @@ def _bind(server: "servers.Server", pod: objects.Object, binding: objects.Object
     pod["spec"]["nodeName"] = node_name
     metadata = pod["metadata"]
     node = server.storage.reader.get(kubelets.NODES, "", node_name) or {}
-    topology = {key: value for key, value in objects.labels(node).items() if key in _TOPOLOGY}
+    topology = {key: value for key, value in objects.labels(node).items() if key in pod_topology_labels.LABELS}
     for field, added in (
         ("annotations", objects.annotations(binding)), ("labels", {**topology, **objects.labels(binding)}),
     ):  # fmt: skip

@@ -10,7 +10,7 @@ from kubeshim import clock
 from kubeshim.control_plane.api_server import request, storage
 from kubeshim.control_plane.api_server.subresources import call, pods
 from kubeshim.control_plane.api_server.verbs import delete, operation
-from kubeshim.machinery import errors, objects, resources, selectors
+from kubeshim.machinery import errors, go_text, objects, resources, selectors
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -28,11 +28,13 @@ class Evict:
         if objects.name(eviction) != op.name:
             raise errors.BadRequest("name in URL does not match name in Eviction object")
         wanted = {k: v for k, v in (eviction.get("deleteOptions") or {}).items() if k not in ("kind", "apiVersion")}
-        if wanted.get("dryRun") and op.dry_run and wanted["dryRun"] != ["All"]:
-            raise errors.BadRequest(
-                f"Non-matching dry-run options in request and content: [All] and {wanted['dryRun']}"
-            )
-        op.dry_run = op.dry_run or "All" in (wanted.get("dryRun") or ())
+        dry_run = wanted.get("dryRun")
+        if dry_run and op.dry_run and dry_run != ["All"]:
+            raise errors.APIStatusError(
+                f"Non-matching dry-run options in request and content: [All] and {go_text.value(dry_run)}",
+                code=500, reason="",
+            )  # fmt: skip
+        op.dry_run = op.dry_run or bool(dry_run)
         _evict(op, wanted)
         return call.answer(asked, call.success())
 

@@ -26,8 +26,8 @@ _NUMBERS = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
 
 class Log:
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
-        pod = pods.get(server, asked)
         query = options(asked)
+        pod = pods.get(server, asked)
         container = pods.container(pod, asked.param("container"))
         node = objects.dig(pod, "spec", "nodeName", default="")
         if not node:

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request
-from kubeshim.control_plane.api_server.authentication import jwt, service_accounts
+from kubeshim.control_plane.api_server.authentication import service_accounts
 from kubeshim.control_plane.api_server.subresources import call
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, jwt, objects, resources
 from kubeshim.machinery.validation import fields
 
 if TYPE_CHECKING:

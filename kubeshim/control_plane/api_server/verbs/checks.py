@@ -11,7 +11,7 @@ def new(op: operation.Operation, obj: objects.Object) -> None:
     problems = metadata.validate(op.resource, obj)
     problems += strategy.validate(op.resource, obj) + strategy.validate_create(op.resource, obj)
     if problems:
-        raise errors.invalid(op.resource.group, op.resource.kind, objects.name(obj), problems)
+        raise errors.invalid(op.resource.group, _kind(op, obj), objects.name(obj), problems)
     op.warnings += strategy.warnings(op.resource, obj, None)
 
 
@@ -26,5 +26,10 @@ def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -
     else:
         problems += strategy.validate_change(resource, obj, old)
     if problems:
-        raise errors.invalid(resource.group, resource.kind, objects.name(obj), problems)
+        raise errors.invalid(resource.group, _kind(op, obj), objects.name(obj), problems)
     op.warnings += strategy.warnings(resource, obj, old)
+
+
+def _kind(op: operation.Operation, obj: objects.Object) -> str:
+    """What the object says it is: of a custom type that may be another than it should be."""
+    return str(obj.get("kind") or op.resource.kind)

@@ -3,10 +3,11 @@
 Fields are attributed to their manager before admission, as upstream does: what admission plugins add belongs to nobody.
 """
 
+import functools
 import random
 from typing import Any
 
-from kubeshim.control_plane.api_server import request, response, stored
+from kubeshim.control_plane.api_server import object_size, request, response, stored
 from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, owners, place
 from kubeshim.machinery import apply, disabled_fields, errors, objects
 from kubeshim.machinery.codecs import strict
@@ -27,7 +28,7 @@ def create(op: operation.Operation, obj: objects.Object) -> stored.Stored:
     return finish(op, obj)
 
 
-def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
+def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = False) -> stored.Stored:
     """From admission on; ``managedFields`` are done."""
     server, resource = op.server, op.resource
     attributes = op.attributes("CREATE", obj, None, objects.name(obj))
@@ -51,7 +52,9 @@ def finish(op: operation.Operation, obj: objects.Object) -> stored.Stored:
             server.admission.validate(attributes)
         try:
             with op.allocated(obj, None):
-                return _write(op, obj)
+                if applied:
+                    return _write(op, obj)
+                return object_size.with_or_without_owners(functools.partial(_write, op), obj)
         except errors.AlreadyExists as refusal:
             if not generated or attempt == _ATTEMPTS - 1:
                 raise _taken(op, obj, refusal) from None

@@ -5,7 +5,7 @@ import functools
 from kubeshim.control_plane.api_server import native, representations, request
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import operation
-from kubeshim.machinery import defaults, objects, resources
+from kubeshim.machinery import defaults, managed_fields, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding
 
@@ -40,6 +40,7 @@ def complete(
         custom_bodies.complete(custom, obj, duplicates, op.field_validation, op.warnings.append)
         return
     schema = op.server.schema(gvk)
+    managed_fields.keep_reset(obj)
     decoding.decode(obj, schema, gvk)
     bodies.check(obj, schema, duplicates, op.field_validation, op.warnings.append, gvk)  # type: ignore[arg-type]
     defaults.apply(gvk, obj)

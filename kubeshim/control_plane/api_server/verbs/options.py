@@ -5,11 +5,14 @@ from typing import Any
 
 from kubeshim.control_plane.api_server import request, request_info
 from kubeshim.machinery import errors
+from kubeshim.machinery.codecs import negotiation
 from kubeshim.machinery.validation import fields
 
 _MANAGER_LIMIT = 128
 _is_integer = re.compile("[-+]?[0-9]+").fullmatch
 _MANY_DIGITS, _BEYOND = 1000, 1 << 63
+_VALIDATION = ("", "Ignore", "Strict", "Warn")
+_OTHER_PATCHES = frozenset(negotiation.BUILT_IN_PATCHES) - {negotiation.APPLY_PATCH}
 _PROPAGATION = ("Foreground", "Background", "Orphan")
 
 
@@ -24,13 +27,24 @@ def write_options(asked: request.Request, kind: str) -> dict[str, Any]:
             options[name] = asked.param(name)
     if kind == "PatchOptions" and "force" in query:
         options["force"] = boolean(asked, "force")
-    problems = dry_run_problems(options.get("dryRun")) + _manager_problems(options.get("fieldManager", ""))
+    problems = _patch_problems(asked) if kind == "PatchOptions" else []
+    problems += _manager_problems(options.get("fieldManager", "")) + dry_run_problems(options.get("dryRun"))
     validation = options.get("fieldValidation", "")
-    if validation not in ("", "Ignore", "Warn", "Strict"):
-        problems.append(fields.not_supported("fieldValidation", validation, ("Ignore", "Strict", "Warn")))
+    if validation not in _VALIDATION:
+        problems.append(fields.not_supported("fieldValidation", validation, _VALIDATION))
     if problems:
         raise errors.invalid("meta.k8s.io", kind, "", problems)
     return options
+
+
+def _patch_problems(asked: request.Request) -> list[errors.FieldError]:
+    """What only server-side apply may say, and must."""
+    media_type = asked.header("content-type").partition(";")[0]
+    if media_type == negotiation.APPLY_PATCH and not asked.param("fieldManager"):
+        return [fields.required("fieldManager", "is required for apply patch")]
+    if media_type in _OTHER_PATCHES and "force" in asked.query:
+        return [fields.forbidden("force", "may not be specified for non-apply patch")]
+    return []
 
 
 def dry_run_problems(values: Any) -> list[errors.FieldError]:
@@ -76,8 +90,10 @@ def manager(asked: request.Request) -> str:
 def manager_of(said: str, user_agent: str) -> str:
     if said:
         return said
-    prefix = "".join(char for char in user_agent.partition("/")[0] if char.isprintable())
-    return prefix[:_MANAGER_LIMIT] or "unknown"
+    # WSGI's headers are bytes as latin-1; this one means UTF-8.
+    said = user_agent.partition("/")[0].encode("latin-1", "replace").decode("utf-8", "replace")
+    prefix = "".join(char for char in said if char.isprintable())
+    return prefix.encode()[:_MANAGER_LIMIT].decode("utf-8", "ignore") or "unknown"
 
 
 def boolean(asked: request.Request, name: str) -> bool:

@@ -10,11 +10,10 @@ from typing import Any
 from kubeshim.control_plane.api_server import native, representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
 from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
-from kubeshim.machinery import apply, defaults, errors, go_text, objects, resources, schemas
+from kubeshim.machinery import apply, defaults, errors, go_text, managed_fields, objects, resources, schemas
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, refusals, restoring, strategic
 from kubeshim.machinery.validation import decoding as types
-from kubeshim.machinery.validation import fields
 
 _KINDS = {
     "merge": negotiation.MERGE_PATCH,
@@ -56,8 +55,8 @@ def patched(
         # It goes from struct to struct, whose kind is what it is.
         made["apiVersion"], made["kind"] = gvk.group_version, gvk.kind
     _complete_patched(op, media_type, content, made, duplicates, gvk)
-    place.check_name(op, made.setdefault("metadata", {}))
-    place.fit_namespace(op, made["metadata"])
+    place.fit_namespace(op, made.setdefault("metadata", {}))
+    place.check_name(op, made["metadata"])
     return made
 
 
@@ -78,6 +77,7 @@ def _complete_patched(
         if custom is not None:
             custom_bodies.complete(custom, made, duplicates, op.field_validation, op.warnings.append)
             return
+        managed_fields.keep_reset(made)
         refusals.check_kind(made, gvk)
         types.decode(made, schema, gvk)
     except errors.BadRequest as problem:
@@ -110,18 +110,10 @@ def _patched(media_type: str, old: objects.Object, content: Any, schema: schemas
 
 def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: bool) -> tuple[stored.Stored, bool]:
     """Server-side apply."""
-    applied = applied_configuration(op, content, duplicates, op.resource.gvk)
+    applied = applied_configuration(content, op.resource.gvk)
     if op.server.storage.get(op.resource, op.namespace, op.name) is None:
-        if op.subresource:
-            raise errors.not_found(op.resource.group, op.resource.plural, op.name)
-        if applied["metadata"].get("uid"):
-            raise errors.conflict(
-                op.resource.group, op.resource.plural, op.name,
-                f"uid mismatch: the provided object specified uid {applied['metadata']['uid']}, "
-                "and no existing object was found",
-            )  # fmt: skip
         try:
-            return _create_applied(op, applied, force), True
+            return _create_applied(op, applied, duplicates, force), True
         except errors.AlreadyExists:
             pass
 
@@ -131,23 +123,29 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
             subresource=op.subresource, force=force, now=op.server.clock.now(),
             reset=op.strategy.reset_fields(op.resource, op.subresource),
         )  # fmt: skip
+        check_applied(op, merged, duplicates)
         _complete_applied(op, merged)
         return merged
 
     return update.modify(op, build, attributed=True), False
 
 
-def _create_applied(op: operation.Operation, applied: objects.Object, force: bool) -> stored.Stored:
-    op.may_create()
+def _create_applied(
+    op: operation.Operation, applied: objects.Object, duplicates: list[str], force: bool
+) -> stored.Stored:
     op.create_unconditionally = True
     obj = apply.apply(
         None, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
         subresource=op.subresource, force=force, now=op.server.clock.now(),
         reset=op.strategy.reset_fields(op.resource, op.subresource),
     )  # fmt: skip
+    check_applied(op, obj, duplicates, created=True)
+    if op.subresource:
+        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
+    op.may_create()
     create.prepare(op, obj)
     _complete_applied(op, obj)
-    return create.finish(op, obj)
+    return create.finish(op, obj, applied=True)
 
 
 def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
@@ -161,9 +159,7 @@ def _complete_applied(op: operation.Operation, obj: objects.Object) -> None:
     defaults.apply(op.resource.gvk, obj)
 
 
-def applied_configuration(
-    op: operation.Operation, content: Any, duplicates: list[str], gvk: resources.GroupVersionKind
-) -> objects.Object:
+def applied_configuration(content: Any, gvk: resources.GroupVersionKind) -> objects.Object:
     """The applied configuration as the client wrote it: all that is in it, and nothing else, will be its own.
 
     ``apply`` holds it against the schema.
@@ -175,12 +171,7 @@ def applied_configuration(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
             f"{bodies.type_name(content)} into Go value of type map[string]interface {{}}"
         )
-    apply.check(content, gvk.group_version)
-    if content.get("kind") != gvk.kind:
-        raise _untyped(content, gvk._replace(kind=content.get("kind") or ""))
-    if duplicates and op.field_validation == "Strict":
-        raise errors.BadRequest(f"error strict decoding YAML: {_NO_JSON}{', '.join(duplicates)}")
-    op.warnings.extend(strict.warnings(duplicates))
+    apply.check(content, gvk)
     if content.get("metadata") is None:
         content["metadata"] = {}
     metadata = content["metadata"]
@@ -189,43 +180,46 @@ def applied_configuration(
         found = go_text.value(metadata)
         raise errors.APIStatusError(f"{text}: .metadata: expected map, got &{{{found}}}", code=500, reason="")
     metadata.pop("managedFields", None)
-    if op.server.storage.get(op.resource, op.namespace, op.name) is not None:
-        metadata.setdefault("name", op.name)
-    place.check_name(op, metadata)
-    place.fit_namespace(op, metadata)
-    owners.dedup(op, content)
     return content
 
 
-def _untyped(content: Any, gvk: resources.GroupVersionKind) -> errors.APIStatusError:
-    """A kind that the version does not have."""
-    metadata = content["metadata"] if isinstance(content.get("metadata"), dict) else {}
-    kind = f"{gvk.group}/{gvk.version}, Kind={gvk.kind}"
-    named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind}"
-    text = f"failed to create typed patch object ({named}): no corresponding type for {kind}"
-    return errors.APIStatusError(text, code=500, reason="")
+def check_applied(
+    op: operation.Operation, merged: objects.Object, duplicates: list[str], *, created: bool = False
+) -> None:
+    """What is asked of the result of an apply: no keys given twice, no identity but that of the path."""
+    if duplicates and op.field_validation == "Strict":
+        raise errors.BadRequest(f"error strict decoding YAML: {_NO_JSON}{', '.join(duplicates)}")
+    # It may be built several times.
+    op.warnings.extend(text for text in strict.warnings(duplicates) if text not in op.warnings)
+    metadata = merged["metadata"]
+    if created and metadata.get("uid"):
+        raise errors.conflict(
+            op.resource.group, op.resource.plural, op.name,
+            f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found",
+        )  # fmt: skip
+    place.fit_namespace(op, metadata)
+    place.check_name(op, metadata)
 
 
 def read(op: operation.Operation, asked: request.Request) -> tuple[str, Any, list[str]]:
-    """``(media type, patch, duplicate fields)``. Raises 400, 415 and 422."""
+    """``(media type, patch, duplicate fields)``. Raises 400, 404, 415 and 422.
+
+    What is not there is told before a patch of it is looked at, unless it could be created.
+    """
     accepted = (
         negotiation.BUILT_IN_PATCHES if representations.has_message(op.resource.gvk) else negotiation.CUSTOM_PATCHES
     )
     media_type = negotiation.patch_type(asked.header("content-type"), accepted)
-    strictly = op.field_validation != "Ignore"
+    strictly, body = op.field_validation != "Ignore", asked.body
     if media_type == negotiation.APPLY_PATCH:
-        if not asked.param("fieldManager"):
-            missing = fields.required("fieldManager", "is required for apply patch")
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [missing])
         try:
-            content, duplicates = native.read(asked.body, functools.partial(yaml.decode, asked.body, strict=strictly))
+            content, duplicates = native.read(body, functools.partial(yaml.decode, body, strict=strictly))
         except errors.BadRequest as problem:
             raise errors.BadRequest(f"error decoding YAML: {_NO_JSON}{problem.message}") from problem
         return media_type, content, duplicates
-    if "force" in asked.query:
-        meaningless = fields.forbidden("force", "may not be specified for non-apply patch")
-        raise errors.invalid("meta.k8s.io", "PatchOptions", "", [meaningless])
-    return media_type, *_decoded(media_type, asked.body, strictly)
+    if op.server.storage.get(op.resource, op.namespace, op.name) is None:
+        raise errors.not_found(op.resource.group, op.resource.plural, op.name)
+    return media_type, *_decoded(media_type, body, strictly)
 
 
 def _decoded(media_type: str, body: bytes, strictly: bool) -> tuple[Any, list[str]]:

@@ -11,7 +11,7 @@ from kubeshim.control_plane.api_server import request, response, scale_paths, st
 from kubeshim.control_plane.api_server.verbs import decoding, operation, place, update
 from kubeshim.control_plane.api_server.verbs import get as gets
 from kubeshim.control_plane.api_server.verbs import patch as patches
-from kubeshim.machinery import apply, errors, managed_fields, objects, scale_fields, selectors
+from kubeshim.machinery import apply, errors, managed_fields, objects, scale_fields, selectors, tables
 from kubeshim.machinery.codecs import negotiation
 from kubeshim.machinery.validation import fields
 
@@ -73,7 +73,9 @@ def set_scale(op: operation.Operation, change: Change, *, uid: str = "") -> stor
     return update.modify(op, build, raw=op.resource.strategy != "custom", uid=uid)
 
 
-def apply_scale(op: operation.Operation, applied: objects.Object, *, force: bool) -> stored.Stored:
+def apply_scale(
+    op: operation.Operation, applied: objects.Object, duplicates: list[str], *, force: bool
+) -> stored.Stored:
     """Server-side apply of a Scale: it decides who owns the replicas. Raises 400, 409 and 422."""
     path = paths(op).replicas
 
@@ -85,6 +87,7 @@ def apply_scale(op: operation.Operation, applied: objects.Object, *, force: bool
             present, applied, schema=op.server.schema(KIND), manager=op.manager, api_version=KIND.group_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(), reset=(),
         )  # fmt: skip
+        patches.check_applied(op, wanted, duplicates)
         changed = managed_fields.live_entries(wanted)
         _take(op, old, wanted)
         old["metadata"]["resourceVersion"] = objects.resource_version(wanted)
@@ -125,8 +128,8 @@ def handle_patch(op: operation.Operation, asked: request.Request) -> request.Res
     media_type, content, duplicates = patches.read(op, asked)
     if media_type == negotiation.APPLY_PATCH:
         gets.get(op)
-        applied = patches.applied_configuration(op, content, duplicates, KIND)
-        return _answer(op, asked, apply_scale(op, applied, force=bool(op.options.get("force"))))
+        applied = patches.applied_configuration(content, KIND)
+        return _answer(op, asked, apply_scale(op, applied, duplicates, force=bool(op.options.get("force"))))
 
     def change(present: objects.Object) -> objects.Object:
         return patches.patched(op, media_type, present, content, duplicates, KIND)
@@ -136,4 +139,9 @@ def handle_patch(op: operation.Operation, asked: request.Request) -> request.Res
 
 def _answer(op: operation.Operation, asked: request.Request, item: stored.Stored) -> request.Response:
     media = negotiation.negotiate(asked.header("accept"), negotiation.OBJECTS)
-    return response.encoded(asked, media, scale_of(op, item.obj))
+    scale = scale_of(op, item.obj)
+    if media.kind:
+        # A custom object's Scale is shown with the columns of its own type.
+        shown = op.resource if op.resource.strategy == "custom" else tables.SCALE
+        return response.of_object(asked, op.server, shown, scale)
+    return response.encoded(asked, media, scale)

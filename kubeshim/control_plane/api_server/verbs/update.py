@@ -7,7 +7,7 @@ may write as well.
 
 from collections.abc import Callable
 
-from kubeshim.control_plane.api_server import request, response, storage, stored
+from kubeshim.control_plane.api_server import object_size, request, response, storage, stored
 from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
 from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
@@ -113,7 +113,11 @@ def _write(
     with op.allocated(obj, old):
         if op.dry_run:
             return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
-        return server.storage.update(resource, obj, item.revision)
+        if attributed:
+            return server.storage.update(resource, obj, item.revision)
+        return object_size.with_or_without_owners(
+            lambda fitting: server.storage.update(resource, fitting, item.revision), obj
+        )
 
 
 def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> None:

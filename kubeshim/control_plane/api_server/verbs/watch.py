@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 
 from kubeshim.control_plane.api_server import open_watches, representations, request, response, stored, watch_cache
-from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions
+from kubeshim.control_plane.api_server.verbs import operation, options, selection, versions, watch_socket
 from kubeshim.control_plane.cluster_store import store
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.codecs import frames, gzip_stream, json, negotiation, protobuf, zeros
@@ -137,6 +137,9 @@ class Stream:
         """Ends when who asked may not watch any more."""
         self._open = self._op.server.open_watches.add(asked, self.watcher.stop)
 
+    def stop(self) -> None:
+        self.watcher.stop()
+
     def close(self) -> None:
         if self._open is not None:
             self._op.server.open_watches.remove(self._open)
@@ -194,19 +197,40 @@ class Stream:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+class _Told:
+    """A stream of one event."""
+
+    def __init__(self, event: bytes) -> None:
+        self._event = event
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._event
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     media = negotiation.negotiate_stream(asked.header("accept"), response.offers_of(op.resource))
     chosen = selection.of(op, asked)
     versions.validate(asked, watching=True)
     encoder = _Encoder(op, asked, media)
     headers = [("Cache-Control", "no-cache, private"), ("Content-Type", media.header(stream=True))]
+    socket, binary = watch_socket.wanted(asked), media.essence == negotiation.PROTOBUF
     try:
         stream = open_stream(op, asked, encoder, chosen)
     except versions.MalformedVersion as malformed:
         raise malformed.unexpected() from None
     except (errors.Expired, errors.Timeout, errors.InternalError) as refusal:
         # Once a request is accepted, upstream tells what is wrong with it in the stream.
-        return request.Response(200, headers, iter([encoder.of_object("ERROR", refusal.status())]))
+        told = _Told(encoder.of_object("ERROR", refusal.status()))
+        return watch_socket.serve(asked, told, binary=binary) if socket else request.Response(200, headers, told)
+    if socket:
+        stream.follow_rights(asked)
+        return watch_socket.serve(asked, stream, binary=binary)
     if stream.compressed:
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
     stream.follow_rights(asked)
@@ -233,7 +257,7 @@ def open_stream(
     try:
         return Stream(
             op, chosen, encoder, revision=revision or op.server.storage.revision, initial=initial,
-            bookmarks=bookmarks, compressed=response.accepts_gzip(asked),
+            bookmarks=bookmarks, compressed=response.accepts_gzip(asked) and not watch_socket.wanted(asked),
             seconds=float(seconds) if seconds and seconds > 0 else limit,
         )  # fmt: skip
     except store.Compacted as problem:

@@ -46,12 +46,17 @@ class CronJobController(controller.Controller):
         if objects.is_deleting(cron_job) or cron_job["spec"].get("suspend"):
             return None
         try:
-            schedule, own_zone = cron.parse(cron_job["spec"]["schedule"])
-            zone = cron.zone(cron_job["spec"].get("timeZone") or own_zone)
+            named = cron.zone(cron_job["spec"].get("timeZone") or "")
         except cron.CronError as error:
-            reason = "UnknownTimeZone" if "time zone" in str(error) else "UnparseableSchedule"
+            text = f'invalid timeZone: "{cron_job["spec"]["timeZone"]}": {error}'
+            self.recorder.event(cron_job, "Warning", "UnknownTimeZone", text)
+            return None
+        try:
+            schedule, own_zone = cron.parse(cron_job["spec"]["schedule"])
+            zone = named if cron_job["spec"].get("timeZone") else cron.zone(own_zone)
+        except cron.CronError as error:
             text = f'unparseable schedule: "{cron_job["spec"]["schedule"]}" : {error}'
-            self.recorder.event(cron_job, "Warning", reason, text)
+            self.recorder.event(cron_job, "Warning", "UnparseableSchedule", text)
             return None
         now = self.clock.now()
         if schedule.after(now.astimezone(zone)) is None:
@@ -74,6 +79,7 @@ class CronJobController(controller.Controller):
         status = copy.deepcopy(cron_job.get("status") or {})
         running = {objects.uid(job): job for job in mine if finished(job) is None}
         ended = {objects.uid(job): job for job in mine if finished(job) is not None}
+        cron_job, status = self._recognize(cron_job, status, running)
         active = []
         for reference in status.get("active") or ():
             if reference.get("uid") in running:
@@ -95,6 +101,20 @@ class CronJobController(controller.Controller):
         if status == (cron_job.get("status") or {}):
             return cron_job
         return self.client.update(kinds.CRON_JOBS, {**cron_job, "status": status}, subresource="status")
+
+    def _recognize(self, cron_job: Object, status: Object, running: dict[str, Object]) -> tuple[Object, Object]:
+        """Tells of running jobs that the status does not know, unless the cache is only behind."""
+        known = {one.get("uid") for one in status.get("active") or ()}
+        strange = [job for uid, job in running.items() if uid not in known]
+        if strange:
+            cron_job = self.client.get(kinds.CRON_JOBS, objects.name(cron_job), objects.namespace(cron_job))
+            status = copy.deepcopy(cron_job.get("status") or {})
+            known = {one.get("uid") for one in status.get("active") or ()}
+        for job in strange:
+            if objects.uid(job) not in known:
+                text = f"Saw a job that the controller did not create or forgot: {objects.name(job)}"
+                self.recorder.event(cron_job, "Warning", "UnexpectedJob", text)
+        return cron_job, status
 
     def _clean_up(self, cron_job: Object, mine: list[Object]) -> None:
         for kind, field, default in (

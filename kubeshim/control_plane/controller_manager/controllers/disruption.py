@@ -1,7 +1,8 @@
 """PodDisruptionBudgets: how many of the chosen pods may be evicted now.
 
 The eviction subresource trusts ``status.disruptionsAllowed`` and notes each pod it evicts in ``disruptedPods``; such
-a pod counts as gone from then on, for two minutes at most, by when it must have been deleted.
+a pod counts as gone from then on, for two minutes at most, by when it must have been deleted. After as long the
+condition ``DisruptionTarget`` of a pod that is not being deleted is taken back: whoever wrote it gave up.
 """
 
 import datetime
@@ -9,14 +10,15 @@ import logging
 
 from kubeshim import clock
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import conditions, controller, indexes, pods, rollout
+from kubeshim.control_plane.controller_manager import conditions, controller, indexes, pods, rollout, scale_targets
 from kubeshim.machinery import errors, objects, selectors
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
 
 _log = logging.getLogger(__name__)
 
-DELETION_TIMEOUT = 120.0
+DELETION_TIMEOUT = STALE_DISRUPTION = 120.0
+STALE = "stale/"
 OWNERS: dict[str, GroupVersionResource] = {
     "ReplicaSet": kinds.REPLICA_SETS,
     "ReplicationController": kinds.REPLICATION_CONTROLLERS,
@@ -25,15 +27,25 @@ OWNERS: dict[str, GroupVersionResource] = {
 }
 
 
+UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of "
+    "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please "
+    'set ".spec.minAvailable" field of the PDB to an integer value.'
+)
+
+
 class CannotCount(Exception):
     """The expected number of pods is unknown; the message says why."""
 
 
 class DisruptionController(controller.Controller):
+    """Queue keys are ``NS/NAME`` of a budget, and ``stale/NS/NAME`` of a pod that was to be disrupted."""
+
     name = "disruption"
     component = "controllermanager"
 
     def register(self) -> None:
+        self._targets = scale_targets.Targets(self.client, self.clock)
         self._budgets = indexes.by_namespace(self.watch(kinds.POD_DISRUPTION_BUDGETS))
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._pods.add_handler(
@@ -47,6 +59,8 @@ class DisruptionController(controller.Controller):
         for budget in self._budgets.by_index("namespace", objects.namespace(versions[0])):
             if any(_selector(budget).matches(objects.labels(pod)) for pod in versions):
                 self.enqueue(budget)
+        if disrupted_since(versions[0]) is not None:
+            self.queue.add(STALE + objects.key(versions[0]))
 
     def _owner_updated(self, old: Object, new: Object) -> None:
         if old["spec"].get("replicas") != new["spec"].get("replicas"):
@@ -54,6 +68,8 @@ class DisruptionController(controller.Controller):
                 self.enqueue(budget)
 
     def sync(self, key: str) -> float | None:
+        if key.startswith(STALE):
+            return self._take_back(key.removeprefix(STALE))
         budget = self._budgets.get(key)
         if budget is None:
             return None
@@ -79,35 +95,79 @@ class DisruptionController(controller.Controller):
         self._write(budget, status(budget, healthy, desired, expected, disrupted, now))
         return again
 
+    def _take_back(self, key: str) -> float | None:
+        """Ends a disruption that did not come."""
+        pod = self._pods.get(key)
+        since = disrupted_since(pod) if pod is not None else None
+        if pod is None or since is None:
+            return None
+        now = self.clock.now()
+        left = STALE_DISRUPTION - (now - since).total_seconds()
+        if left > 0:
+            return left
+        condition = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": clock.rfc3339(now)}
+        patch = {"metadata": {"uid": objects.uid(pod)}, "status": {"conditions": [condition]}}
+        name, namespace = objects.name(pod), objects.namespace(pod)
+        try:
+            self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
+        except errors.NotFound:
+            _log.debug("pod %s is gone", key)
+        return None
+
     def _expected(self, budget: Object, chosen: list[Object]) -> tuple[int, int]:
         """How many pods there should be, and how many of them healthy."""
         spec = budget["spec"]
         if spec.get("maxUnavailable") is not None:
-            expected = self._scale(chosen)
+            expected = self._scale(budget, chosen)
             return expected, max(0, expected - rollout.scaled(spec["maxUnavailable"], expected, up=True))
         least = spec.get("minAvailable")
         if least is None:
             return len(chosen), 1 if chosen else 0
         if isinstance(least, int):
             return len(chosen), least
-        expected = self._scale(chosen)
+        expected = self._scale(budget, chosen)
         return expected, rollout.scaled(least, expected, up=True)
 
-    def _scale(self, chosen: list[Object]) -> int:
-        """The sum of the sizes of the pods' controllers."""
+    def _scale(self, budget: Object, chosen: list[Object]) -> int:
+        """The sum of the sizes of the pods' controllers; pods without one do not count, which is told."""
         sizes: dict[str, int] = {}
+        seen: set[str] = set()
+        unmanaged = False
         for pod in chosen:
             reference = objects.controller_of(pod)
             if reference is None:
-                continue
-            owner = self._find(pod, reference)
-            if owner is None:
-                raise CannotCount(f'found no controllers for pod "{objects.name(pod)}"')
+                unmanaged = True
+            elif reference["uid"] not in seen:
+                seen.add(reference["uid"])
+                uid, size = self._size(pod, reference)
+                sizes[uid] = size
+        if unmanaged:
+            shown = selectors.as_go_text(budget["spec"].get("selector"))
+            self.recorder.event(budget, "Warning", "UnmanagedPods", UNMANAGED.format(shown))
+        return sum(sizes.values())
+
+    def _size(self, pod: Object, reference: Object) -> tuple[str, int]:
+        """The uid and the size of what controls the pod, or controls that. Raises ``CannotCount``."""
+        owner = self._find(pod, reference)
+        if owner is not None:
             parent = objects.controller_of(owner)
             if parent is not None and parent["kind"] == "Deployment":
                 owner = self._find(owner, parent) or owner
-            sizes[objects.uid(owner)] = rollout.replicas(owner)
-        return sum(sizes.values())
+            return objects.uid(owner), rollout.replicas(owner)
+        try:
+            types = self._targets.types(scale_targets.group_of(reference["apiVersion"]), reference["kind"])
+            _, scale = self._targets.scale(types, objects.namespace(pod), reference["name"])
+        except errors.NotFound as error:
+            if any(objects.dig(error.details, "kind") == gvr.resource for gvr in types):
+                text = f'found no controllers for pod "{objects.name(pod)}"'
+                raise CannotCount(text) from error
+            plural = f"{types[0].resource}.{types[0].group}" if types[0].group else types[0].resource
+            raise CannotCount(f"{plural} does not implement the scale subresource") from error
+        except scale_targets.NotUnderstood as error:
+            raise CannotCount(str(error)) from error
+        if objects.uid(scale) != reference["uid"]:
+            raise CannotCount(f'found no controllers for pod "{objects.name(pod)}"')
+        return objects.uid(scale), int(objects.dig(scale, "spec", "replicas", default=0))
 
     def _find(self, obj: Object, reference: Object) -> Object | None:
         cache = self._owners.get(reference["kind"])
@@ -121,6 +181,15 @@ class DisruptionController(controller.Controller):
             self.client.update(kinds.POD_DISRUPTION_BUDGETS, {**budget, "status": wanted}, subresource="status")
         except errors.NotFound:
             _log.debug("budget %s is gone", objects.key(budget))
+
+
+def disrupted_since(pod: Object) -> datetime.datetime | None:
+    """When the pod was said to be disrupted, if it is neither ended nor being deleted yet."""
+    condition = objects.condition(pod, "DisruptionTarget")
+    if condition is None or condition.get("status") != "True" or objects.is_deleting(pod) or pods.is_finished(pod):
+        return None
+    text = condition.get("lastTransitionTime")
+    return clock.parse_rfc3339(text) if text else None
 
 
 def still_disrupted(

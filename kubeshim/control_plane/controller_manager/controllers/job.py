@@ -130,7 +130,7 @@ class JobController(controller.Controller):
         failure: Exception | None = None
         active = len(found.active)
         if verdict is not None or suspended:
-            failure = self._delete(key, job, found.active) if may_act else None
+            failure = self._delete(key, job, found.active, counted=verdict is not None) if may_act else None
             if may_act and failure is None:
                 found.terminating += len(found.active)
                 active = 0
@@ -160,7 +160,8 @@ class JobController(controller.Controller):
         return ignored or repeated or jobs.is_finished(job)
 
     def _describe(self, job: Object, status: Object, found: jobs.Tally, active: int, moment: str) -> None:
-        numbers = {"active": active, "succeeded": found.succeeded, "failed": found.failed}
+        succeeded = len(found.completed) if jobs.is_indexed(job) else found.succeeded
+        numbers = {"active": active, "succeeded": succeeded, "failed": found.failed}
         for field, number in numbers.items():
             if number:
                 status[field] = number
@@ -171,6 +172,7 @@ class JobController(controller.Controller):
         uncounted = {"succeeded": found.uncounted_succeeded, "failed": found.uncounted_failed}
         status["uncountedTerminatedPods"] = {kind: uids for kind, uids in uncounted.items() if uids}
         if jobs.is_indexed(job):
+            status.pop("completedIndexes", None)
             if found.completed:
                 status["completedIndexes"] = jobs.format_indexes(found.completed)
             if job["spec"].get("backoffLimitPerIndex") is not None:
@@ -203,38 +205,49 @@ class JobController(controller.Controller):
         self, key: str, job: Object, found: jobs.Tally, mine: Sequence[Object]
     ) -> tuple[int, float | None, Exception | None]:
         """Starts or stops pods: how many are active then, when to come back, and what went wrong."""
-        wanted, active = jobs.wanted_active(job, found), len(found.active)
-        if active > wanted:
-            surplus = pods.deletion_order(found.active, (), self.clock.now())[: active - wanted]
-            failure = self._delete(key, job, surplus)
-            return (active if failure else wanted), None, failure
+        wanted, active, now = jobs.wanted_active(job, found), len(found.active), self.clock.now()
+        surplus = jobs.surplus(job, found.active, active - wanted, now)
+        if surplus:
+            failure = self._delete(key, job, surplus, counted=False)
+            return (active if failure else active - len(surplus)), None, failure
         missing = wanted - active - (found.terminating if jobs.replaces_only_failed(job) else 0)
         if missing <= 0:
             return active, None, None
-        left = jobs.backoff_left(mine, self.clock.now())
+        by_index = job["spec"].get("backoffLimitPerIndex") is not None
+        left = 0.0 if by_index else jobs.backoff_left(mine, now)
         if left > 0:
             return active, left, None
+        again: float | None = None
         chosen: list[int | None] = [None] * min(missing, BURST)
         if jobs.is_indexed(job):
-            chosen = list(jobs.missing_indexes(job, found, mine, min(missing, BURST)))
+            waits = {
+                index: jobs.index_backoff_left(mine, index, now) if by_index else 0.0
+                for index in jobs.missing_indexes(job, found, mine, min(missing, BURST))
+            }
+            chosen = [index for index, wait in waits.items() if wait <= 0]
+            again = min((wait for wait in waits.values() if wait > 0), default=None)
         self._expected.expect_creations(key, len(chosen))
 
         def create(number: int) -> None:
             index = chosen[number]
-            failures = jobs.index_failures(mine, index) if index is not None else 0
+            failed = jobs.last_failed(mine, index) if index is not None else None
+            failures = jobs.next_index_failures(job, failed)
             self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
 
         done, failure = pod_control.slow_start(len(chosen), create)
         self._expected.creation_observed(key, len(chosen) - done)
-        return active + done, None, failure
+        return active + done, again, failure
 
-    def _delete(self, key: str, job: Object, unwanted: Sequence[Object]) -> Exception | None:
+    def _delete(self, key: str, job: Object, unwanted: Sequence[Object], *, counted: bool) -> Exception | None:
+        """Pods that the job can do without are let go first, so that they are not counted as failed."""
         if not unwanted:
             return None
         self._expected.expect_deletions(key, [objects.uid(pod) for pod in unwanted])
 
         def delete(pod: Object) -> None:
             try:
+                if not counted and jobs.has_finalizer(pod):
+                    self._release_one(pod)
                 self._control.delete(pod, job)
             except (errors.APIStatusError, OSError):
                 self._expected.deletion_observed(key, objects.uid(pod))

@@ -1,9 +1,9 @@
-"""Values that may be absent: ``optional.of``, ``.orValue``, ``x.?y``, ``x[?y]``."""
+"""Values that may be absent: ``optional.of``, ``.orValue``, ``x.?y``, ``x[?y]``, ``list.first()``."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery.cel import functions, standard, types, values
+from kubeshim.machinery.cel import functions, gotime, standard, types, values
 from kubeshim.machinery.cel.types import BOOL, DYN, STRING, A
 
 _OPTIONAL = types.optional_of(A)
@@ -19,6 +19,12 @@ def of(value: Any) -> values.Optional:
     return values.Optional(value, True)
 
 
+def _unwrap(items: Any) -> list[Any]:
+    if not all(isinstance(item, values.Optional) for item in items):
+        raise values.no_such_overload()
+    return [item.value for item in items if item.present]
+
+
 def _of_non_zero(value: Any) -> values.Optional:
     return values.NONE if _is_zero(value) else of(value)
 
@@ -28,6 +34,8 @@ def _is_zero(value: Any) -> bool:
         return not value
     if isinstance(value, values.Duration):
         return value.nanos == 0
+    if isinstance(value, values.Timestamp):
+        return value.nanos == gotime.FIRST
     return values.size(value) == 0 if isinstance(value, list | values.TypedList | Mapping | values.Object) else False
 
 
@@ -61,6 +69,11 @@ LIBRARY = (
     functions.member("or", "optional_or_optional", (_OPTIONAL, _OPTIONAL), _OPTIONAL,
                      lambda a, b: a if a.present else b),
     functions.member("orValue", "optional_orValue_value", (_OPTIONAL, A), A, lambda a, b: a.value if a.present else b),
+    functions.member("first", "list_first", (types.list_of(A),), _OPTIONAL, lambda items: index(items, 0)),
+    functions.member("last", "list_last", (types.list_of(A),), _OPTIONAL,
+                     lambda items: index(items, values.size(items) - 1)),
+    functions.plain("optional.unwrap", "optional_unwrap", (types.list_of(_OPTIONAL),), types.list_of(A), _unwrap),
+    functions.member("unwrapOpt", "optional_unwrapOpt", (types.list_of(_OPTIONAL),), types.list_of(A), _unwrap),
     functions.plain("_?._", "select_optional_field", (DYN, STRING), types.optional_of(DYN), select),
     functions.plain("_[?_]", "list_optindex_optional_int", (types.list_of(A), types.INT), _OPTIONAL, index),
     functions.plain("_[?_]", "optional_list_optindex_optional_int", (types.optional_of(types.list_of(A)), types.INT),

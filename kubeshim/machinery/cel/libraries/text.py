@@ -149,13 +149,19 @@ def _as_decimal(value: Any, _precision: int) -> str:
 def _as_fixed(value: Any, precision: int) -> str:
     if not _number(value):
         raise _wrong("fixed-point", "doubles", value)
-    return _special(float(value)) or f"{float(value):.{precision}f}"
+    return _special(float(value)) or f"{float(value):,.{precision}f}"
 
 
 def _as_scientific(value: Any, precision: int) -> str:
     if not _number(value):
         raise _wrong("scientific", "doubles", value)
-    return _special(float(value)) or f"{float(value):.{precision}e}"
+    if special := _special(float(value)):
+        return special
+    mantissa, _, power = f"{float(value):.{precision}e}".partition("e")
+    return f"{mantissa}\u202f\u00d7\u202f10{power.removeprefix('+').translate(_RAISED)}"
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _as_binary(value: Any, _precision: int) -> str:

@@ -12,11 +12,10 @@ from kubeshim.control_plane.api_server.authentication import (
     authenticators,
     impersonation,
     issuer,
-    jwt,
     service_accounts,
 )
 from kubeshim.control_plane.api_server.authorization import attributes as questions
-from kubeshim.machinery import errors
+from kubeshim.machinery import errors, jwt
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -276,7 +275,7 @@ class Allow:
 def impersonate(allowed, *headers):
     asked = ask(dict(headers), listed=list(headers))
     asked.user = request.UserInfo("admin")
-    impersonation.apply(asked, Allow(*allowed))
+    impersonation.Impersonation().apply(asked, Allow(*allowed))
     return asked.user
 
 
@@ -288,14 +287,88 @@ def test_impersonation_takes_every_part_of_the_identity():
     assert (user.name, user.groups, user.extra) == ("bob", ("dev", "system:authenticated"), {"scopes": ("view",)})
     account = impersonate(("serviceaccounts/cart",), ("impersonate-user", "system:serviceaccount:shop:cart"))
     assert account.groups == ("system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated")
-    with pytest.raises(errors.Forbidden) as caught:
-        impersonate(("users/bob",), ("impersonate-user", "bob"), ("impersonate-group", "system:masters"))
-    assert caught.value.message == (
-        'groups "system:masters" is forbidden: User "admin" cannot impersonate resource "groups" in API group "" '
-        "at the cluster scope"
-    )
-    with pytest.raises(errors.InternalError):
+    with pytest.raises(errors.BadRequest) as caught:
         impersonate((), ("impersonate-group", "dev"))
+    assert caught.value.message == (
+        'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"dev"}, Extra:map[string][]string(nil)} without '
+        "impersonating a user name"
+    )
+
+
+class Rules:
+    """Allows what is written ``verb group/resource/subresource name``; keeps what it was asked."""
+
+    def __init__(self, *allowed):
+        self.allowed, self.asked = allowed, []
+
+    def authorize(self, asked):
+        text = f"{asked.verb} {asked.group}/{asked.resource}/{asked.subresource} {asked.name}"
+        self.asked.append(text)
+        allowed = text in self.allowed or f"{asked.verb} *" in self.allowed or "*" in self.allowed
+        return questions.Decision(questions.Verdict.ALLOW) if allowed else questions.NO_OPINION
+
+
+AUTH, BOB = "authentication.k8s.io", ("impersonate-user", "bob")
+NODE, CART = ("impersonate-user", "system:node:n1"), ("impersonate-user", "system:serviceaccount:shop:cart")
+ON = "impersonate-on:user-info:get *"
+AGENT = request.UserInfo("system:serviceaccount:x:agent", extra={"authentication.kubernetes.io/node-name": ("n1",)})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "requester", "headers", "groups"),
+    [
+        ([ON, f"impersonate:user-info {AUTH}/users/ bob"], "admin", [BOB], ("system:authenticated",)),
+        (["*"], "admin", [NODE], ("system:nodes", "system:authenticated")),
+        (["*"], "admin", [NODE, ("impersonate-group", "g")], ("g", "system:authenticated")),
+        (["impersonate *"], "admin", [NODE], ("system:authenticated",)),
+        (["*"], "admin", [BOB, ("impersonate-group", "system:masters")], ("system:masters", "system:authenticated")),
+        (["impersonate-on:associated-node:get *", f"impersonate:associated-node {AUTH}/nodes/ *"], AGENT, [NODE],
+         ("system:nodes", "system:authenticated")),
+        (["impersonate-on:serviceaccount:get *", f"impersonate:serviceaccount {AUTH}/serviceaccounts/ cart"], "admin",
+         [CART], ("system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated")),
+        ([ON, f"impersonate:user-info {AUTH}/users/ bob", f"impersonate:user-info {AUTH}/groups/ *"], "admin",
+         [BOB, *(("impersonate-group", name) for name in "abcd")], (*"abcd", "system:authenticated")),
+    ],
+)  # fmt: skip
+def test_ways_to_impersonate(allowed, requester, headers, groups):
+    asked = ask(dict(headers), listed=list(headers))
+    asked.user = requester if isinstance(requester, request.UserInfo) else request.UserInfo(requester)
+    impersonation.Impersonation().apply(asked, Rules(*allowed))
+    assert (asked.user.name, asked.user.groups) == (headers[0][1], groups)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "headers", "message"),
+    [
+        ([], [BOB], 'forbidden: User "admin" cannot impersonate-on:user-info:get path "/api"'),
+        ([ON], [BOB], f'users.{AUTH} "bob" is forbidden: User "admin" cannot impersonate:user-info resource "users" in '
+                      f'API group "{AUTH}" at the cluster scope'),
+        ([ON, f"impersonate:user-info {AUTH}/users/ bob"], [BOB, ("impersonate-extra-scopes", "view")],
+         f'userextras.{AUTH} is forbidden: User "admin" cannot impersonate:user-info resource "userextras" in API '
+         f'group "{AUTH}" at the cluster scope: impersonating an invalid key in extra is not allowed: extra.key: '
+         'Invalid value: "scopes": must be a domain-prefixed path (such as "acme.io/foo")'),
+        ([ON, f"impersonate:user-info {AUTH}/users/ bob"], [BOB, ("impersonate-group", "system:masters")],
+         f'groups.{AUTH} "system:masters" is forbidden: User "admin" cannot impersonate:user-info resource "groups" in '
+         f'API group "{AUTH}" at the cluster scope: impersonating the system:masters group is not allowed'),
+        (["impersonate-on:associated-node:get *", "impersonate:associated-node *"], [NODE],
+         'forbidden: User "admin" cannot impersonate-on:arbitrary-node:get path "/api"'),
+    ],
+)  # fmt: skip
+def test_who_may_not_impersonate(allowed, headers, message):
+    asked = ask(dict(headers), listed=list(headers))
+    asked.user = request.UserInfo("admin")
+    with pytest.raises(errors.Forbidden) as caught:
+        impersonation.Impersonation().apply(asked, Rules(*allowed))
+    assert caught.value.message == message
+
+
+def test_the_way_that_worked_is_tried_first():
+    door, rules = impersonation.Impersonation(), Rules("impersonate *")
+    for _ in range(2):
+        asked = ask(dict([BOB]), listed=[BOB])
+        asked.user = request.UserInfo("admin")
+        door.apply(asked, rules)
+    assert rules.asked == ["impersonate-on:user-info:get // ", "impersonate /users/ bob", "impersonate /users/ bob"]
 
 
 def test_others_can_verify_our_tokens(world):

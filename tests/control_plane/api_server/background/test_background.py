@@ -1,6 +1,7 @@
 """The server's own work, step by step on a server that does not serve."""
 
 import datetime
+import types
 
 import pytest
 
@@ -10,6 +11,8 @@ from kubeshim.control_plane.api_server import server as servers
 from kubeshim.control_plane.api_server.background import (
     bootstrap_roles,
     event_expiry,
+    hooks,
+    identity,
     kubernetes_service,
     start_up,
 )
@@ -103,3 +106,14 @@ def test_events_go_an_hour_after_they_were_last_written(server):
 def test_an_event_that_tells_no_time_counts_from_now():
     now = clock.FakeClock(datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     assert event_expiry.written({"lastTimestamp": "junk"}, now) == now.now().timestamp()
+
+
+def test_hooks_are_well_while_their_work_is():
+    server = types.SimpleNamespace(health=types.SimpleNamespace(live={}), working=set(), started=True)
+    hooks.install(server)
+    check = server.health.live["poststarthook/start-kube-apiserver-identity-lease-controller"]
+    with pytest.raises(hooks.NotYet):
+        check()
+    server.working.add(identity.run)
+    check()
+    server.health.live["poststarthook/crd-informer-synced"]()

@@ -33,22 +33,28 @@ def other(**metadata):
         (body(convertedObjects=[]), "returned 0 objects, expected 1"),
         (body(convertedObjects=[OLD]), "invalid groupVersion (expected e.com/v2, received e.com/v1)"),
         (body(convertedObjects=[{**NEW, "kind": "Bar"}]), "invalid kind (expected Foo, received Bar)"),
-        (body(convertedObjects=[{**NEW, "metadata": None}]), "missing metadata in converted object"),
-        (body(convertedObjects=[other(name="b")]), "must have the same name: b != a"),
-        (body(convertedObjects=[other(uid="")]), "must have the same uid"),
+        (body(convertedObjects=[{**NEW, "metadata": None}]), "must have the same name: a != "),
+        (
+            body(convertedObjects=[other(labels={"a": 1})]),
+            "returned invalid metadata in object at index 1: metadata.labels[a] must be a string, but is int64",
+        ),
+        (body(convertedObjects=[other(labels={"a": "/"})]), 'index 1: metadata.labels: Invalid value: "/": a valid'),
+        (body(convertedObjects=[other(name="b")]), "must have the same name: a != b"),
+        (body(convertedObjects=[other(uid="")]), "must have the same UID: u != "),
     ],
 )
 def test_bad_answers(text, why):
     with pytest.raises(conversion.BadAnswer) as caught:
-        conversion.answer(text, "v1", "id", "e.com/v2", [OLD])
+        conversion.check([OLD], conversion.answer(text, "v1", "id"), "e.com/v2")
     assert why in str(caught.value)
 
 
 def test_only_labels_and_annotations_of_metadata_change():
     [made] = conversion.answer(
         body(convertedObjects=[other(labels={"n": "1"}, annotations={}, finalizers=["f"], resourceVersion="9")]),
-        "v1", "id", "e.com/v2", [OLD],
+        "v1", "id",
     )  # fmt: skip
+    conversion.check([OLD], [made], "e.com/v2")
     merged = conversion.with_metadata_of(OLD, made)
     assert merged["metadata"] == {"name": "a", "uid": "u", "resourceVersion": "7", "labels": {"n": "1"}}
     assert (merged["apiVersion"], merged["x"]) == ("e.com/v2", 1)

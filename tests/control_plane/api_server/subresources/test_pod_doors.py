@@ -77,6 +77,17 @@ def test_an_eviction_takes_from_the_budget(secure, shop):
     assert "guarded" in status["disruptedPods"]
 
 
+def test_an_eviction_may_be_dry(secure, shop):
+    path = shop("idle")
+    assert evict(secure, path, "idle", deleteOptions={"dryRun": ["Some"]}).status == 201
+    assert secure.ask("GET", path).status == 200
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "idle"}}
+    body["deleteOptions"] = {"dryRun": ["Some"]}
+    refused = secure.ask("POST", f"{path}/eviction?dryRun=All", body)
+    text = "Non-matching dry-run options in request and content: [All] and [Some]"
+    assert (refused.status, refused.body["message"]) == (500, text)
+
+
 def test_an_exhausted_budget_refuses(secure, shop):
     path = shop("tight")
     make_ready(secure, path)

@@ -109,7 +109,7 @@ def test_impersonation(secure):
     assert answer.body["status"]["userInfo"] == {"username": "bob", "groups": ["dev", "system:authenticated"]}
     refused = secure.ask("GET", "/api", who="scheduler", headers=headers)
     assert refused.status == 403
-    assert 'cannot impersonate resource "users"' in refused.body["message"]
+    assert 'cannot impersonate-on:user-info:get path "/api"' in refused.body["message"]
 
 
 def test_roles_cannot_be_used_to_rise(secure):

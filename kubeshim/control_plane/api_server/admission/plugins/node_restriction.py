@@ -7,7 +7,8 @@ The Node authorizer decides by names alone; here the objects themselves are look
 from collections.abc import Callable
 from typing import Any
 
-from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.control_plane.api_server.admission import plugin, token_audiences
+from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.control_plane.api_server.authorization import node as nodes
 from kubeshim.control_plane.api_server.authorization import pod_references
 from kubeshim.control_plane.api_server.authorization.attributes import quote
@@ -33,6 +34,9 @@ _OWN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 class NodeRestriction:
     """Validating admission plugin."""
 
+    def __init__(self, authorizer: Callable[[], questions.Authorizer]) -> None:
+        self._authorizer = authorizer
+
     def validate(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
         node = nodes.node_of(attributes.user)
         if node is None:
@@ -43,6 +47,35 @@ class NodeRestriction:
         check = _CHECKS.get((resource.group, resource.plural))
         if check is not None:
             check(node, attributes, reader)
+        if resource.plural == "serviceaccounts" and attributes.subresource == "token":
+            self._audience(attributes, reader)
+
+    def _audience(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+        """A token is for an audience that the pod's volumes name, or for one that the node is allowed by itself."""
+        spec = (attributes.object or {}).get("spec") or {}
+        if attributes.operation != "CREATE":
+            return
+        if len(spec.get("audiences") or ()) > 1:
+            raise _refused(attributes, "node may only request 0 or 1 audiences")
+        audience = (spec.get("audiences") or [""])[0]
+        pod = reader.get(_PODS, attributes.namespace, spec["boundObjectRef"]["name"]) or {}
+        try:
+            if audience in token_audiences.of_pod(pod, reader):
+                return
+        except errors.NotFound as problem:
+            why = f"error validating audience {quote(audience)}: {problem.message}"
+            raise _refused(attributes, why) from problem
+        user = attributes.user
+        question = questions.Attributes(
+            user, "request-serviceaccounts-token-audience", "", "v1", audience, "", attributes.namespace,
+            attributes.name,
+        )  # fmt: skip
+        if not self._authorizer().authorize(question).allowed:
+            raise _refused(
+                attributes,
+                f"audience {quote(audience)} not found in pod spec volume, {user.name} is not authorized to request "
+                "tokens for this audience",
+            )
 
 
 def _refused(attributes: plugin.Attributes, why: str) -> errors.Forbidden:

@@ -5,6 +5,7 @@ server-side apply merges them, without anybody's ownership; JSON patches are app
 the form of its type again.
 """
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,31 @@ def _compile(spec: Mapping[str, Any]) -> "tuple[policies.Policy, policies.Proble
     return policies.compile_mutating(spec)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Failure:
+    policy: definitions.Definition
+    binding: definitions.Binding | None
+    problem: str
+    reason: str = "Forbidden"
+
+    def __str__(self) -> str:
+        if self.binding is None:
+            return f'policy "{self.policy.name}" denied request: {self.problem}'
+        return f"policy '{self.policy.name}' with binding '{self.binding.name}' denied request: {self.problem}"
+
+
+def _refuse(attributes: plugin.Attributes, failures: list[_Failure]) -> None:
+    """The first failure is the answer's message; all of them are its causes."""
+    for failure in failures:
+        if failure.policy.fails_open:
+            _log.warning("failing open: %s", failure)
+    told = [failure for failure in failures if not failure.policy.fails_open]
+    if told:
+        base = refusals.forbidden(attributes, "").status()
+        details = {**(base.get("details") or {}), "causes": [{"message": str(failure)} for failure in told]}
+        raise errors.from_status({**base, "message": str(told[0]), "reason": told[0].reason, "details": details})
+
+
 class MutatingAdmissionPolicy:
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
@@ -42,35 +68,31 @@ class MutatingAdmissionPolicy:
     def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
         if not self._definitions.all or rules.is_exempt(attributes) or attributes.object is None:
             return
-        rounds = attributes.reinvocation
+        failures: list[_Failure] = []
+        concerned: list[tuple[definitions.Definition, asking.Case]] = []
+        # Whom a policy concerns is decided by the object as it came, before any of them has changed it.
         for found, bindings in self._definitions.all:
             for case in asking.cases(self._server, found, bindings, attributes, reader):
                 if isinstance(case, tuple):
-                    binding, problem = case
-                    self._failed(found, binding, attributes, problem)
-                    continue
-                key = f"policy/{found.name}/{case.binding.name}/{objects.name(case.param) if case.param else ''}"
-                if rounds.second and key not in rounds.again:
-                    continue
-                if self._change(found, case, attributes, reader):
-                    rounds.object_changed()
-                if found.again:
-                    rounds.remember(key)
-
-    def _failed(
-        self, found: definitions.Definition, binding: definitions.Binding | None, attributes: plugin.Attributes,
-        problem: Exception,
-    ) -> None:  # fmt: skip
-        if found.fails_open:
-            _log.warning("failing open: policy %s: %s", found.name, problem)
-            return
-        by = f"policy '{found.name}'" + (f" with binding '{binding.name}'" if binding is not None else "")
-        raise refusals.forbidden(attributes, f"{by} denied request: {problem}") from problem
+                    failures.append(_Failure(found, case[0], str(case[1])))
+                else:
+                    concerned.append((found, case))
+        rounds = attributes.reinvocation
+        for found, case in concerned:
+            key = f"policy/{found.name}/{case.binding.name}/{objects.name(case.param) if case.param else ''}"
+            if rounds.second and key not in rounds.again:
+                continue
+            if self._change(found, case, attributes, reader, failures):
+                rounds.object_changed()
+            if found.again:
+                rounds.remember(key)
+        _refuse(attributes, failures)
 
     def _change(
-        self, found: definitions.Definition, case: asking.Case, attributes: plugin.Attributes, reader: plugin.Reader
-    ) -> bool:
-        """Whether the object is another now."""
+        self, found: definitions.Definition, case: asking.Case, attributes: plugin.Attributes, reader: plugin.Reader,
+        failures: list[_Failure],
+    ) -> bool:  # fmt: skip
+        """Whether the object is another now. A mutation that fails leaves the others their turn."""
         from kubeshim.machinery.cel import policies
 
         present = attributes.object
@@ -78,12 +100,15 @@ class MutatingAdmissionPolicy:
         try:
             if not asking.evaluation(self._server, found.policy, case, attributes, reader).concerned():
                 return False
-            made = present
-            for mutation in found.policy.mutations:
-                made = self._mutated(found.policy, mutation, case, attributes, reader, made)
-        except (policies.Failed, errors.APIStatusError, field_values.NotTyped, field_types.MissingKey) as problem:
-            self._failed(found, case.binding, attributes, problem)
+        except policies.Failed as problem:
+            failures.append(_Failure(found, case.binding, str(problem), "Invalid"))
             return False
+        made = present
+        for mutation in found.policy.mutations:
+            try:
+                made = self._mutated(found.policy, mutation, case, attributes, reader, made)
+            except policies.Failed as problem:
+                failures.append(_Failure(found, case.binding, str(problem), "Invalid"))
         if made == present:
             return False
         present.clear()
@@ -99,14 +124,19 @@ class MutatingAdmissionPolicy:
         held, attributes.object = attributes.object, present
         try:
             evaluation = asking.evaluation(self._server, policy, case, attributes, reader)
-            wanted = policies.built(evaluation.value(mutation.expression))
+            value = evaluation.value(mutation.expression)
         finally:
             attributes.object = held
+        _check_names(mutation, value)
+        wanted = policies.built(value)
         shown = conversion.convert(self._server, present, attributes.resource, case.resource)
         if mutation.kind == "JSONPatch":
-            made: Any = json_patch.apply(shown, wanted)
-            if not isinstance(made, dict):
-                raise policies.Failed("the patched object is no object")
+            try:
+                made: Any = json_patch.apply(shown, wanted)
+            except json_patch.TestFailed:
+                return present
+            except json_patch.DoesNotApply as problem:
+                raise policies.Failed(f"JSONPath: {problem.why}") from problem
         else:
             made = self._merged(case.resource, attributes.subresource, shown, wanted)
         result = conversion.convert(self._server, made, case.resource, attributes.resource)
@@ -120,12 +150,31 @@ class MutatingAdmissionPolicy:
 
         group, version = resources.split_api_version(shown.get("apiVersion") or "")
         schema = self._server.schema(resources.GroupVersionKind(group, version, str(shown.get("kind") or "")))
-        for path in atomic_places(wanted, schema, ""):
-            why = f"may not mutate atomic arrays, maps or structs: {path}"
+        try:
+            field_values.field_set(wanted, schema)
+        except (field_values.NotTyped, field_types.MissingKey) as problem:
+            why = f"failed to convert patch object to typed object: {problem}"
+            raise policies.Failed(f"error applying patch: {why}") from problem
+        if places := list(atomic_places(wanted, schema, "")):
+            why = f"may not mutate atomic arrays, maps or structs: {', '.join(places)}"
             raise policies.Failed(f"error applying patch: invalid ApplyConfiguration: {why}")
-        field_values.field_set(wanted, schema)
-        merged: objects.Object = field_values.merge(shown, wanted, schema)
+        try:
+            merged: objects.Object = field_values.merge(shown, wanted, schema)
+        except (field_values.NotTyped, field_types.MissingKey) as problem:
+            why = f"failed to convert original object to typed object: {problem}"
+            raise policies.Failed(f"error applying patch: {why}") from problem
         return merged
+
+
+def _check_names(mutation: "policies.Mutation", value: Any) -> None:
+    """Raises ``Failed`` where a struct stands where another belongs."""
+    from kubeshim.machinery.cel import policies
+
+    patches = value if mutation.kind == "JSONPatch" else [value]
+    for each in patches:
+        found = policies.mismatch(each.data.get("value") if mutation.kind == "JSONPatch" else each)
+        if found:
+            raise policies.Failed(f"type mismatch: {found}")
 
 
 def atomic_places(value: Any, schema: schemas.Schema, path: str) -> Iterator[str]:

@@ -26,6 +26,8 @@ class Denial:
     binding: definitions.Binding | None
     message: str
     reason: str = ""
+    whatever: bool = False
+    """Denies whatever the binding's actions are: it cannot be asked, or what it would note down has no value."""
 
 
 def _compile(spec: Mapping[str, Any]) -> "tuple[policies.Policy, policies.Problems]":
@@ -48,10 +50,13 @@ class ValidatingAdmissionPolicy:
         refused: list[Denial] = []
         for found, bindings in self._definitions.all:
             for denial in self._denials(found, bindings, attributes, reader):
-                actions = denial.binding.actions if denial.binding is not None else frozenset(("Deny",))
+                if denial.whatever or denial.binding is None:
+                    refused.append(denial)
+                    continue
+                actions = denial.binding.actions
                 if "Deny" in actions:
                     refused.append(denial)
-                if "Warn" in actions and denial.binding is not None:
+                if "Warn" in actions:
                     attributes.warnings.append(
                         f"Validation failed for ValidatingAdmissionPolicy '{denial.policy}' with binding "
                         f"'{denial.binding.name}': {denial.message}"
@@ -65,12 +70,11 @@ class ValidatingAdmissionPolicy:
     ) -> Iterator[Denial]:  # fmt: skip
         for case in asking.cases(self._server, found, bindings, attributes, reader):
             if isinstance(case, tuple):
-                # what cannot be asked denies whatever its actions are
                 binding, problem = case
                 if found.fails_open:
                     _log.warning("failing open: policy %s: %s", found.name, problem)
                 else:
-                    raise refusal(attributes, Denial(found.name, binding, str(problem)))
+                    yield Denial(found.name, binding, str(problem), whatever=True)
                 continue
             yield from self._judge(found, case, attributes, reader)
 
@@ -96,6 +100,13 @@ class ValidatingAdmissionPolicy:
                 continue
             if not good:
                 yield Denial(found.name, case.binding, evaluation.message(validation), validation.reason)
+        noted = policies.Evaluation(found.policy, evaluation.given)
+        for annotation in found.policy.annotations:
+            try:
+                noted.value(annotation)
+            except policies.Failed as problem:
+                if not found.fails_open:
+                    yield Denial(found.name, case.binding, str(problem), whatever=True)
 
 
 def refusal(attributes: plugin.Attributes, denial: Denial) -> errors.APIStatusError:

@@ -6,6 +6,7 @@ from kubeshim.control_plane.api_server.admission.plugins import (
     default_ingress_class,
     default_storage_class,
     default_toleration_seconds,
+    pod_topology_labels,
     storage_object_in_use_protection,
     taint_nodes_by_condition,
 )
@@ -40,6 +41,24 @@ def test_new_nodes_are_tainted_once():
     for _ in range(2):
         taint_nodes_by_condition.TaintNodesByCondition().admit(kit.attributes("nodes", node), NOTHING)
     assert node["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+
+
+@pytest.mark.parametrize(
+    ("node", "own", "expected"),
+    [
+        ("n1", {}, {"topology.kubernetes.io/zone": "z"}),
+        ("n1", {"topology.kubernetes.io/zone": "mine"}, {"topology.kubernetes.io/zone": "mine"}),
+        ("gone", {}, {}),
+        ("", {}, {}),
+    ],
+)
+def test_pods_made_for_a_node_get_its_topology(node, own, expected):
+    labels = {"topology.kubernetes.io/zone": "z", "other": "x"}
+    pod = kit.pod(nodeName=node)
+    pod["metadata"]["labels"] = dict(own)
+    reader = kit.Objects(nodes=[{"metadata": {"name": "n1", "labels": labels}}])
+    pod_topology_labels.PodTopologyLabels().admit(kit.attributes("pods", pod), reader)
+    assert pod["metadata"]["labels"] == expected
 
 
 def marked(name, created, annotation):

@@ -162,6 +162,11 @@ APPLY = "ApplyConfiguration"
             ],
             {"a": "1", "b": "1", "label": "x"}, {"n": "x"},
         ),
+        (
+            [{"patchType": "JSONPatch", "jsonPatch": {"expression":
+                "[JSONPatch{op: 'test', path: '/data/a', value: '2'}, JSONPatch{op: 'remove', path: '/data/b'}]"}}],
+            {"a": "1", "b": "1"}, None,
+        ),
     ],
 )  # fmt: skip
 def test_mutations(secure, policy, mutations, data, labels):
@@ -196,6 +201,41 @@ def test_what_is_atomic_cannot_be_merged(secure, policy):
     answer = secure.ask("POST", "/apis/networking.k8s.io/v1/namespaces/ruled/networkpolicies", body)
     assert answer.status == 403
     assert "may not mutate atomic arrays, maps or structs: .spec.policyTypes" in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        (
+            "Object{metadata: Object.data{}}",
+            'type mismatch: unexpected type name "Object.data", expected "Object.metadata", which matches field name '
+            "path from root Object type",
+        ),
+        (
+            "Object{nope: 'x'}",
+            "error applying patch: failed to convert patch object to typed object: .nope: field not declared in schema",
+        ),
+        ("Object{data: {'c': object.data.b}}", "{e} resulted in error: no such key: b"),
+    ],
+)
+def test_mutations_that_fail(secure, policy, expression, problem):
+    policy(mutations=[{"patchType": APPLY, "applyConfiguration": {"expression": expression}}])
+    answer = secure.ask("POST", MAPS, config(a="1"))
+    problem = problem.replace("{e}", f"expression '{expression}'")
+    text = f"policy 'p' with binding 'b' denied request: {problem}"
+    assert (answer.status, answer.body["reason"], answer.body["message"]) == (403, "Invalid", text)
+    assert answer.body["details"]["causes"] == [{"message": text}]
+
+
+@pytest.mark.parametrize(("failure", "status"), [("Fail", 422), ("Ignore", 201)])
+def test_audit_annotations_must_have_values(secure, policy, failure, status):
+    annotations = [{"key": "k", "valueExpression": "string(object.data.b)"}]
+    policy(auditAnnotations=annotations, failurePolicy=failure, binding={"validationActions": ["Audit"]})
+    answer = secure.ask("POST", MAPS, config(a="1"))
+    assert answer.status == status
+    if status != 201:
+        text = denied("expression 'string(object.data.b)' resulted in error: no such key: b")
+        assert answer.body["message"] == text
 
 
 def test_long_expressions_stop(secure, policy):

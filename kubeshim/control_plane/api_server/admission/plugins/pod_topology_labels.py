@@ -1,0 +1,26 @@
+"""PodTopologyLabels: a pod that is made for a node gets the node's zone and region as labels, unless it has its own.
+
+Pods that the scheduler places get them when they are bound.
+"""
+
+from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.machinery import objects, resources
+
+LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+_NODES = resources.GroupVersionResource("", "v1", "nodes")
+
+
+class PodTopologyLabels:
+    resources = frozenset(("pods",))
+
+    def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+        pod = attributes.object
+        if attributes.operation != "CREATE" or attributes.subresource or pod is None:
+            return
+        name = objects.dig(pod, "spec", "nodeName", default="")
+        node = reader.get(_NODES, "", name) if name else None
+        if node is None:
+            return
+        found = {key: value for key, value in objects.labels(node).items() if key in LABELS}
+        if found:
+            pod["metadata"]["labels"] = {**found, **objects.labels(pod)}

@@ -1,0 +1,107 @@
+"""Commands run in containers: the engine makes an exec, and starts it with a connection that is taken over."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from kubeshim.node.container_runtime import engine_http, engine_streams, runtime
+
+_OUTPUT_LIMIT = 10 * 1024
+"""Bytes of output ``run`` keeps, as probes do."""
+_CODE_PATIENCE = 2.0
+"""Seconds in which the engine notes the end of a process whose output has ended."""
+
+
+class Execs:
+    """Those of one engine."""
+
+    def __init__(self, engine: engine_http.Engine) -> None:
+        self._engine = engine
+
+    def start(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
+    ) -> tuple[runtime.Session, str]:
+        """The session and the exec's id. Raises ``runtime.NotFound`` for a container that is not there."""
+        body = {
+            "AttachStdin": stdin,
+            "AttachStdout": stdout,
+            "AttachStderr": stderr and not tty,
+            "Tty": tty,
+            "Cmd": list(command),
+        }
+        try:
+            identity = str(self._engine.call("POST", f"/containers/{container_id}/exec", None, body)["Id"])
+        except engine_http.EngineError as error:
+            if error.status == 404:
+                raise runtime.NotFound(error.message) from error
+            raise
+        connection = self._engine.hijack(f"/exec/{identity}/start", None, {"Detach": False, "Tty": tty})
+        session = engine_streams.HijackedSession(
+            connection,
+            tty=tty,
+            resize=lambda width, height: self.resize(f"/exec/{identity}/resize", width, height),
+            exit_code=lambda: self._code(identity),
+            began=lambda: self._began(identity),
+        )
+        return session, identity
+
+    def run(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
+        """Exit code and output. Raises ``TimeoutError`` (0: never), and ``runtime.RuntimeFailure``."""
+        session, identity = self.start(container_id, command, stdin=False, stdout=True, stderr=True, tty=False)
+        done: queue.SimpleQueue[bytes | runtime.RuntimeFailure] = queue.SimpleQueue()
+        reader = threading.Thread(target=lambda: done.put(_collect(session)), name="exec-sync", daemon=True)
+        reader.start()
+        try:
+            output = done.get(timeout=timeout if timeout > 0 else None)
+        except queue.Empty:
+            self._kill(identity)
+            raise TimeoutError(f"command timed out after {timeout:g} s") from None
+        finally:
+            session.close()
+        if isinstance(output, runtime.RuntimeFailure):
+            raise output
+        return self._code(identity) or 0, output
+
+    def resize(self, path: str, width: int, height: int) -> None:
+        """Of an exec's or a container's terminal."""
+        try:
+            self._engine.call("POST", path, {"w": width, "h": height}, timeout=15.0)
+        except engine_http.EngineError:
+            return  # the process has ended, or has not begun: nothing to resize
+
+    def _began(self, identity: str) -> bool:
+        """A process has a number, also after its end; what could not be started never had one."""
+        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        return bool(answer.get("Pid")) or answer.get("ExitCode") not in (126, 127)
+
+    def _code(self, identity: str) -> int | None:
+        deadline = time.monotonic() + _CODE_PATIENCE
+        while True:
+            answer = self._engine.call("GET", f"/exec/{identity}/json")
+            if not answer.get("Running") or time.monotonic() > deadline:
+                code = answer.get("ExitCode")
+                return None if code is None else int(code)
+            time.sleep(0.005)
+
+    def _kill(self, identity: str) -> None:
+        """The engine cannot kill an exec: its process is killed by its number on this machine."""
+        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        pid = int(answer.get("Pid") or 0)
+        if answer.get("Running") and pid > 1:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+
+
+def _collect(session: runtime.Session) -> bytes | runtime.RuntimeFailure:
+    found = bytearray()
+    try:
+        for _, data in session.read():
+            if len(found) < _OUTPUT_LIMIT:
+                found += data[: _OUTPUT_LIMIT - len(found)]
+    except runtime.RuntimeFailure as failure:
+        return failure
+    return bytes(found)
