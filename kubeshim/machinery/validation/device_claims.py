@@ -8,7 +8,7 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, conditions, content, fields, metadata, scheduling, storage
+from kubeshim.machinery.validation import amounts, conditions, content, fields, metadata, scheduling, volumes
 from kubeshim.machinery.validation import device_common as common
 
 _REQUESTS, _CONSTRAINTS, _CONFIGS, _ALTERNATIVES = 32, 32, 32, 8
@@ -189,7 +189,7 @@ def _allocation(found: Mapping[str, Any], path: str, names: Names) -> list[Field
 
 
 def _device(found: Mapping[str, Any], path: str) -> list[FieldError]:
-    wrong = storage.driver_name(found.get("driver") or "", path + ".driver")
+    wrong = volumes.driver_name(found.get("driver") or "", path + ".driver")
     wrong += common.pool_name(found.get("pool") or "", path + ".pool")
     wrong += common.label(found.get("device") or "", path + ".device")
     return wrong + (common.uid(found["shareID"], path + ".shareID") if found.get("shareID") is not None else [])

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, storage
+from kubeshim.machinery.validation import content, fields, volumes
 
 _POOL_LIMIT = 253
 _DOMAIN_LIMIT, _ID_LIMIT = 63, 32
@@ -80,7 +80,7 @@ def qualified(text: str, path: str) -> list[FieldError]:
     if slash and not domain:
         wrong.append(fields.invalid(path, "", "the domain must not be empty"))
     elif slash:
-        wrong += storage.driver_name(domain, path)
+        wrong += volumes.driver_name(domain, path)
     if slash and not name:
         return [*wrong, fields.invalid(path, "", "the name must not be empty")]
     if len(name) > _ID_LIMIT:
@@ -114,7 +114,7 @@ def configuration(config: Mapping[str, Any], path: str) -> list[FieldError]:
     opaque, path = config.get("opaque"), path + ".opaque"
     if opaque is None:
         return [fields.required(path)]
-    wrong = storage.driver_name(opaque.get("driver") or "", path + ".driver")
+    wrong = volumes.driver_name(opaque.get("driver") or "", path + ".driver")
     return wrong + raw(opaque.get("parameters"), path + ".parameters")
 
 

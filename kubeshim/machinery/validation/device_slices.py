@@ -6,7 +6,7 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import conditions, content, device_capacities, fields, scheduling, storage
+from kubeshim.machinery.validation import conditions, content, device_capacities, fields, scheduling, volumes
 from kubeshim.machinery.validation import device_common as common
 
 _DEVICES, _DEVICES_WITH_MORE = 128, 64
@@ -23,7 +23,7 @@ _VALUES = ("bool", "int", "string", "version", "bools", "ints", "strings", "vers
 
 def resource_slice(obj: objects.Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    wrong = storage.driver_name(spec.get("driver") or "", "spec.driver") + _pool(spec.get("pool") or {})
+    wrong = volumes.driver_name(spec.get("driver") or "", "spec.driver") + _pool(spec.get("pool") or {})
     wrong += _where(spec)
     devices, counters = spec.get("devices"), spec.get("sharedCounters")
     if devices is not None and counters is not None:
@@ -220,7 +220,7 @@ def taint_rule_status(obj: objects.Object, old: objects.Object) -> list[FieldErr
 
 def _taint_selector(obj: objects.Object) -> list[FieldError]:
     selector, path = objects.dig(obj, "spec", "deviceSelector"), "spec.deviceSelector"
-    checks = (("driver", storage.driver_name), ("pool", common.pool_name), ("device", common.label))
+    checks = (("driver", volumes.driver_name), ("pool", common.pool_name), ("device", common.label))
     wrong: list[FieldError] = []
     for field, check in checks:
         if selector is not None and selector.get(field) is not None:
