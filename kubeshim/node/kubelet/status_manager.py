@@ -114,17 +114,20 @@ class StatusManager:
             self._changed.notify()
 
     def observe(self, pod: Object, uid: str = "") -> bool:
-        """The API's own copy changed: what others wrote is taken as it is, unless ours is on its way.
+        """The API's own copy changed.
 
-        Whether that differs from what was last set: a node that was away finds its pods called unready.
+        Whether that differs from what was last set, and nothing is on its way that will put it right: a node that was
+        away finds its pods called unready.
         ``uid`` is ours, where the API has another one (mirror pods).
         """
         uid, version = uid or objects.uid(pod), _version(pod)
         with self._changed:
-            if uid in self._wanted or version < self._versions.get(uid, 0):
+            if version < self._versions.get(uid, 0):
                 return False
             self._written[uid] = pod.get("status") or {}
             self._versions[uid] = version
+            if uid in self._wanted:
+                return False
             latest = self._latest.get(uid)
             return latest is not None and bool(difference(self._written[uid], latest))
 
@@ -191,9 +194,13 @@ class StatusManager:
             except (errors.NotFound, errors.Conflict):
                 written = pod["status"]  # that pod is gone, or another one has its name: nobody to tell
         with self._changed:
-            if written is not None and uid in self._latest:
+            # others may have written after us, and been seen before our answer was
+            overtaken = 0 < version < self._versions.get(uid, 0)
+            if written is not None and uid in self._latest and not overtaken:
                 self._written[uid] = written
                 self._versions[uid] = max(version, self._versions.get(uid, 0))
+            if overtaken and difference(self._written.get(uid, {}), pod["status"]):
+                return
             if self._wanted.get(uid) is pod:
                 del self._wanted[uid]
         self._on_written(uid)

@@ -160,14 +160,25 @@ class World:
             self.servers[pod] = stack.enter_context(contextlib.closing(Server(self.run[pod])))
         self._numbers = itertools.count()
 
-    def matrix(self):
+    def disagreement(self, found):
+        """What got through and should not, or the other way round.
+
+        Who is missing is asked for once more, with more patience: on a busy machine an answer may be late, while what
+        is not let through never comes.
+        """
+        wanted, seen = expected(found), self.matrix(PATIENCE)
+        if wanted - seen:
+            seen |= self.matrix(10 * PATIENCE)
+        return wanted ^ seen
+
+    def matrix(self, patience):
         """``(version, who, whom, protocol, port)`` of all that got through."""
         found = set()
         for server in self.servers.values():
             server.arrived.clear()
 
         def from_one(who):
-            found.update(self.run[who](lambda: self._ask(who)))
+            found.update(self.run[who](lambda: self._ask(who, patience)))
 
         threads = [threading.Thread(target=from_one, args=(who,)) for who in self.run]
         for thread in threads:
@@ -176,7 +187,7 @@ class World:
             thread.join()
         return found
 
-    def _ask(self, who):
+    def _ask(self, who, patience):
         """Everybody at once; when nothing has come for some time, whoever is missing was not let through."""
         waiting, marks, poll = {}, {}, select.poll()
         with contextlib.ExitStack() as opened:
@@ -197,14 +208,14 @@ class World:
                 source = self._source()
                 raws[version].sendto(sctp.init(source, port), (there, 0))
                 marks[(version, who, whom, "SCTP", port)] = (source, port)
-            return self._answers(waiting, marks, poll)
+            return self._answers(waiting, marks, poll, patience)
 
     def _source(self):
         """A port from which no earlier question has left a tracked flow."""
         return 1024 + next(self._numbers) % 60000
 
-    def _answers(self, waiting, marks, poll):
-        found, ends = set(), time.monotonic() + PATIENCE
+    def _answers(self, waiting, marks, poll, patience):
+        found, ends = set(), time.monotonic() + patience
         while (waiting or marks) and time.monotonic() < ends:
             before = len(found)
             for number, _ in poll.poll(10):
@@ -217,7 +228,7 @@ class World:
                 del marks[what]
             found |= come
             if len(found) > before:
-                ends = time.monotonic() + PATIENCE
+                ends = time.monotonic() + patience
         return found
 
 
@@ -270,10 +281,10 @@ class Standing:
 @pytest.mark.root
 def test_packets_do_what_policies_say(world):
     with contextlib.closing(Standing(world)) as standing:
-        assert world.matrix() == expected([])
+        assert world.disagreement([]) == set()
         for name, found in CASES.items():
             standing.become(found)
-            assert world.matrix() ^ expected(found) == set(), name
+            assert world.disagreement(found) == set(), name
 
 
 @pytest.mark.root
@@ -283,9 +294,9 @@ def test_so_do_policies_drawn_by_chance(world):
         for _ in range(20):
             found = drawn(draw)
             standing.become(found)
-            assert world.matrix() ^ expected(found) == set(), found
+            assert world.disagreement(found) == set(), found
         standing.become([])
-        assert world.matrix() == expected([])
+        assert world.disagreement([]) == set()
 
 
 def drawn(draw):
