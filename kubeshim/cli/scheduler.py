@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     component.add_arguments(parser)
-    parser.add_argument("--scheduler-name", default="default-scheduler", help="whose pods (default: %(default)s)")
+    parser.add_argument("--scheduler-name", default="", help="whose pods (default: default-scheduler)")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
 
 
@@ -37,14 +37,16 @@ def configuration_of(options: argparse.Namespace) -> "scheduler_config.Config":
     from kubeshim.control_plane.scheduler import config as scheduler_config
 
     if options.data_dir is None:
-        return scheduler_config.Config(
-            client=component.client(options, ""),
-            scheduler_name=options.scheduler_name,
-            leader_elect=options.leader_elect,
-        )
-    from kubeshim.cluster import configuration, layout
-    from kubeshim.cluster import options as component_options
+        made = scheduler_config.Config(client=component.client(options, ""))
+    else:
+        from kubeshim.cluster import configuration, layout
+        from kubeshim.cluster import options as component_options
 
-    config = configuration.load(layout.Layout(options.data_dir).configuration)
-    made = component_options.scheduler(config, component.client(options, "scheduler"))
-    return dataclasses.replace(made, leader_elect=options.leader_elect)
+        config = configuration.load(layout.Layout(options.data_dir).configuration)
+        made = component_options.scheduler(config, component.client(options, "scheduler"))
+    return dataclasses.replace(
+        made,
+        leader_elect=options.leader_elect,
+        # the controller manager that runs a scheduler has no such flag
+        scheduler_name=getattr(options, "scheduler_name", "") or made.scheduler_name,
+    )
