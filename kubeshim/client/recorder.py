@@ -144,19 +144,21 @@ class Recorder:
 
     def stop(self, timeout: float = 1.0) -> None:
         """Writes what waits, for at most ``timeout`` seconds."""
-        if self._thread is not None:
+        thread = self._thread
+        if thread is not None:
             try:
                 self._queue.put_nowait(None)
             except queue.Full:
                 self._stopped.set()
-            self._thread.join(timeout)
+            thread.join(timeout)
         self._stopped.set()
 
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"events-{self._component}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"events-{self._component}", daemon=True)
+                thread.start()
+                self._thread = thread  # only now: who stops us joins what has begun
 
     def _build(self, obj: Object, kind: str, reason: str, message: str, field_path: str) -> Object:
         moment = clock.rfc3339(self._clock.now())
