@@ -36,7 +36,9 @@ class Command:
         return self("get", *what.split(), "-o", f"jsonpath={path}")
 
     def managers(self, what):
-        return self.path(f"{what} --show-managed-fields", "{.metadata.managedFields[*].manager}").split()
+        """Whose fields they are, the cluster's own components left out."""
+        found = self.path(f"{what} --show-managed-fields", "{.metadata.managedFields[*].manager}").split()
+        return [name for name in found if not name.startswith("kube-")]
 
 
 def config_map(name, labels=None, **data):

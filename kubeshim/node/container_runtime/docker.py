@@ -359,7 +359,9 @@ class Docker:
         return engine_streams.HijackedSession(
             connection,
             tty=terminal,
-            resize=lambda width, height: self._execs.resize(f"/containers/{container_id}/resize", width, height),
+            resize=lambda width, height: engine_execs.resize(
+                self._engine, f"/containers/{container_id}/resize", width, height
+            ),
             exit_code=lambda: None,
         )
 

@@ -12,6 +12,8 @@ _OUTPUT_LIMIT = 10 * 1024
 """Bytes of output ``run`` keeps, as probes do."""
 _CODE_PATIENCE = 2.0
 """Seconds in which the engine notes the end of a process whose output has ended."""
+_START_PATIENCE = 5.0
+"""Seconds in which a process begins."""
 
 
 class Execs:
@@ -41,7 +43,7 @@ class Execs:
         session = engine_streams.HijackedSession(
             connection,
             tty=tty,
-            resize=lambda width, height: self.resize(f"/exec/{identity}/resize", width, height),
+            resize=lambda width, height: self._resize(identity, width, height),
             exit_code=lambda: self._code(identity),
             began=lambda: self._began(identity),
         )
@@ -64,12 +66,24 @@ class Execs:
             raise output
         return self._code(identity) or 0, output
 
-    def resize(self, path: str, width: int, height: int) -> None:
-        """Of an exec's or a container's terminal."""
+    def _resize(self, identity: str, width: int, height: int) -> None:
+        """The first size usually comes before the process does, and it comes once: it waits for the process."""
+        deadline = time.monotonic() + _START_PATIENCE
+        while True:
+            begun = self._has_process(identity)
+            if resize(self._engine, f"/exec/{identity}/resize", width, height):
+                return
+            if begun or time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+
+    def _has_process(self, identity: str) -> bool:
+        """Or had one."""
         try:
-            self._engine.call("POST", path, {"w": width, "h": height}, timeout=15.0)
+            answer = self._engine.call("GET", f"/exec/{identity}/json")
         except engine_http.EngineError:
-            return  # the process has ended, or has not begun: nothing to resize
+            return True
+        return bool(answer.get("Pid")) or answer.get("ExitCode") is not None
 
     def _began(self, identity: str) -> bool:
         """A process has a number, also after its end; what could not be started never had one."""
@@ -94,6 +108,15 @@ class Execs:
                 os.kill(pid, 9)
             except ProcessLookupError:
                 pass
+
+
+def resize(engine: engine_http.Engine, path: str, width: int, height: int) -> bool:
+    """Sizes an exec's or a container's terminal; False where there is no process that has it (yet)."""
+    try:
+        engine.call("POST", path, {"w": width, "h": height}, timeout=15.0)
+    except engine_http.EngineError:
+        return False
+    return True
 
 
 def _collect(session: runtime.Session) -> bytes | runtime.RuntimeFailure:

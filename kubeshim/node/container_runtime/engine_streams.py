@@ -65,7 +65,7 @@ class HijackedSession:
         connection: engine_http.Connection,
         *,
         tty: bool,
-        resize: Callable[[int, int], None],
+        resize: Callable[[int, int], object],
         exit_code: Callable[[], int | None],
         began: Callable[[], bool] = lambda: True,
     ) -> None:
