@@ -23,7 +23,8 @@ check: ## style, types, import contracts
 test: check  ## everything: checks, then all tests, the expensive ones last
 	@VENV=$(VENV) tools/engine.sh
 	@examples/images/build.sh >/dev/null
-	$(PYTEST) -q -n 2 --dist loadfile -m "not e2e"
+	$(PYTEST) -q -n 2 --dist loadfile -m "not e2e and not root"
+	$(PYTEST) -q -m "root and not e2e"
 	$(PYTEST) -q -m e2e tests/e2e
 	$(PYTEST) -q -n 2 -m e2e tests/conformance
 
