@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from kubeshim.node.container_runtime import engine_http, engine_streams, runtime
 
@@ -69,31 +70,33 @@ class Execs:
     def _resize(self, identity: str, width: int, height: int) -> None:
         """The first size usually comes before the process does, and it comes once: it waits for the process."""
         deadline = time.monotonic() + _START_PATIENCE
-        while True:
-            begun = self._has_process(identity)
-            if resize(self._engine, f"/exec/{identity}/resize", width, height):
-                return
-            if begun or time.monotonic() > deadline:
-                return
-            time.sleep(0.01)
+        last = False
+        while not resize(self._engine, f"/exec/{identity}/resize", width, height) and not last:
+            last = self._has_process(identity) or time.monotonic() > deadline
+            if not last:
+                time.sleep(0.01)
+
+    def _inspect(self, identity: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._engine.call("GET", f"/exec/{identity}/json")
+        return found
 
     def _has_process(self, identity: str) -> bool:
         """Or had one."""
         try:
-            answer = self._engine.call("GET", f"/exec/{identity}/json")
+            answer = self._inspect(identity)
         except engine_http.EngineError:
             return True
         return bool(answer.get("Pid")) or answer.get("ExitCode") is not None
 
     def _began(self, identity: str) -> bool:
         """A process has a number, also after its end; what could not be started never had one."""
-        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        answer = self._inspect(identity)
         return bool(answer.get("Pid")) or answer.get("ExitCode") not in (126, 127)
 
     def _code(self, identity: str) -> int | None:
         deadline = time.monotonic() + _CODE_PATIENCE
         while True:
-            answer = self._engine.call("GET", f"/exec/{identity}/json")
+            answer = self._inspect(identity)
             if not answer.get("Running") or time.monotonic() > deadline:
                 code = answer.get("ExitCode")
                 return None if code is None else int(code)
@@ -101,7 +104,7 @@ class Execs:
 
     def _kill(self, identity: str) -> None:
         """The engine cannot kill an exec: its process is killed by its number on this machine."""
-        answer = self._engine.call("GET", f"/exec/{identity}/json")
+        answer = self._inspect(identity)
         pid = int(answer.get("Pid") or 0)
         if answer.get("Running") and pid > 1:
             try:

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import gevent
 
@@ -34,6 +34,9 @@ _ALL_USERS = [{"subjects": [{"kind": "Group", "group": {"name": "*"}}]}]
 _EXEMPT = classification.Schema("exempt", "", "exempt", 1, "", ())
 _CATCH_ALL = classification.Schema("catch-all", "", "catch-all", 10_000, "ByUser", _ALL_USERS)
 _MASTERS = "system:masters"
+
+
+_Followed = TypeVar("_Followed", classification.Schema, levels.Level)
 
 
 class Refused(Exception):
@@ -74,27 +77,16 @@ class FlowControl:
     def start(self) -> None:
         """Takes in what there is, and follows."""
         storage = self._server.storage
-        storage.subscribe(LEVELS, self._follow_level)
-        storage.subscribe(SCHEMAS, self._follow_schema)
+        storage.subscribe(LEVELS, lambda change: self._follow(self._levels, levels.of(change.obj), change))
+        storage.subscribe(SCHEMAS, lambda change: self._follow(self._schemas, classification.of(change.obj), change))
 
-    def _follow_level(self, change: "storages.Change") -> None:
-        level = levels.of(change.obj)
+    def _follow(self, held: dict[str, _Followed], made: _Followed, change: "storages.Change") -> None:
         if change.kind == "DELETED":
-            self._levels.pop(level.name, None)
+            held.pop(made.name, None)
+        elif held.get(made.name) == made:
+            return
         else:
-            if self._levels.get(level.name) == level:
-                return
-            self._levels[level.name] = level
-        self._configure()
-
-    def _follow_schema(self, change: "storages.Change") -> None:
-        schema = classification.of(change.obj)
-        if change.kind == "DELETED":
-            self._schemas.pop(schema.name, None)
-        else:
-            if self._schemas.get(schema.name) == schema:
-                return
-            self._schemas[schema.name] = schema
+            held[made.name] = made
         self._configure()
 
     def _configure(self) -> None:

@@ -88,7 +88,7 @@ def _bind(server: "servers.Server", pod: objects.Object, binding: objects.Object
     pod["spec"]["nodeName"] = node_name
     metadata = pod["metadata"]
     node = server.storage.reader.get(kubelets.NODES, "", node_name) or {}
-    topology = {key: value for key, value in objects.labels(node).items() if key in pod_topology_labels.LABELS}
+    topology = pod_topology_labels.of_node(node)
     for field, added in (
         ("annotations", objects.annotations(binding)), ("labels", {**topology, **objects.labels(binding)}),
     ):  # fmt: skip

@@ -6,7 +6,7 @@ Pods that the scheduler places get them when they are bound.
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import objects, resources
 
-LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 _NODES = resources.GroupVersionResource("", "v1", "nodes")
 
 
@@ -21,6 +21,10 @@ class PodTopologyLabels:
         node = reader.get(_NODES, "", name) if name else None
         if node is None:
             return
-        found = {key: value for key, value in objects.labels(node).items() if key in LABELS}
-        if found:
+        if found := of_node(node):
             pod["metadata"]["labels"] = {**found, **objects.labels(pod)}
+
+
+def of_node(node: objects.Object) -> dict[str, str]:
+    """What a node's pods get."""
+    return {key: value for key, value in objects.labels(node).items() if key in _LABELS}
