@@ -17,8 +17,10 @@ class UserInfo:
     extra: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
+MASTERS = "system:masters"
+"""The group that may do everything."""
 ANONYMOUS = UserInfo("system:anonymous", ("system:unauthenticated",))
-API_SERVER = UserInfo("system:apiserver", ("system:masters", "system:authenticated"))
+API_SERVER = UserInfo("system:apiserver", (MASTERS, "system:authenticated"))
 """The identity under which the server's own background work is done."""
 
 

@@ -18,7 +18,7 @@ NODE_NAME = "authentication.kubernetes.io/node-name"
 _NODE_KEYS = "authentication.kubernetes.io/associated-node-keys"
 _GROUP = "authentication.k8s.io"
 _NODE = "system:node:"
-_MASTERS, _NODES = "system:masters", "system:nodes"
+_NODES = "system:nodes"
 _AUTHENTICATED, _UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 _MANY = 4
 """From so many groups or values on, it is asked first whether all are allowed."""
@@ -95,9 +95,9 @@ def _parts(mode: Mode, wanted: request.UserInfo, requester: request.UserInfo) ->
 def _check_groups(groups: Sequence[str], question: questions.Attributes) -> None:
     if "" in groups:
         raise questions.forbidden(question, "impersonating the empty string group is not allowed")
-    if _MASTERS in groups:
+    if request.MASTERS in groups:
         raise questions.forbidden(
-            question._replace(name=_MASTERS), "impersonating the system:masters group is not allowed"
+            question._replace(name=request.MASTERS), "impersonating the system:masters group is not allowed"
         )
 
 

@@ -9,7 +9,6 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.control_plane.api_server.authorization import node, rbac, rules
 
-MASTERS = "system:masters"
 REMEMBERED = 20_000
 """Answers kept; at some 400 bytes each, about 8 MB. When full, all are forgotten at once: refilling is cheap."""
 
@@ -28,7 +27,7 @@ class Chain:
 
     def authorize(self, attributes: questions.Attributes) -> questions.Decision:
         user = attributes.user
-        if self._always or MASTERS in user.groups:
+        if self._always or request.MASTERS in user.groups:
             return _ALLOWED
         if self._nodes is not None and node.GROUP in user.groups:
             own = self._nodes.authorize(attributes)

@@ -11,8 +11,6 @@ from kubeshim.control_plane.api_server.authorization import attributes as questi
 from kubeshim.control_plane.api_server.authorization import rbac, rules
 from kubeshim.machinery import errors, objects
 
-MASTERS = "system:masters"
-
 
 class Escalation:
     """Validating admission plugin for ``rbac.authorization.k8s.io``."""
@@ -26,7 +24,7 @@ class Escalation:
         if resource.group != rbac.GROUP or attributes.operation not in ("CREATE", "UPDATE") or attributes.subresource:
             return
         obj = attributes.object
-        if obj is None or MASTERS in attributes.user.groups:
+        if obj is None or request.MASTERS in attributes.user.groups:
             return
         if resource.plural in ("roles", "clusterroles"):
             self._role(attributes, obj)

@@ -33,7 +33,6 @@ _WAIT_FRACTION = 4
 _ALL_USERS = [{"subjects": [{"kind": "Group", "group": {"name": "*"}}]}]
 _EXEMPT = classification.Schema("exempt", "", "exempt", 1, "", ())
 _CATCH_ALL = classification.Schema("catch-all", "", "catch-all", 10_000, "ByUser", _ALL_USERS)
-_MASTERS = "system:masters"
 
 
 _Followed = TypeVar("_Followed", classification.Schema, levels.Level)
@@ -128,7 +127,7 @@ class FlowControl:
     def _classify(self, info: request.RequestInfo, user: request.UserInfo) -> Flow:
         for flow in self._flows:
             if flow.schema is _EXEMPT:
-                if _MASTERS in user.groups:
+                if request.MASTERS in user.groups:
                     return flow
             elif flow.schema.matches(info, user):
                 return flow

@@ -5,11 +5,11 @@ import binascii
 
 from cryptography import x509
 
+from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin, refusals
 from kubeshim.machinery import objects
 
 _SIGNER = "kubernetes.io/kube-apiserver-client"
-_MASTERS = "system:masters"
 
 
 class CertificateSubjectRestriction:
@@ -25,8 +25,8 @@ class CertificateSubjectRestriction:
         except (ValueError, binascii.Error) as problem:
             why = "failed to parse CSR: PEM block type must be CERTIFICATE REQUEST"
             raise refusals.forbidden(attributes, why) from problem
-        if _MASTERS in groups:
-            raise refusals.forbidden(attributes, f"use of {_SIGNER} signer with {_MASTERS} group is not allowed")
+        if request.MASTERS in groups:
+            raise refusals.forbidden(attributes, f"use of {_SIGNER} signer with {request.MASTERS} group is not allowed")
 
 
 def _organizations(text: str) -> list[str]:

@@ -5,6 +5,7 @@ Upstream does this in the storage of the RBAC types; the rule itself stands with
 
 from collections.abc import Callable
 
+from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.authorization import authorizer, escalation, rbac
 
@@ -17,7 +18,7 @@ class RoleEscalation:
         self._check: escalation.Escalation | None = None
 
     def validate(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
-        if attributes.resource.group != rbac.GROUP or escalation.MASTERS in attributes.user.groups:
+        if attributes.resource.group != rbac.GROUP or request.MASTERS in attributes.user.groups:
             return
         if self._check is None:
             chain = self._authorizers()
