@@ -340,7 +340,7 @@ def matches(obj: dict, query: dict[str, str]) -> bool:
     return True
 
 
-def eventually(check: Callable[[], object], timeout: float = 10.0) -> object:
+def eventually(check: Callable[[], object], timeout: float = 60.0) -> object:
     """Waits until ``check`` returns something true, and returns that."""
     ends = time.monotonic() + timeout
     while True:
