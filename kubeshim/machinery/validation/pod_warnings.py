@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kubeshim.machinery import objects
-from kubeshim.machinery.validation import fields, overlaps, pod_annotations, warnings, windows
+from kubeshim.machinery import app_armor, objects
+from kubeshim.machinery.validation import fields, overlaps, warnings, windows
 
 _Found = Mapping[str, Any]
 _DEAD_ANNOTATIONS = {
@@ -39,6 +39,15 @@ def pod(obj: objects.Object, old: objects.Object | None) -> list[str]:
         return []
     found = warnings.name_of_pods(objects.name(obj), "the Pod's hostname")
     return found + _of(obj, "", is_pod=True)
+
+
+def status(obj: objects.Object) -> list[str]:
+    """Of a reported status."""
+    found: list[str] = []
+    for field in ("podIPs", "hostIPs"):
+        for index, entry in enumerate((obj.get("status") or {}).get(field) or ()):
+            found += warnings.address(entry.get("ip") or "", f"status.{field}[{index}].ip")
+    return found
 
 
 def template(found: _Found | None, path: str) -> list[str]:
@@ -150,7 +159,7 @@ def _profiles(annotations: Mapping[str, str], spec: _Found, path: str, is_pod: b
         key = _SECCOMP_CONTAINER + name
         if key in annotations and not own.get("seccompProfile"):
             found.append(f"{place}[{key}]: {_SECCOMP_TEXT}")
-        key = pod_annotations.APP_ARMOR + name
+        key = app_armor.ANNOTATION + name
         if key in annotations and not (own.get("appArmorProfile") or of_pod.get("appArmorProfile")) and not is_pod:
             found.append(f'{place}[{key}]: deprecated since v1.30; use the "appArmorProfile" field instead')
     return found

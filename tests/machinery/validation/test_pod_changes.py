@@ -98,6 +98,18 @@ def test_resizes(pair, expected):
     assert tables.texts(pod_updates.resize(new, old, ("Burstable", "Burstable"))) == expected
 
 
+def test_init_containers_are_resized_too():
+    def with_init(**changed):
+        init = {"name": "i", "image": "b:1", "resources": {"requests": {"cpu": "1"}}, **changed}
+        return pod({"initContainers": [init]})
+
+    qos = "Burstable", "Burstable"
+    assert pod_updates.resize(with_init(resources={"requests": {"cpu": "2"}}), with_init(), qos) == []
+    assert tables.texts(pod_updates.resize(with_init(image="c:1"), with_init(), qos)) == [
+        "spec.initContainers[0]: Forbidden: only cpu and memory resources for init or sidecar containers are mutable"
+    ]
+
+
 def test_what_cannot_be_resized():
     old = pod(status={"containerStatuses": [{"name": "a", "state": {"running": {}}}], "qosClass": "BestEffort"})
     new = copy.deepcopy(old)
