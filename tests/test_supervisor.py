@@ -178,7 +178,7 @@ def components(run):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.01)

@@ -139,7 +139,7 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 def wait_for(secure, reason):
     """The Available condition, once it has that reason."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         conditions = secure.ask("GET", f"{APIS}/{NAME}").body.get("status", {}).get("conditions") or [{}]
         if conditions[0].get("reason") == reason:
