@@ -24,7 +24,7 @@ class Served:
         self.gevent_loop = None
         self.thread = threading.Thread(target=self._run, args=(kind, application, options), daemon=True)
         self.thread.start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(60)
 
     def _run(self, kind, application, options):
         chosen = transport.GeventTransport() if kind == "gevent" else transport.ThreadTransport()
@@ -41,7 +41,7 @@ class Served:
 
     def close(self):
         self.stopped.set()
-        self.thread.join(5)
+        self.thread.join(60)
         self.listener.close()
 
 
@@ -186,7 +186,7 @@ def test_a_client_that_leaves_an_idle_stream_is_noticed(serve):
     with serve(streaming).connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
         receive(sock, b"one")
-    assert noticed.wait(5)
+    assert noticed.wait(60)
 
 
 def test_hijack_gives_the_socket_and_what_came_with_the_request(serve):
@@ -276,7 +276,7 @@ def test_stopping_finishes_what_is_being_answered(serve):
     served = serve(slow)
     with served.connect() as sock, served.connect() as idle:
         sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert begun.wait(5)
+        assert begun.wait(60)
         served.stopped.set()
         assert receive(idle) == b""
         go.set()
