@@ -91,7 +91,7 @@ class Syncer:
         """Computes the status, hands it on, and returns it."""
         shared = self._parts
         latest = shared.statuses.latest(work.uid)
-        pod = work.pod if latest is None else {**work.pod, "status": _newest(work.pod, latest)}
+        pod = work.pod if latest is None else {**work.pod, "status": pod_status.newest(work.pod, latest)}
         circumstances = self._circumstances(work, found)
         reason, message = work.failure or ("", "")
         networked = pod_spec.host_network(work.pod) or (found.sandbox_ready and shared.addresses is not None)
@@ -230,7 +230,7 @@ class Syncer:
     def _watch_probes(self, work: pod_worker.Work, found: observation.Observation) -> None:
         """Every running container is watched. Those an earlier kubelet started keep what the API says of them."""
         address = self._address(work, found)
-        before = {} if work.adopted else _healths(work.pod)
+        before = {} if work.adopted else observation.told(work.pod)
         for name, instances in found.containers.items():
             container, spec = instances[0], pod_spec.find(work.pod, name)
             if container.state is runtime.State.RUNNING and spec is not None:
@@ -480,25 +480,3 @@ def _grace(work: pod_worker.Work) -> float:
     if work.ending is not None:
         return min(work.ending.grace, float(pod_spec.grace_period(work.pod)))
     return float(pod_spec.grace_period(work.pod))
-
-
-def _newest(pod: Object, latest: Object) -> Object:
-    """Our own last status, with the conditions others have written to the API since."""
-    kept = {entry["type"] for entry in latest.get("conditions") or ()}
-    others = [
-        entry for entry in objects.dig(pod, "status", "conditions", default=()) if entry["type"] not in pod_status.OWNED
-    ]
-    names = {entry["type"] for entry in others}
-    own = [entry for entry in latest.get("conditions") or () if entry["type"] in kept and entry["type"] not in names]
-    return {**latest, "conditions": [*own, *others]}
-
-
-def _healths(pod: Object) -> dict[str, observation.Health]:
-    """By container id, what the API says of running containers."""
-    found: dict[str, observation.Health] = {}
-    for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for entry in objects.dig(pod, "status", field, default=()):
-            identity = str(entry.get("containerID") or "").rpartition("//")[2]
-            if identity and "running" in (entry.get("state") or {}):
-                found[identity] = observation.Health(bool(entry.get("ready")), bool(entry.get("started")))
-    return found
