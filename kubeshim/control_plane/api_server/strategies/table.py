@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server.strategies import (
     job,
     namespace,
     node,
+    persistentvolume,
     pod,
     priorityclass,
     service,
@@ -122,11 +123,8 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         warn=endpoints.warn_slice,
         counted_metadata=("labels",),
     ),
-    "persistentvolume": Checked(
-        persistent_volumes.volume,
-        persistent_volumes.update,
-        warn=persistent_volumes.warn,
-        status={"phase": "Pending"},
+    "persistentvolume": persistentvolume.PersistentVolume(
+        persistent_volumes.volume, persistent_volumes.update, warn=persistent_volumes.warn
     ),
     "persistentvolumeclaim": Checked(
         claims.claim, claims.update, claims.status, warn=claims.warn, status={"phase": "Pending"}

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 
+from kubeshim import clock
 from kubeshim.control_plane.api_server.strategies import table
 from kubeshim.machinery import builtin, defaults, resources
 from kubeshim.machinery.validation import metadata
@@ -361,3 +362,36 @@ def test_observed_generations_stay():
         'status.podIPs[0].ip: non-standard IP address "01.2.3.4" will be considered invalid in a future Kubernetes '
         'release: use "1.2.3.4"'
     ]
+
+
+VOLUME = {
+    "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+    "spec": {"capacity": {"storage": "1"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/a"}},
+}  # fmt: skip
+
+
+def test_a_new_volume_says_since_when_it_is_pending():
+    status = prepared(VOLUME)[1]["status"]
+    assert status.pop("lastPhaseTransitionTime").endswith("Z")
+    assert status == {"phase": "Pending"}
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ({"phase": "Bound"}, "now"),
+        ({"phase": "Bound", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}, "now"),
+        ({"phase": "Bound", "lastPhaseTransitionTime": "2026-01-02T00:00:00Z"}, "2026-01-02T00:00:00Z"),
+        ({"phase": "Available"}, "2026-01-01T00:00:00Z"),
+        ({"phase": "Available", "lastPhaseTransitionTime": "2026-01-02T00:00:00Z"}, "2026-01-02T00:00:00Z"),
+    ],
+)
+def test_a_changed_phase_is_dated(status, since, monkeypatch):
+    monkeypatch.setattr(clock, "SYSTEM", clock.FakeClock())
+    found = resource("v1", "PersistentVolume")
+    old = {**VOLUME, "status": {"phase": "Available", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}}
+    clock.SYSTEM.step(7 * 86400)
+    new = {**copy.deepcopy(VOLUME), "status": status}
+    TABLE["persistentvolume"].prepare_for_status_update(found, new, old)
+    expected = "2026-01-08T00:00:00Z" if since == "now" else since
+    assert new["status"]["lastPhaseTransitionTime"] == expected
