@@ -58,14 +58,23 @@ def template(found: _Found | None, path: str) -> list[str]:
 def workload(obj: objects.Object, old: objects.Object | None) -> list[str]:
     """What workloads warn of: a name that pods will bear, and a template, if it is new."""
     found = [] if old is not None else warnings.name_of_pods(objects.name(obj))
-    if old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation"):
+    if _is_new(obj, old):
         found += template(objects.dig(obj, "spec", "template"), "spec.template")
     return found
 
 
+def replication_controller(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """As of other workloads, but upstream takes one for the other where there are two templates: the old one counts."""
+    return workload(obj, None) if old is None else workload(old, obj)
+
+
 def pod_template(obj: objects.Object, old: objects.Object | None) -> list[str]:
     """Of a PodTemplate."""
-    return template(obj.get("template"), "template")
+    return template(obj.get("template"), "template") if _is_new(obj, old) else []
+
+
+def _is_new(obj: objects.Object, old: objects.Object | None) -> bool:
+    return old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation")
 
 
 def _of(obj: _Found, path: str, *, is_pod: bool) -> list[str]:

@@ -92,7 +92,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         None,
         workload_status.replica_set,
         change=workloads.replication_controller_change,
-        warn=pod_warnings.workload,
+        warn=pod_warnings.replication_controller,
         status={"replicas": 0},
         orphans=True,
     ),
