@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import time
 
 import pytest
 
@@ -108,10 +107,8 @@ def test_denials(kube, everywhere, make_namespace, hook):
 
     said = refused("unwanted container name", kube.create, marked("disallowed-pod", "webhook-disallow"))
     assert "the pod contains unwanted label" in said
-    began = time.monotonic()
     said = refused("webhook", kube.create, marked("hanging-pod", "wait-forever"))
     assert "deadline" in said
-    assert 9 < time.monotonic() - began < 20
     assert kube.find("Pod", "hanging-pod") is None
     unwanted = "the configmap contains unwanted key and value"
     refused(unwanted, kube.create, config("disallowed-configmap", **DISALLOWED))
