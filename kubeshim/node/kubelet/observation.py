@@ -61,7 +61,7 @@ def of(sandboxes: Sequence[runtime.Sandbox], containers: Sequence[runtime.Contai
     return Observation(newest_first[0] if newest_first else None, newest_first[1:], by_name)
 
 
-def told(pod: Object) -> dict[str, Health]:
+def healths(pod: Object) -> dict[str, Health]:
     """By container id, what the API says of running containers."""
     found: dict[str, Health] = {}
     for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
