@@ -97,7 +97,7 @@ class Kit:
                  "finalizers": ["test/held"]}  # fmt: skip
         self.update(name, lambda pod: {**pod, "metadata": {**pod["metadata"], **stamp}})
 
-    def wait(self, name, condition, timeout=10):
+    def wait(self, name, condition, timeout=60):
         """The pod once ``condition`` holds of it."""
         end = time.monotonic() + timeout
         with self.api.lock:
@@ -110,7 +110,7 @@ class Kit:
                 assert left > 0, f"{name}: {pod and pod.get('status')} {self.events.told}"
                 self.api.lock.wait(left)
 
-    def wait_engine(self, condition, timeout=10):
+    def wait_engine(self, condition, timeout=60):
         """For what changes in the engine, whose events nobody may be following any more."""
         end = time.monotonic() + timeout
         while not condition():
@@ -118,7 +118,7 @@ class Kit:
             with self.api.lock:
                 self.api.lock.wait(0.01)
 
-    def wait_event(self, name, reason, timeout=10):
+    def wait_event(self, name, reason, timeout=60):
         with self.events.changed:
             found = self.events.changed.wait_for(lambda: reason in self.events.reasons(name), timeout)
         assert found, self.events.told
