@@ -37,4 +37,9 @@ def value(given: Any) -> str:
 
 def json(given: Any) -> str:
     """Compact, keys sorted."""
-    return orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPED)
+    return escaped(orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def escaped(text: str) -> str:
+    """A JSON text with everything escaped that Go's encoder escapes."""
+    return text.translate(_ESCAPED)

@@ -1,6 +1,7 @@
 """Decision tables of the other controllers."""
 
 import datetime
+import json
 
 import pytest
 
@@ -8,6 +9,7 @@ from kubeshim.control_plane.controller_manager import (
     cron,
     daemons,
     expectations,
+    history,
     jobs,
     node_health,
     ownership,
@@ -118,6 +120,20 @@ def test_slices_are_packed_with_few_writes(endpoints, present, outcome):
 def test_a_changed_endpoint_rewrites_its_slice_only():
     present = [existing("a", [endpoint(1)]), existing("b", [endpoint(2)])]
     assert planned([endpoint(1), endpoint(2, ready=False)], present) == ([], {"b": 1}, [])
+
+
+# revisions
+
+
+def test_the_data_of_a_revision_is_a_patch_with_sorted_keys():
+    containers = [{"name": "c", "image": "i", "resources": {}}]
+    template = {
+        "spec": {"containers": containers, "dnsPolicy": "ClusterFirst"},
+        "metadata": {"labels": {"b": "", "a": ""}},
+    }
+    data = history.data_of({"spec": {"template": template}})
+    assert data == {"spec": {"template": {**template, "$patch": "replace"}}}
+    assert json.dumps(data) == json.dumps(data, sort_keys=True)
 
 
 # ownership
