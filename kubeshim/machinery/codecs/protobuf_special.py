@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kubeshim import clock
-from kubeshim.machinery import go_text
+from kubeshim.machinery.codecs import json
 
 OMIT = object()
 
@@ -69,7 +69,7 @@ def _raw_in(fields: Fields) -> Any:
 
 def _raw_out(value: Any) -> Fields:
     # clients compare these bytes with what their own encoder makes
-    return {"raw": go_text.escaped(orjson.dumps(value).decode()).encode()}
+    return {"raw": json.encode(value)}
 
 
 def _items_in(fields: Fields) -> Any:
