@@ -514,8 +514,9 @@ def test_validating_policy(kube, policy, spec):
     assert kube.create(deployment("replicated", 2))
     with pytest.raises(Refused) as answer:
         kube.create(deployment("single", 1))
-    assert (answer.value.status, '"reason":"Invalid"' in str(answer.value.body)) == (422, True)
-    assert "wants replicas > 1, got 1" in str(answer.value.body)
+    status = json.loads(answer.value.body)
+    assert (status["code"], status["reason"]) == (422, "Invalid")
+    assert "wants replicas > 1, got 1" in status["message"]
 
 
 @pytest.mark.parametrize(
