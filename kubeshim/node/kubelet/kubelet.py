@@ -371,7 +371,7 @@ class Kubelet:
         return found if master is None or namespace == "default" else [master, *found]
 
     def _active_pods(self, uid: str) -> list[Object]:
-        """Pods that hold resources of the node: admitted, not ended; and still in the API, or others have got theirs."""
+        """Pods that hold resources of the node: admitted, not ended, and still in the API (or others have theirs)."""
         return [
             work.pod
             for work in self._workers.all()
