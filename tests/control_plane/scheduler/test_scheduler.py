@@ -76,8 +76,8 @@ def test_too_much_waits_and_is_placed_when_room_is_made(api, client, running):
     client.create(kinds.PODS, pod("late", cpu="2"), "x")
     text = fake_api.eventually(lambda: refusal(client, "late"))
     assert text == (
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
-        "1 No preemption victims found for incoming pod."
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are "
+        "available: 1 No preemption victims found for incoming pod."
     )
     reasons = {(e["reason"], e["message"]) for e in client.list(kinds.EVENTS, "x")["items"]}
     assert ("FailedScheduling", text) in reasons
@@ -99,8 +99,8 @@ def test_taints_and_cordons_are_named_and_waited_for(api, client, running):
     fake_api.eventually(lambda: len(running.cache.nodes()) == 2)
     client.create(kinds.PODS, pod("p"), "x")
     assert fake_api.eventually(lambda: refusal(client, "p")) == (
-        "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. preemption: 0/2 "
-        "nodes are available: 2 Preemption is not helpful for scheduling."
+        "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. no new claims to "
+        "deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     )
     client.create(kinds.PODS, pod("tolerant", tolerations=[{"operator": "Exists"}], nodeSelector={}), "x")
     fake_api.eventually(lambda: place(client, "tolerant"))
