@@ -8,6 +8,7 @@ from kubeshim.control_plane.controller_manager import (
     cron,
     daemons,
     expectations,
+    job_backoff,
     jobs,
     node_health,
     ownership,
@@ -243,7 +244,7 @@ def test_each_index_with_a_limit_of_its_own_waits_for_itself():
     first = of_index("a", 0, phase="Failed", annotations={jobs.INDEX_FAILURES: "0"})
     second = of_index("b", 1, phase="Failed", annotations={jobs.INDEX_FAILURES: "1", jobs.INDEX_IGNORED_FAILURES: "1"})
     mine = [{**one, "status": {**one["status"], **ended}} for one in (first, second)]
-    assert [jobs.index_backoff_left(mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
+    assert [job_backoff.index_left(mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
     ignoring = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
     hit = {**mine[1], "status": {**mine[1]["status"], "conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
     assert jobs.next_index_failures(job(podFailurePolicy=ignoring), hit) == (1, 2)
