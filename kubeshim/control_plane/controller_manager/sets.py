@@ -132,6 +132,12 @@ def build(stateful_set: Object, number: int, revision: Object) -> Object:
     return made
 
 
+def missing_labels(pod: Object) -> dict[str, str]:
+    """Labels that say which of its set's pods it is, as far as the pod lacks them."""
+    wanted = {NAME_LABEL: objects.name(pod), INDEX_LABEL: str(ordinal(pod))}
+    return {key: value for key, value in wanted.items() if objects.labels(pod).get(key) != value}
+
+
 def revision_of(pod: Object) -> str:
     return objects.labels(pod).get(history.HASH_LABEL, "")
 

@@ -17,8 +17,10 @@ from kubeshim.control_plane.controller_manager import (
     slices,
 )
 from kubeshim.control_plane.controller_manager.controllers import (
+    disruption,
     namespace,
     node_ipam,
+    pod_gc,
     resource_quota,
     taint_eviction,
     ttl,
@@ -407,6 +409,61 @@ def test_a_taint_that_does_not_say_since_when_counts_from_when_it_was_seen():
     tolerations = [{"operator": "Exists", "tolerationSeconds": 30}]
     seen = NOW - datetime.timedelta(seconds=20)
     assert taint_eviction.evicted_in([taint], tolerations, NOW, seen) == 10.0
+
+
+def test_a_pod_that_came_after_the_taint_has_its_whole_time():
+    placed = taint_eviction.placed_at({"metadata": {"creationTimestamp": "2026-01-01T11:59:55Z"}})
+    tolerations = [{"operator": "Exists", "tolerationSeconds": 30}]
+    assert taint_eviction.evicted_in([TAINT], tolerations, NOW, NOW, placed) == 25.0
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing"),
+    [
+        ({}, {}),
+        ({"kubernetes.io/os": "linux"}, {"beta.kubernetes.io/os": "linux"}),
+        ({"kubernetes.io/arch": "amd64", "beta.kubernetes.io/arch": "x"}, {"beta.kubernetes.io/arch": "amd64"}),
+        ({"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}, {}),
+        ({"beta.kubernetes.io/os": "linux"}, {}),
+    ],
+)
+def test_nodes_keep_the_older_names_of_labels(labels, missing):
+    assert node_health.missing_labels({"metadata": {"labels": labels}}) == missing
+
+
+def test_of_ended_pods_the_evicted_go_first():
+    ended = [pod("new", creationTimestamp="2026-01-02T00:00:00Z"), pod("old"), pod("evicted")]
+    ended[2]["status"]["reason"] = "Evicted"
+    ended[2]["metadata"]["creationTimestamp"] = "2026-01-03T00:00:00Z"
+    assert [one["metadata"]["name"] for one in sorted(ended, key=pod_gc.in_the_way)] == ["evicted", "old", "new"]
+
+
+@pytest.mark.parametrize(
+    ("ready", "taint", "out"),
+    [
+        ("Unknown", "node.kubernetes.io/out-of-service", True),
+        ("True", "node.kubernetes.io/out-of-service", False),
+        ("Unknown", "node.kubernetes.io/unreachable", False),
+    ],
+)
+def test_when_a_node_is_out_of_service(ready, taint, out):
+    one = {"spec": {"taints": [{"key": taint}]}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+    assert pod_gc.is_out_of_service(one) == out
+
+
+def test_pods_that_were_to_be_disrupted_and_are_still_there():
+    told = {"gone": "2026-01-01T11:00:00Z", "stays": "2026-01-01T11:00:00Z", "young": "2026-01-01T11:59:00Z"}
+    budget = {"status": {"disruptedPods": told}}
+    chosen = [pod("stays"), pod("young"), pod("other")]
+    kept, wait = disruption.still_disrupted(budget, chosen, NOW)
+    assert (list(kept), wait) == (["young"], 60.0)
+    assert [objects.name(one) for one in disruption.not_deleted(budget, chosen, kept)] == ["stays"]
+
+
+def test_labels_that_a_stateful_sets_adopted_pod_lacks():
+    wanted = {sets.NAME_LABEL: "web-2", sets.INDEX_LABEL: "2"}
+    assert sets.missing_labels(pod("web-2")) == wanted
+    assert sets.missing_labels(pod("web-2", labels=wanted)) == {}
 
 
 def test_what_a_namespace_says_remains():
