@@ -74,6 +74,11 @@ class Scheduler:
         self._informers.start()
         threading.Thread(target=self._run, name="scheduling", daemon=True).start()
 
+    def metrics(self) -> str:
+        lines = ["# TYPE scheduler_pending_pods gauge"]
+        lines += [f'scheduler_pending_pods{{queue="{name}"}} {count}' for name, count in self.queue.counts().items()]
+        return "".join(f"{line}\n" for line in lines)
+
     def stop(self) -> None:
         self.queue.close()
         self._informers.stop()
@@ -325,7 +330,7 @@ def run(config: configuration.Config, stop: threading.Event | None = None) -> bo
     stop = stop or threading.Event()
     client = rest.Client(config.client, user_agent=LEASE)
     scheduler = Scheduler(client, config)
-    with health.serve(config.health_address, {"ping": lambda: True}):
+    with health.serve(config.health_address, {"ping": lambda: True}, scheduler.metrics):
         try:
             if not config.leader_elect:
                 scheduler.start()
