@@ -18,6 +18,7 @@ from kubeshim.control_plane.controller_manager import (
 )
 from kubeshim.control_plane.controller_manager.controllers import (
     disruption,
+    garbage_collector,
     namespace,
     node_ipam,
     pod_gc,
@@ -165,6 +166,18 @@ def test_foreground_deletion_judges_dependents_and_then_the_owner():
     assert [node.uid for node in applied(graph, going).judge] == ["child", "parent"]
     assert [node.uid for node in graph.nodes["parent"].blocking_dependents()] == ["child"]
     assert [node.uid for node in graph.remove("child").judge] == ["parent"]
+
+
+def test_an_owner_in_another_namespace_is_told_of_whoever_comes_first():
+    for first in ("owner", "dependent"):
+        graph = ownership.Graph()
+        found = {"owner": owned("owner", namespace="a"), "dependent": owned("dependent", "owner", namespace="b")}
+        work = [applied(graph, found.pop(first)), applied(graph, found.popitem()[1])]
+        ((node, owner),) = work[0].strays + work[1].strays
+        said = garbage_collector.invalid_owner(node, owner)
+        assert said == (
+            "ownerRef [v1/ConfigMap, namespace: b, name: owner, uid: owner] does not exist in " + 'namespace "b"'
+        )
 
 
 def test_orphaning_is_asked_for_once():
