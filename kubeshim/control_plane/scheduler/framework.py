@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from kubeshim.client import informer, recorder, rest
+from kubeshim.client import informer, rest, series_recorder
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import node_info, pod_info
 from kubeshim.machinery.objects import Object
@@ -83,7 +83,7 @@ class Handle:
     client: rest.Client
     cache: caches.Cache
     informer: Callable[[GroupVersionResource], informer.Informer]
-    recorder: recorder.Recorder
+    recorder: series_recorder.SeriesRecorder
     run_filters: Callable[[CycleState, pod_info.PodInfo, node_info.NodeInfo, Nodes], Status | None]
     """With the pods that are nominated to the node counted in."""
     run_pre_filters: Callable[[CycleState, pod_info.PodInfo, Nodes], "Status | PreFilterResult | None"]

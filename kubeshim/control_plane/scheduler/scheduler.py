@@ -8,11 +8,12 @@ pod is being placed. What could not be placed waits in the queue for an event th
 import dataclasses
 import logging
 import random
+import socket
 import threading
 from concurrent import futures
 
 from kubeshim import clock
-from kubeshim.client import informer, kinds, leader_election, recorder, rest
+from kubeshim.client import informer, kinds, leader_election, rest, series_recorder
 from kubeshim.control_plane import health
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import (
@@ -56,7 +57,10 @@ class Scheduler:
     ) -> None:
         self._client, self._config, self._clock = client, config, time_source
         self._informers = informer.Factory(client)
-        self._recorder = recorder.Recorder(client, config.scheduler_name, time_source=time_source)
+        instance = f"{config.scheduler_name}-{socket.gethostname()}"
+        self._recorder = series_recorder.SeriesRecorder(
+            client, config.scheduler_name, instance, time_source=time_source
+        )
         self.cache = caches.Cache()
         handle = framework.Handle(
             client, self.cache, self._informers.informer, self._recorder, self._run_filters, self._run_pre_filters
@@ -252,7 +256,7 @@ class Scheduler:
             return
         self.queue.done(info.uid)
         text = f"Successfully assigned {info.key} to {decision.node}"
-        self._recorder.event(info.pod, "Normal", "Scheduled", text)
+        self._recorder.event(info.pod, "Normal", "Scheduled", "Binding", text)
 
     def _take_back(self, info: pod_info.PodInfo, decision: Decision) -> None:
         with self.cache.lock:
@@ -272,7 +276,7 @@ class Scheduler:
         self._binders.submit(self._tell_failure, info, message, "Unschedulable", decision.nominated)
 
     def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str | None) -> None:
-        self._recorder.event(info.pod, "Warning", "FailedScheduling", diagnosis.shortened(message))
+        self._recorder.event(info.pod, "Warning", "FailedScheduling", "Scheduling", diagnosis.shortened(message))
         current = self._pods.get(info.key) or info.pod
         self._write(info, failure_patch(current, reason, message, nominated, clock.rfc3339(self._clock.now())))
 

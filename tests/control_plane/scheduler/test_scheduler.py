@@ -56,9 +56,9 @@ def test_a_pod_is_bound_within_milliseconds_and_told(api, client, running):
     client.create(kinds.PODS, pod("p"), "x")
     assert fake_api.eventually(lambda: place(client, "p")) == "a"
     assert time.monotonic() - started < 1
-    event = fake_api.eventually(lambda: client.list(kinds.EVENTS, "x")["items"])[0]
-    assert (event["reason"], event["message"]) == ("Scheduled", "Successfully assigned x/p to a")
-    assert event["source"]["component"] == "default-scheduler"
+    event = fake_api.eventually(lambda: client.list(kinds.SERIES_EVENTS, "x")["items"])[0]
+    said = (event["reason"], event["action"], event["note"], event["reportingController"])
+    assert said == ("Scheduled", "Binding", "Successfully assigned x/p to a", "default-scheduler")
 
 
 def test_pods_of_another_scheduler_are_left_alone(api, client, running):
@@ -79,8 +79,12 @@ def test_too_much_waits_and_is_placed_when_room_is_made(api, client, running):
         "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are "
         "available: 1 No preemption victims found for incoming pod."
     )
-    reasons = {(e["reason"], e["message"]) for e in client.list(kinds.EVENTS, "x")["items"]}
-    assert ("FailedScheduling", text) in reasons
+    assert fake_api.eventually(
+        lambda: (
+            ("FailedScheduling", text)
+            in {(e["reason"], e["note"]) for e in client.list(kinds.SERIES_EVENTS, "x")["items"]}
+        )
+    )
     client.delete(kinds.PODS, "big", "x")
     fake_api.eventually(lambda: place(client, "late"))
 

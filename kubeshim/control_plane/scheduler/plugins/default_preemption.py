@@ -193,7 +193,7 @@ class DefaultPreemption(framework.Plugin):
                 _log.debug("victim %s is gone already", victim.key)
                 continue
             text = f"Preempted by pod {pod.uid} on node {chosen.node}"
-            self.handle.recorder.event(victim.pod, "Normal", "Preempted", text)
+            self.handle.recorder.event(victim.pod, "Normal", "Preempted", "Preempting", text, related=pod.pod)
 
 
 def _covers(budget: Object, victim: pod_info.PodInfo) -> bool:
