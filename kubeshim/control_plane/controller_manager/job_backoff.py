@@ -58,9 +58,9 @@ def left(record: Record, now: datetime.datetime) -> float:
     return _left(record.failures, record.last, now) if record.last is not None else 0.0
 
 
-def index_left(mine: Sequence[Object], index: int, now: datetime.datetime) -> float:
+def index_left(job: Object, mine: Sequence[Object], index: int, now: datetime.datetime) -> float:
     """Seconds before a pod of the index may be made, where each index has a limit of its own."""
-    failed = jobs.last_failed(mine, index)
+    failed = jobs.last_failed(job, mine, index)
     return 0.0 if failed is None else _left(sum(jobs.index_failures(failed)) + 1, pods.ended(failed), now)
 
 

@@ -43,6 +43,10 @@ class Tally:
     uncounted_failed: list[str]
     completed: set[int]
     failed_indexes: set[int]
+    delayed: list[str] = dataclasses.field(default_factory=list)
+    """Uids of failed pods that are noted only once their index has another, which must know how often it failed."""
+    kept: set[str] = dataclasses.field(default_factory=set)
+    """Those, and failed pods that do not count, but are kept for the same reason."""
     fail_job: Verdict | None = None
     """A pod failure policy's word."""
 
@@ -52,7 +56,12 @@ class Tally:
 
     @property
     def all_failed(self) -> int:
-        return self.failed + len(self.uncounted_failed)
+        return self.failed + len(self.uncounted_failed) + len(self.delayed)
+
+    def settle(self) -> None:
+        """No index gets another pod: nothing is delayed any more."""
+        self.uncounted_failed += self.delayed
+        self.delayed, self.kept = [], set()
 
 
 def is_indexed(job: Object) -> bool:
@@ -129,7 +138,22 @@ def tally(job: Object, mine: Sequence[Object]) -> Tally:
     for pod in mine:
         if has_finalizer(pod) and objects.uid(pod) not in known:
             _count(job, pod, found)
+    if job["spec"].get("backoffLimitPerIndex") is not None and is_indexed(job):
+        _delay(job, mine, known, found)
     return found
+
+
+def _delay(job: Object, mine: Sequence[Object], known: set[str], found: Tally) -> None:
+    """Keeps the last failed pod of each index that waits for another."""
+    done = found.completed | found.failed_indexes | {index_of(pod) for pod in found.active}
+    for index in {index_of(pod) for pod in mine} - done - {None}:
+        last = last_failed(job, mine, index) if index is not None else None
+        if last is None or not has_finalizer(last) or objects.uid(last) in known or not is_valid(job, last):
+            continue
+        found.kept.add(objects.uid(last))
+        if objects.uid(last) in found.uncounted_failed:
+            found.uncounted_failed.remove(objects.uid(last))
+            found.delayed.append(objects.uid(last))
 
 
 def _still_wanted(job: Object, text: str) -> set[int]:
@@ -304,9 +328,13 @@ def surplus(job: Object, active: Sequence[Object], least: int, now: datetime.dat
     return [*unwanted, *pods.deletion_order(left, (), now)[: max(0, least - len(unwanted))]]
 
 
-def last_failed(mine: Sequence[Object], index: int) -> Object | None:
+def last_failed(job: Object, mine: Sequence[Object], index: int) -> Object | None:
     """The pod whose failure the next one of that index replaces."""
-    failed = [pod for pod in mine if index_of(pod) == index and pods.phase(pod) == "Failed"]
+    failed = [
+        pod
+        for pod in mine
+        if index_of(pod) == index and (pods.phase(pod) == "Failed" or (has_finalizer(pod) and has_failed(job, pod)))
+    ]
     return max(failed, key=lambda pod: (sum(index_failures(pod)), str(pods.ended(pod))), default=None)
 
 

@@ -259,12 +259,33 @@ def test_each_index_with_a_limit_of_its_own_waits_for_itself():
     first = of_index("a", 0, phase="Failed", annotations={jobs.INDEX_FAILURES: "0"})
     second = of_index("b", 1, phase="Failed", annotations={jobs.INDEX_FAILURES: "1", jobs.INDEX_IGNORED_FAILURES: "1"})
     mine = [{**one, "status": {**one["status"], **ended}} for one in (first, second)]
-    assert [job_backoff.index_left(mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
+    assert [job_backoff.index_left(job(), mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
     ignoring = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
     hit = {**mine[1], "status": {**mine[1]["status"], "conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
     assert jobs.next_index_failures(job(podFailurePolicy=ignoring), hit) == (1, 2)
     assert jobs.next_index_failures(job(podFailurePolicy=ignoring), mine[1]) == (2, 1)
     assert jobs.next_index_failures(job(), None) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "mine", "delayed", "uncounted"),
+    [
+        ({}, [of_index("a", 0, phase="Failed", **HELD)], ["a"], []),
+        ({}, [of_index("a", 0, phase="Failed", **HELD), of_index("b", 0)], [], ["a"]),
+        ({}, [of_index("a", 0, deletionTimestamp="2026-01-01T11:59:59Z", **HELD)], ["a"], []),
+        ({"podReplacementPolicy": "Failed"}, [of_index("a", 0, deletionTimestamp="t", **HELD)], [], []),
+        ({"backoffLimitPerIndex": 0}, [of_index("a", 0, phase="Failed", **HELD)], [], ["a"]),
+        ({"backoffLimitPerIndex": None}, [of_index("a", 0, phase="Failed", **HELD)], [], ["a"]),
+        ({}, [of_index("a", 7, phase="Failed", **HELD)], [], []),
+    ],
+)
+def test_a_failed_pod_stays_until_its_index_has_another(spec, mine, delayed, uncounted):
+    one = job(completionMode="Indexed", **{"backoffLimitPerIndex": 2, **spec})
+    found = jobs.tally(one, mine)
+    assert (found.delayed, found.uncounted_failed) == (delayed, uncounted)
+    assert found.all_failed == len(delayed + uncounted)
+    found.settle()
+    assert (found.uncounted_failed, found.kept) == (uncounted + delayed, set())
 
 
 @pytest.mark.parametrize(

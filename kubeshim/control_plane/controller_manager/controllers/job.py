@@ -130,6 +130,8 @@ class JobController(controller.Controller):
             job = {**job, "status": status}
         found = jobs.tally(job, mine)
         verdict = jobs.verdict(job, found, mine, now)
+        if verdict is not None or objects.is_deleting(job):
+            found.settle()
         self._backoff[objects.uid(job)] = job_backoff.following(self._backoff.get(objects.uid(job)), job, mine)
         may_act = self._expected.satisfied(key) and not objects.is_deleting(job)
         again: float | None = None
@@ -153,7 +155,11 @@ class JobController(controller.Controller):
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
             self._written[key] = int(objects.resource_version(job) or 0)
         noted = {*found.uncounted_succeeded, *found.uncounted_failed}
-        self._release(pod for pod in mine if jobs.has_finalizer(pod) and self._may_release(job, pod, noted))
+        self._release(
+            pod
+            for pod in mine
+            if jobs.has_finalizer(pod) and objects.uid(pod) not in found.kept and self._may_release(job, pod, noted)
+        )
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure
         left = jobs.deadline_in(job, now) if verdict is None else None
@@ -235,7 +241,7 @@ class JobController(controller.Controller):
         chosen: list[int | None] = [None] * min(missing, BURST)
         if jobs.is_indexed(job):
             waits = {
-                index: job_backoff.index_left(mine, index, now) if by_index else 0.0
+                index: job_backoff.index_left(job, mine, index, now) if by_index else 0.0
                 for index in jobs.missing_indexes(job, found, mine, min(missing, BURST))
             }
             chosen = [index for index, wait in waits.items() if wait <= 0]
@@ -244,7 +250,7 @@ class JobController(controller.Controller):
 
         def create(number: int) -> None:
             index = chosen[number]
-            failed = jobs.last_failed(mine, index) if index is not None else None
+            failed = jobs.last_failed(job, mine, index) if index is not None else None
             failures = jobs.next_index_failures(job, failed)
             self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
 
