@@ -252,7 +252,8 @@ class Scheduler:
         if refusal is not None:
             self._take_back(info, decision)
             self._tell_failure(info, refusal.message, "SchedulerError", "")
-            self.queue.failed(info)
+            if (latest := self._latest(info)) is not None:
+                self.queue.failed(latest)
             return
         self.queue.done(info.uid)
         text = f"Successfully assigned {info.key} to {decision.node}"
@@ -272,8 +273,20 @@ class Scheduler:
         if decision.nominated is not None:
             with self.cache.lock:
                 self.cache.nominations.put(info, decision.nominated)
-        self.queue.unschedulable(info, frozenset(why.plugins))
+        if (latest := self._latest(info)) is None:
+            return
+        self.queue.unschedulable(latest, frozenset(why.plugins))
         self._binders.submit(self._tell_failure, info, message, "Unschedulable", decision.nominated)
+
+    def _latest(self, info: pod_info.PodInfo) -> pod_info.PodInfo | None:
+        """The pod as it is by now, for the queue; None where it waits no more."""
+        current = self._pods.get(info.key)
+        if current is None or objects.uid(current) != info.uid or current["spec"].get("nodeName"):
+            self.queue.done(info.uid)
+            return None
+        latest = pod_info.of(current)
+        latest.attempts, latest.since = info.attempts, info.since
+        return latest
 
     def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str | None) -> None:
         self._recorder.event(info.pod, "Warning", "FailedScheduling", "Scheduling", diagnosis.shortened(message))

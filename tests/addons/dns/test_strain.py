@@ -65,10 +65,10 @@ def test_an_upstreams_rubbish_is_told_as_such(data):
 def test_names_that_refer_to_each_other_end():
     loop = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c" + struct.pack("!HH", 1, 1)
     assert a_resolver().answer(loop, udp=True)[3] & 15 == message.FORMERR
-    began = time.monotonic()
+    began = time.process_time()
     deep = b"".join(struct.pack("!H", 0xC000 | 12 + 2 * n + 2) for n in range(200)) + b"\0"
     a_resolver().answer(loop[:12] + deep + struct.pack("!HH", 1, 1), udp=True)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.fixture

@@ -112,6 +112,19 @@ def test_why_preemption_does_not_help_is_what_the_filters_say(client, running):
     )
 
 
+def test_a_pod_that_changed_while_it_was_tried_is_tried_as_it_is_now(client, running):
+    client.create(kinds.PODS, pod("late", cpu="9"), "x")
+    before = fake_api.eventually(lambda: running._pods.get("x/late"))
+    fake_api.eventually(lambda: told(client, "late")[0])
+    client.patch(kinds.PODS, "late", {"metadata": {"labels": {"new": "label"}}}, "x")
+    fake_api.eventually(lambda: objects.labels(running._pods.get("x/late")) == {"new": "label"})
+    tried = pod_info.of(before)
+    tried.attempts, tried.since = 3, 7.0
+    latest = running._latest(tried)
+    assert (latest.labels, latest.attempts, latest.since) == ({"new": "label"}, 3, 7.0)
+    assert running._latest(pod_info.of({**before, "metadata": {**before["metadata"], "uid": "other"}})) is None
+
+
 class First(framework.Plugin):
     name = "First"
     said: tuple = (None, None)
