@@ -339,9 +339,29 @@ def test_who_a_stateful_sets_claims_go_with(deleted, scaled, number, owner):
     policy = {"whenDeleted": deleted, "whenScaled": scaled}
     one = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s"}}
     one["spec"] = {"replicas": 2, "persistentVolumeClaimRetentionPolicy": policy}
-    its = {"apiVersion": "v1", "kind": "Pod", **pod()}
+    its = {"apiVersion": "v1", "kind": "Pod", **pod("p")}
     found = sets.claim_owners(one, its, {"metadata": {}}, number)
     assert [reference["uid"] for reference in found] == owner
+    assert all(reference["controller"] and reference["blockOwnerDeletion"] for reference in found)
+
+
+@pytest.mark.parametrize(
+    ("present", "kept"),
+    [
+        ([{"kind": "StatefulSet", "name": "s", "uid": "s"}], ["s"]),
+        ([{"kind": "StatefulSet", "name": "s", "uid": "earlier"}], []),
+        ([{"kind": "Pod", "name": "s-0", "uid": "earlier"}], []),
+        ([{"kind": "Pod", "name": "s-0", "uid": "p"}], ["s"]),
+        ([{"kind": "ConfigMap", "name": "a", "uid": "a"}], ["a", "s"]),
+        ([{"kind": "ConfigMap", "name": "a", "uid": "a", "controller": True}], ["a"]),
+    ],
+)
+def test_whom_a_claim_had_before(present, kept):
+    one = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s"}}
+    one["spec"] = {"replicas": 2, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}
+    its = {"apiVersion": "v1", "kind": "Pod", **pod("p")}
+    found = sets.claim_owners(one, its, {"metadata": {"ownerReferences": present}}, 0)
+    assert [reference["uid"] for reference in found] == kept
 
 
 @pytest.mark.parametrize(
@@ -492,6 +512,16 @@ def test_pods_that_were_to_be_disrupted_and_are_still_there():
     kept, wait = disruption.still_disrupted(budget, chosen, NOW)
     assert (list(kept), wait) == (["young"], 60.0)
     assert [objects.name(one) for one in disruption.not_deleted(budget, chosen, kept)] == ["stays"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "owner", "stale"),
+    [("Delete", "s-0", True), ("Delete", "s-1", False), ("Retain", "s-0", False)],
+)
+def test_a_claim_that_goes_with_the_former_pod(policy, owner, stale):
+    one = {"metadata": {"name": "s"}, "spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": policy}}}
+    claim = {"metadata": {"ownerReferences": [{"kind": "Pod", "name": owner, "uid": "u"}]}}
+    assert sets.is_stale(one, claim, 0) == stale
 
 
 def test_labels_that_a_stateful_sets_adopted_pod_lacks():

@@ -147,7 +147,7 @@ class JobController(controller.Controller):
         elif may_act:
             active, again, failure = self._scale(key, job, found, mine)
         self._describe(job, status, found, active, moment)
-        if suspended != conditions.is_true(status, "Suspended") and verdict is None:
+        if may_act and suspended != conditions.is_true(status, "Suspended") and verdict is None:
             self._note_suspension(job, status, suspended, moment)
         if verdict is not None:
             self._announce(job, status, found, verdict, active, moment)
@@ -197,9 +197,7 @@ class JobController(controller.Controller):
     def _note_suspension(self, job: Object, status: Object, suspended: bool, moment: str) -> None:
         reason, text = ("JobSuspended", "Job suspended") if suspended else ("JobResumed", "Job resumed")
         _put(status, "Suspended", "True" if suspended else "False", reason, text, moment)
-        if suspended:
-            status.pop("startTime", None)
-        else:
+        if not suspended:
             status["startTime"] = moment
         self.recorder.event(job, "Normal", "Suspended" if suspended else "Resumed", text)
 

@@ -98,6 +98,7 @@ class StatefulSetController(controller.Controller):
             if there is not None and pods.is_active(there):
                 by_number[number] = there = self._identify(stateful_set, number, there)
             if there is None:
+                self._wait_for_claims(stateful_set, number)
                 revision = sets.template_for(stateful_set, number, current, update)
                 by_number[number] = self._create(stateful_set, number, revision)
             elif pods.is_finished(there):
@@ -212,6 +213,13 @@ class StatefulSetController(controller.Controller):
         text = f"create Pod {objects.name(wanted)} in StatefulSet {name} successful"
         self.recorder.event(stateful_set, "Normal", "SuccessfulCreate", text)
         return made
+
+    def _wait_for_claims(self, stateful_set: Object, number: int) -> None:
+        """Raises ``Conflict`` as long as a claim is there that goes with the number's former pod."""
+        for wanted in sets.claims(stateful_set, number):
+            claim = self._claims.get(objects.key(wanted))
+            if claim is not None and sets.is_stale(stateful_set, claim, number):
+                raise errors.Conflict(f"claim {objects.key(claim)} still belongs to the former pod")
 
     def _provide_claims(self, stateful_set: Object, number: int) -> None:
         for claim in sets.claims(stateful_set, number):
