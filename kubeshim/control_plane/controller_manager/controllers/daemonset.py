@@ -122,7 +122,7 @@ class DaemonSetController(controller.Controller):
     def _place(self, key: str, daemon_set: Object, mine: list[Object], hash_text: str) -> float | None:
         nodes = self._nodes.list()
         surge = daemons.limits(daemon_set, len(nodes)).surge if _rolling(daemon_set) else 0
-        step = daemons.plan(daemon_set, nodes, mine, surge, hash_text)
+        step = daemons.plan(daemon_set, nodes, mine, surge, hash_text, self.clock.now())
         wait: float | None = None
         for pod in step.ended:
             node = daemons.node_of(pod)
