@@ -285,7 +285,7 @@ def status(
     minimum = int(daemon_set["spec"].get("minReadySeconds") or 0)
     desired = scheduled = misscheduled = ready = available = updated = 0
     for node in nodes:
-        here = sorted(by_node.get(objects.name(node), ()), key=_created)
+        here = sorted(by_node.get(objects.name(node), ()), key=_age)
         if not should_run(daemon_set, node)[0]:
             misscheduled += bool(here)
             continue
@@ -293,13 +293,10 @@ def status(
         if not here:
             continue
         scheduled += 1
-        alive = [pod for pod in here if not objects.is_deleting(pod)] or here
-        current = [pod for pod in alive if objects.labels(pod).get(history.HASH_LABEL) == hash_text]
-        pod = (current or alive)[0]
-        if any(pods.is_ready(one) for one in alive):
-            ready += 1
-            available += any(pods.is_available(one, minimum, now) for one in alive)
-        updated += objects.labels(pod).get(history.HASH_LABEL) == hash_text
+        oldest = here[0]
+        ready += pods.is_ready(oldest)
+        available += pods.is_available(oldest, minimum, now)
+        updated += objects.labels(oldest).get(history.HASH_LABEL) == hash_text
     result: Object = {
         "currentNumberScheduled": scheduled,
         "numberMisscheduled": misscheduled,
