@@ -1,8 +1,9 @@
-"""Since when endpoints are what they are."""
+"""Since when endpoints are what they are, and whose they are not."""
 
 import pytest
 
 from kubeshim.control_plane.controller_manager import endpoints, trigger_times
+from kubeshim.control_plane.controller_manager.controllers import endpointslice
 
 SERVICE = {"metadata": {"name": "s", "creationTimestamp": "t1"}}
 
@@ -34,3 +35,12 @@ def test_the_annotation_comes_and_goes():
     assert made["annotations"] == {"a": "b", endpoints.TRIGGER_TIME: "t1"}
     assert trigger_times.annotated(made, "") == {"name": "s", "annotations": {"a": "b"}}
     assert trigger_times.annotated({"name": "s", "annotations": {endpoints.TRIGGER_TIME: "t0"}}, "") == {"name": "s"}
+
+
+@pytest.mark.parametrize(("publishes", "lost"), [(False, ["b"]), (True, [])])
+def test_pods_of_nodes_that_are_gone_are_left_out(publishes, lost):
+    there = [{"metadata": {"name": name}, "spec": {"nodeName": name}} for name in "ab"]
+    there.append({"metadata": {"name": "c"}, "spec": {}})
+    service = {"spec": {"publishNotReadyAddresses": publishes}}
+    found = endpointslice.without_node(service, there, {"a": "zone"})
+    assert [one["metadata"]["name"] for one in found] == lost

@@ -7,7 +7,7 @@ wrote are remembered by resourceVersion, and a turn waits until the cache has th
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -121,13 +121,23 @@ class EndpointSliceController(controller.Controller):
             if endpoints.selects(service, pod) and endpoints.belongs(pod, terminating=True)
         ]
         nodes = self._nodes.list()
-        groups = group(service, candidates, {objects.name(node): _zone(node) for node in nodes})
+        zones = {objects.name(node): _zone(node) for node in nodes}
+        lost = without_node(service, candidates, zones)
+        groups = group(service, [pod for pod in candidates if pod not in lost], zones)
         if topology_hints.wanted(service):
             groups = [self._spread(key, service, one, topology_hints.shares(nodes)) for one in groups]
         existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
         capacity = self.context.options.max_endpoints_per_slice
         moment = self._moments.look(key, service, candidates)
         self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity), moment)
+        if lost:
+            why = ", ".join(
+                f"skipping Pod {objects.name(pod)} for Service {key}: Node {pod['spec']['nodeName']} Not Found"
+                for pod in lost
+            )
+            text = f"Error updating Endpoint Slices for Service {key}: {why}"
+            self.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
+            raise errors.NotFound(why)
         return None
 
     def _spread(self, key: str, service: Object, one: slices.Group, shares: dict[str, float]) -> slices.Group:
@@ -223,6 +233,13 @@ def metadata(service: Object) -> Object:
         "labels": labels,
         "ownerReferences": [objects.owner_reference(service)],
     }
+
+
+def without_node(service: Object, candidates: Sequence[Object], nodes: Mapping[str, str]) -> list[Object]:
+    """The pods whose node is not there (any more): traffic would be lost, unless it is asked for anyway. Pure."""
+    if service["spec"].get("publishNotReadyAddresses"):
+        return []
+    return [pod for pod in candidates if (name := pod["spec"].get("nodeName")) and name not in nodes]
 
 
 def group(service: Object, candidates: Sequence[Object], zones: dict[str, str]) -> list[slices.Group]:
