@@ -98,7 +98,8 @@ def test_a_killed_component_comes_back_and_no_connection_is_refused(cluster):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:  # refused if the socket had closed
         second = int(peer.recv(100))
     assert second != first
-    assert json.loads((run / "state.json").read_text())["components"]["echo"]["restarts"] == 1
+    wait_until(lambda: components(run).get("echo", {}).get("pid") == second)
+    assert components(run)["echo"]["restarts"] == 1
 
 
 def test_a_new_supervisor_takes_over_process_and_socket(cluster):
@@ -169,6 +170,7 @@ def test_a_signal_cuts_the_wait_for_a_restart_short(cluster):
         wait_until(lambda ended=last: components(run).get("echo", {}).get("pid") != ended)
         process.send_signal(signal.SIGHUP)
         last = ask(port)
+        wait_until(lambda pid=last: components(run).get("echo", {}).get("pid") == pid)
         assert components(run)["echo"]["restarts"] == number + 1
     assert process.poll() is None
 

@@ -20,7 +20,7 @@ class Served:
         self.port = self.listener.getsockname()[1]
         self.stopped = threading.Event()
         self.ready = threading.Event()
-        self.gevent_loop = None
+        self.grace = 0.2
         self.thread = threading.Thread(target=self._run, args=(kind, application, options), daemon=True)
         self.thread.start()
         assert self.ready.wait(60)
@@ -32,7 +32,7 @@ class Served:
         self.ready.set()
         while not self.stopped.is_set():
             chosen.sleep(0.005)
-        self.server.stop(grace=0.2)
+        self.server.stop(self.grace)
         chosen.sleep(0.01)
 
     def connect(self):
@@ -271,6 +271,7 @@ def test_stopping_finishes_what_is_being_answered(serve):
         return [b"done"]
 
     served = serve(slow)
+    served.grace = 60
     with served.connect() as sock, served.connect() as idle:
         sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
         assert begun.wait(60)

@@ -39,7 +39,7 @@ def a_resolver(upstreams=()):
     return made
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(st.one_of(st.binary(max_size=600), mutated()), st.booleans())
 def test_whatever_comes_is_answered_in_form_or_not_at_all(data, udp):
     answer = a_resolver().answer(data, udp=udp)
@@ -54,7 +54,7 @@ def test_whatever_comes_is_answered_in_form_or_not_at_all(data, udp):
             assert [q.name for q in told.question] == [q.name for q in asked.question]
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(st.binary(min_size=12, max_size=300))
 def test_an_upstreams_rubbish_is_told_as_such(data):
     for read in (message.answers_of, lambda data: message.lifetime(data, 30)):

@@ -7,6 +7,7 @@ import time
 import uuid
 
 from kubeshim.client import kinds
+from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import fake
 from kubeshim.node.kubelet import config, kubelet, labels
 from tests import fake_api
@@ -155,9 +156,14 @@ def release(handler, method, path):
     parts = path.split("/")
     if method != "DELETE" or parts[-2] != "pods":
         return False
-    found = handler.api.collections["v1", "pods"].get((parts[-3], parts[-1]))
-    if found:
-        handler.api.put(("v1", "pods"), "DELETED", found)
+    uid = handler.body.get("preconditions", {}).get("uid")
+    with handler.api.lock:
+        found = handler.api.collections["v1", "pods"].get((parts[-3], parts[-1]))
+        if found and uid not in (None, found["metadata"]["uid"]):
+            handler.refuse(errors.conflict("", "pods", parts[-1], "Precondition failed: UID"))
+            return True
+        if found:
+            handler.api.put(("v1", "pods"), "DELETED", found)
     handler.send(200, {"kind": "Status", "status": "Success"})
     return True
 
