@@ -18,7 +18,7 @@ from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.flow_control import dump
 from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
-from kubeshim.machinery import discovery, groups, openapi
+from kubeshim.machinery import discovery, groups, openapi, slis
 from kubeshim.machinery.codecs import json, negotiation
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class Documents:
                 return server.health.handle(asked)
             case ["metrics"]:
                 return self._metrics()
+            case ["metrics", "slis"]:
+                return _exposition(server.health.slis.text())
             case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
                 detailed = bool(asked.param("includeRequestDetails"))
                 return request.Response(
@@ -190,14 +192,14 @@ class Documents:
         checks = {f"/{probe}/{name}" for probe in ("healthz", "livez") for name in health.live} | {
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
-        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
-        return sorted(served | groups | checks | fixed | {issuer.CONFIGURATION, issuer.KEYS})
+        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/openapi/v2", "/openapi/v3", "/version"}
+        fixed |= {"/metrics", "/metrics/slis", issuer.CONFIGURATION, issuer.KEYS}
+        return sorted(served | groups | checks | fixed)
 
     def _metrics(self) -> request.Response:
         storage = self._server.storage
         gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
-        text = self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control))
-        return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
+        return _exposition(self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control)))
 
     # --- encoded documents ------------------------------------------------------------------------------------------
 
@@ -297,6 +299,10 @@ def is_built_in(path: str) -> bool:
 
 def handle(asked: request.Request, server: "servers.Server") -> request.Response:
     return server.documents.handle(asked)
+
+
+def _exposition(text: str) -> request.Response:
+    return request.Response(200, [("Content-Type", slis.CONTENT_TYPE)], text.encode())
 
 
 def page_not_found() -> request.Response:
