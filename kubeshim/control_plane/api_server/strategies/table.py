@@ -191,9 +191,9 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "ipaddress": Checked(cluster_ranges.address, change=cluster_ranges.address_update),
     "deviceclass": Checked(device_claims.device_class),
     "resourceclaim": Checked(
-        None, device_claims.immutable_spec, device_claims.claim_status, create=device_claims.claim_create, status={}
+        None, device_claims.claim_update, device_claims.claim_status, create=device_claims.claim_create, status={}
     ),
-    "resourceclaimtemplate": Checked(None, device_claims.immutable_spec, create=device_claims.template_create),
+    "resourceclaimtemplate": Checked(None, device_claims.template_update, create=device_claims.template_create),
     "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
     "devicetaintrule": devices.DeviceTaintRule(
         device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
