@@ -6,7 +6,15 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import conditions, content, device_capacities, fields, go_structs, scheduling, volumes
+from kubeshim.machinery.validation import (
+    conditions,
+    content,
+    device_capacities,
+    fields,
+    go_structs,
+    scheduling,
+    volumes,
+)
 from kubeshim.machinery.validation import device_common as common
 
 _DEVICES, _DEVICES_WITH_MORE = 128, 64

@@ -71,7 +71,8 @@ _NAMES = {
     "httpHeaders": "HTTPHeaders", "pdName": "PDName", "pdID": "PdID", "storageos": "StorageOS", "iqn": "IQN",
     "iscsiInterface": "ISCSIInterface", "chapAuthDiscovery": "DiscoveryCHAPAuth",
     "chapAuthSession": "SessionCHAPAuth", "wwids": "WWIDs", "apiVersion": "APIVersion", "apiGroup": "APIGroup",
-    "diskURI": "DataDiskURI", "cel": "CEL", "ips": "IPs", "pkixPublicKey": "PKIXPublicKey", "gmsaCredentialSpecName": "GMSACredentialSpecName",
+    "diskURI": "DataDiskURI", "cel": "CEL", "ips": "IPs", "pkixPublicKey": "PKIXPublicKey",
+    "gmsaCredentialSpecName": "GMSACredentialSpecName",
     "gmsaCredentialSpec": "GMSACredentialSpec", "scaleIO": "ScaleIO", "sslEnabled": "SSLEnabled",
 }  # fmt: skip
 _RBD = {"monitors": "CephMonitors", "image": "RBDImage", "pool": "RBDPool", "user": "RadosUser"}

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, objects, resources, written_fields
 
-_RESET: dict[tuple[str, str], tuple[str, ...]] = {
+_RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
     ("namespaces", ""): ("status", "spec.finalizers"),
     ("namespaces", "finalize"): ("status",),
+    ("pods", "ephemeralcontainers"): written_fields.Only(("spec.ephemeralContainers",)),
+    ("pods", "resize"): written_fields.Only(("spec.containers.*.resources", "spec.containers.*.resizePolicy")),
     ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
     ("deployments.apps", "status"): ("spec", "metadata.labels"),
     ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
@@ -23,10 +25,12 @@ _RESET: dict[tuple[str, str], tuple[str, ...]] = {
         (group_resource, "status"): ("metadata", "spec")
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
-            "customresourcedefinitions.apiextensions.k8s.io",
             "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
+            "podcertificaterequests.certificates.k8s.io",
             "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "resourceclaims.resource.k8s.io",
+            "servicecidrs.networking.k8s.io",
             "storageversionmigrations.storagemigration.k8s.io",
             "validatingadmissionpolicies.admissionregistration.k8s.io",
             "volumeattachments.storage.k8s.io",
@@ -148,12 +152,8 @@ class Strategy:
         """For kinds whose deletion begins in a way of its own: marks ``obj`` and says True; it stays for now."""
         return False
 
-    def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
-        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint.
-
-        None means the usual rule: the main endpoint does not write ``status``, the status endpoint only that and
-        metadata.
-        """
+    def reset_fields(self, resource: resources.Resource, subresource: str) -> written_fields.Rule:
+        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint."""
         return _RESET.get((resource.group_resource, subresource))
 
     def allocate(

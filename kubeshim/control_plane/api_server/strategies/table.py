@@ -160,7 +160,11 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         others.disruption_budget, None, others.disruption_status, status=_BUDGET_STATUS, unconditional=False
     ),
     "runtimeclass": Checked(
-        others.runtime_class, change=others.runtime_class_update, warn=others.warn_runtime_class, unconditional=False
+        others.runtime_class,
+        change=others.runtime_class_update,
+        warn=others.warn_runtime_class,
+        create_on_update=True,
+        unconditional=False,
     ),
     "webhookconfiguration": Checked(
         create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
@@ -196,7 +200,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "resourceclaimtemplate": Checked(None, device_claims.template_update, create=device_claims.template_create),
     "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
     "devicetaintrule": devices.DeviceTaintRule(
-        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
+        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
