@@ -33,10 +33,10 @@ FIELDS = {
     ],
 )
 def test_what_is_left(rule, expected):
-    assert written_fields.of(rule, schemas.Schema(), "status").of(FIELDS) == expected
+    assert written_fields.of(rule, schemas.Schema("object"), "status").of(FIELDS) == expected
 
 
 def test_what_a_part_owns_is_asked_for_whole():
     """The endpoint puts back what it does not own; which configuration is refused is told by the rest of it."""
-    assert written_fields.of(written_fields.Only(("spec.ephemeralContainers",)), schemas.Schema(), "x").asks("status")
-    assert not written_fields.of(("spec",), schemas.Schema(), "status").asks("spec")
+    assert written_fields.of(written_fields.Only(("spec.ephemeralContainers",)), schemas.Schema("object"), "x").asks("status")
+    assert not written_fields.of(("spec",), schemas.Schema("object"), "status").asks("spec")
