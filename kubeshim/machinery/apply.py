@@ -60,6 +60,8 @@ def track_update(
         # An object without a record stays without one until something is applied to it.
         metadata.pop("managedFields", None)
         return
+    writer = (manager, managed_fields.UPDATE, api_version, subresource)
+    entries = _known(entries, schema, new, writer)
     base = old if old is not None else field_changes.template(schema)
     changed, removed = field_changes.changes(base, new, schema)
     written = written_fields.of(reset, schema, subresource)
@@ -73,11 +75,19 @@ def track_update(
         )
         _write(metadata, [entry] if changed else [])
         return
-    writer = (manager, managed_fields.UPDATE, api_version, subresource)
     updated = _after_update(entries, writer, changed, removed, now)
     metadata["managedFields"] = managed_fields.arranged(managed_fields.capped(updated))
     if not updated:
         del metadata["managedFields"]
+
+
+def _known(
+    entries: list[managed_fields.Entry], schema: schemas.Schema, obj: Object, writer: managed_fields.Identity
+) -> list[managed_fields.Entry]:
+    """What was written in a version that nobody can read is nobody's any more; custom resources' are not judged."""
+    if not schema.definition or not obj.get("kind"):
+        return entries
+    return managed_fields.of_known_versions(entries, obj["kind"], writer)
 
 
 def _write(metadata: dict[str, Any], entries: list[managed_fields.Entry]) -> None:
@@ -223,6 +233,7 @@ class _Apply:
         changed, removed = (self.written.of(fields) for fields in field_changes.changes(self.live, merged, self.schema))
         if not force:
             self._check_conflicts(others, changed)
+        others = _known(others, self.schema, self.applied, self.me)
         entries = self._without(others, changed, removed)
         owned = _stripped(wanted)
         if owned:
