@@ -103,7 +103,7 @@ def _valid(entries: Any) -> list[Entry]:
 
 
 def of_known_versions(entries: list[Entry], kind: str, writer: Identity) -> list[Entry]:
-    """Without those of versions that the built-in kind has in no release, whoever wrote them; the writer's own stays."""
+    """Without those of versions that the built-in kind has in no release; the writer's own stays."""
     return [
         entry for entry in entries
         if identity(entry) == writer or _is_known(str(entry.get("apiVersion") or ""), kind)

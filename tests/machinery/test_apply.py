@@ -149,8 +149,7 @@ def test_what_nobody_can_read_is_nobodys():
         }  # fmt: skip
 
     live = deployment(managedFields=[entry("old", "apps/v1beta1"), entry("never", "apps/v7")])
-    new = deployment()
-    track(live, new)
+    new = track(live, deployment())
     assert [one["manager"] for one in new["metadata"]["managedFields"]] == ["old"]
     result = applied(live, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"a": "b"}}})
     assert [one["manager"] for one in result["metadata"]["managedFields"]] == ["me", "old"]
