@@ -150,7 +150,7 @@ def test_what_nobody_can_read_is_nobodys():
 
     live = deployment(managedFields=[entry("old", "apps/v1beta1"), entry("never", "apps/v7")])
     new = track(live, deployment())
-    assert [one["manager"] for one in new["metadata"]["managedFields"]] == ["old"]
+    assert [one["manager"] for one in new["metadata"]["managedFields"]] == ["old", "kubectl-create"]
     result = applied(live, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"a": "b"}}})
     assert [one["manager"] for one in result["metadata"]["managedFields"]] == ["me", "old"]
 
