@@ -1,14 +1,17 @@
 """The rules of a kind on its way into the store, and the base that fits most kinds.
 
 The verbs call, in this order: decode and default → mutating admission → ``prepare_for_*`` → ``validate*`` →
-validating admission → ``allocate`` → store → (on failure) the undo that ``allocate`` gave. ``prepare_*`` change
-the object in place; ``validate*`` return what is wrong and change nothing.
+validating admission → ``allocate`` → store → (on failure) the undo that ``allocate`` gave. For a new
+object ``allocate`` comes before ``validate*``. ``prepare_*`` change the object in place; ``validate*`` and
+``permitted`` return what is wrong and change nothing.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.control_plane.api_server.authorization import attributes as authorization
 from kubeshim.machinery import errors, objects, resources, written_fields
 
 _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
@@ -55,6 +58,16 @@ _METADATA_STAYS = frozenset(
 )
 """Types of whose metadata the status endpoint changes nothing; that of older ones takes labels and the like."""
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+class Asker(NamedTuple):
+    """Who wants something written, how (``update``, ``patch``), and what there is to judge that by."""
+
+    user: request.UserInfo
+    verb: str
+    subresource: str
+    authorizer: authorization.Authorizer
+    reader: plugin.Reader
 
 
 class Strategy:
@@ -128,6 +141,12 @@ class Strategy:
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:
+        return []
+
+    def permitted(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, asker: Asker
+    ) -> list[errors.FieldError]:
+        """What the one who asks may not write; told before all else that is wrong with the fields."""
         return []
 
     def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:

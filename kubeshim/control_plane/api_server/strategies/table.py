@@ -17,7 +17,9 @@ from kubeshim.control_plane.api_server.strategies import (
     namespace,
     node,
     pod,
+    podcertificaterequest,
     priorityclass,
+    resourceclaim,
     service,
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
@@ -183,7 +185,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         create=certificates.trust_bundle_create,
         unconditional=False,
     ),
-    "podcertificaterequest": Checked(
+    "podcertificaterequest": podcertificaterequest.PodCertificateRequest(
         None,
         certificates.pod_request_update,
         pod_certificates.status,
@@ -194,10 +196,12 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "servicecidr": Checked(cluster_ranges.service_cidr, change=cluster_ranges.service_cidr_update, status={}),
     "ipaddress": Checked(cluster_ranges.address, change=cluster_ranges.address_update),
     "deviceclass": Checked(device_claims.device_class),
-    "resourceclaim": Checked(
+    "resourceclaim": resourceclaim.ResourceClaim(
         None, device_claims.claim_update, device_claims.claim_status, create=device_claims.claim_create, status={}
     ),
-    "resourceclaimtemplate": Checked(None, device_claims.template_update, create=device_claims.template_create),
+    "resourceclaimtemplate": resourceclaim.ResourceClaimTemplate(
+        None, device_claims.template_update, create=device_claims.template_create
+    ),
     "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
     "devicetaintrule": devices.DeviceTaintRule(
         device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False

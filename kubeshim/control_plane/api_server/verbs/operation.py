@@ -35,6 +35,8 @@ class Operation:
     warnings: list[str] = dataclasses.field(default_factory=list)
     create_unconditionally: bool = False
     """Whether what is created may name a resourceVersion: a PUT may create."""
+    verb: str = "update"
+    """What authorization was asked about."""
     restrict: Restrict | None = None
     """For a subresource that owns a part of the object: puts everything else of the new object back to what the old
     one has, and says what is wrong with the change."""
@@ -80,6 +82,10 @@ class Operation:
         decision = self.server.authorizer.authorize(question)
         if not decision.allowed:
             raise authorization.forbidden(question, decision.reason)
+
+    def asker(self) -> strategies.Asker:
+        server = self.server
+        return strategies.Asker(self.user, self.verb, self.subresource, server.authorizer, server.storage.reader)
 
     @contextlib.contextmanager
     def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:
