@@ -1,7 +1,4 @@
-"""Device classes, claims for devices, their templates, and what the status of a claim may say.
-
-That selectors' expressions compile is judged where expressions are run.
-"""
+"""Device classes, claims for devices, their templates, and what the status of a claim may say."""
 
 from collections.abc import Mapping
 from typing import Any
