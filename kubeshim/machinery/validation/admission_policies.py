@@ -13,6 +13,7 @@ _ACTIONS = ("Audit", "Deny", "Warn")
 _MUTATED = ("*", "CONNECT", "CREATE", "UPDATE")
 _ANNOTATIONS_LIMIT = 20
 _ANNOTATION_EXPRESSION_LIMIT = 5 * 1024
+_STATIC = ".static.k8s.io"
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
 _RESERVED = frozenset(
     (
@@ -61,6 +62,15 @@ def mutating(obj: objects.Object) -> list[FieldError]:
     else:
         wrong += fields.one_of("spec.reinvocationPolicy", policy, admission_rules.REINVOCATION_POLICIES)
     return wrong + policies.compile_mutating(spec)[1]
+
+
+def not_static(obj: objects.Object) -> list[FieldError]:
+    """Some names are for what stands in files: those of configurations of webhooks, too."""
+    name = objects.name(obj)
+    if not name.endswith(_STATIC):
+        return []
+    text = f"names ending with {fields.quote(_STATIC)} are reserved for static manifest-based configurations"
+    return [fields.invalid("metadata.name", name, f"{text} and cannot be managed via the API")]
 
 
 def _common(spec: Mapping[str, Any]) -> list[FieldError]:

@@ -169,14 +169,27 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         unconditional=False,
     ),
     "webhookconfiguration": Checked(
-        create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
+        create=lambda obj: webhooks.configuration(obj) + admission_policies.not_static(obj),
+        validate_update=webhooks.configuration_update,
+        unconditional=False,
     ),
     "validatingadmissionpolicy": Checked(
-        admission_policies.validating, None, admission_policies.validating_status, status={}, unconditional=False
+        admission_policies.validating,
+        None,
+        admission_policies.validating_status,
+        create=admission_policies.not_static,
+        status={},
+        unconditional=False,
     ),
-    "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
-    "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
-    "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
+    "validatingadmissionpolicybinding": Checked(
+        admission_policies.validating_binding, create=admission_policies.not_static, unconditional=False
+    ),
+    "mutatingadmissionpolicy": Checked(
+        admission_policies.mutating, create=admission_policies.not_static, unconditional=False
+    ),
+    "mutatingadmissionpolicybinding": Checked(
+        admission_policies.mutating_binding, create=admission_policies.not_static, unconditional=False
+    ),
     "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
     "prioritylevelconfiguration": Checked(flow_control.priority_level, None, flow_control.status, status={}),
     "clustertrustbundle": Checked(
