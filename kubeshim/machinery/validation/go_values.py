@@ -72,7 +72,7 @@ _NAMES = {
     "iscsiInterface": "ISCSIInterface", "chapAuthDiscovery": "DiscoveryCHAPAuth",
     "chapAuthSession": "SessionCHAPAuth", "wwids": "WWIDs", "apiVersion": "APIVersion", "apiGroup": "APIGroup",
     "diskURI": "DataDiskURI", "cel": "CEL", "ips": "IPs", "pkixPublicKey": "PKIXPublicKey",
-    "gmsaCredentialSpecName": "GMSACredentialSpecName",
+    "apiGroups": "APIGroups", "gmsaCredentialSpecName": "GMSACredentialSpecName",
     "gmsaCredentialSpec": "GMSACredentialSpec", "scaleIO": "ScaleIO", "sslEnabled": "SSLEnabled",
 }  # fmt: skip
 _RBD = {"monitors": "CephMonitors", "image": "RBDImage", "pool": "RBDPool", "user": "RadosUser"}
