@@ -1,7 +1,8 @@
 """Fields of the served release that stand behind feature gates which are off by default: they are dropped. Pure.
 
 As upstream does: what a client writes into such a field is gone, without a word, unless the stored object uses the
-field already. ``[]`` in a path stands for every element; an object marked ``?`` goes with its last field.
+field already. ``[]`` in a path stands for every element, ``{}`` for every value of a map; an object marked ``?``
+goes with its last field.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,6 +49,7 @@ _PODS: dict[str, str] = {
     "CronJob": "spec.jobTemplate.spec.template.spec",
 }
 """Where kinds have a pod's spec."""
+_REQUESTED = ("exactly", "firstAvailable[]")
 _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "Job": {"WorkloadWithJob": ("spec.scheduling",)},
     "CronJob": {"WorkloadWithJob": ("spec.jobTemplate.spec.scheduling",)},
@@ -56,12 +58,28 @@ _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "StatefulSet": {
         "CrossNamespaceVolumeDataSource": ("spec.volumeClaimTemplates[].spec.dataSourceRef.namespace",),
     },
+    "ResourceSlice": {
+        "DRAListTypeAttributes": tuple(
+            f"spec.devices[].attributes{{}}.{kind}" for kind in ("ints", "bools", "strings", "versions")
+        ),
+        "DRANodeAllocatableResources": ("spec.devices[].nodeAllocatableResources",),
+        "DRADeviceCompatibilityGroups": ("spec.devices[].consumesCounters[].compatibilityGroups",),
+        "DRAPartitionableDevicesType": ("spec.partitionTypeAttribute",),
+        "DRAOptionalNodeOperations": ("spec.skipNodeOperations",),
+    },
+    "ResourceClaim": {
+        "DRADerivedAttributes": tuple(f"spec.devices.requests[].{each}.derivedAttributes" for each in _REQUESTED),
+    },
+    "ResourceClaimTemplate": {
+        "DRADerivedAttributes": tuple(f"spec.spec.devices.requests[].{each}.derivedAttributes" for each in _REQUESTED),
+    },
 }
 
 
 _GROUPS = {
     **dict.fromkeys(("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"), "apps"),
     **dict.fromkeys(("Job", "CronJob"), "batch"),
+    **dict.fromkeys(("ResourceSlice", "ResourceClaim", "ResourceClaimTemplate"), "resource.k8s.io"),
 }
 """Of kinds that are not in the core group: others may have kinds of the same names."""
 
@@ -76,7 +94,7 @@ def _compiled() -> dict[str, list[list[tuple[str, ...]]]]:
 
 
 def _path(text: str) -> tuple[str, ...]:
-    return tuple(text.replace("[]", ".[]").split("."))
+    return tuple(text.replace("[]", ".[]").replace("{}", ".{}").split("."))
 
 
 def drop(group: str, kind: str, obj: Object, old: Object | None = None) -> None:
@@ -108,6 +126,9 @@ def _holders(value: Any, path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     name, rest = path[0].removesuffix("?"), path[1:]
     if name == "[]":
         for element in value if isinstance(value, list) else ():
+            yield from _holders(element, rest)
+    elif name == "{}":
+        for element in value.values() if isinstance(value, dict) else ():
             yield from _holders(element, rest)
     elif isinstance(value, dict) and name in value:
         if rest:

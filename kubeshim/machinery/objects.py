@@ -98,5 +98,11 @@ def with_condition(entries: Sequence[Object], new: Object) -> list[Object]:
     return changed if known else [*changed, new]
 
 
+def observed_generation(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition of a pod says of the generation it was written for."""
+    generation = dig(pod, "metadata", "generation")
+    return {"observedGeneration": generation} if generation else {}
+
+
 def new_uid() -> str:
     return str(uuid.uuid4())

@@ -146,7 +146,11 @@ def test_what_of_devices_never_changes():
         'spec.driver: Invalid value: "e.example.com": field is immutable',
         'spec.nodeName: Invalid value: "m": field is immutable',
     ]
-    assert device_claims.immutable_spec({"spec": {"a": 1}}, {"spec": {"a": 2}})
+    opaque = {"opaque": {"driver": "d", "parameters": {"b": 1, "a": 2}}}
+    assert texts(device_claims.claim_update({"spec": {"devices": {"config": [opaque]}}}, {})) == [
+        'spec: Invalid value: {"Devices":{"Requests":null,"Constraints":null,"Config":[{"Requests":null,"Opaque":'
+        '{"Driver":"d","Parameters":{"b":1,"a":2}}}]}}: field is immutable'
+    ]
 
 
 def test_the_status_of_a_claim():
