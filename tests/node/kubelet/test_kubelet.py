@@ -110,6 +110,24 @@ def test_a_container_that_ends_is_restarted_with_back_off_and_keeps_its_last_sta
     assert found["status"]["phase"] == "Running"
 
 
+def test_a_new_image_takes_over_in_one_round_whatever_the_policy_says(kit):
+    """Nobody who looks in between may find the pod unready."""
+    kit.start()
+    pod(kit, "a", restartPolicy="Never")
+    kit.wait("a", kit_module.ready)
+    seen = len(kit.api.history)
+
+    def renew(found):
+        [web] = found["spec"]["containers"]
+        return {**found, "spec": {**found["spec"], "containers": [{**web, "image": kit_module.NEWER_IMAGE}]}}
+
+    kit.update("a", renew)
+    found = kit.wait("a", lambda pod: status_of(pod)["restartCount"] == 1 and "running" in status_of(pod)["state"])
+    assert status_of(found)["image"] == kit_module.NEWER_IMAGE and status_of(found)["resources"] == {}
+    written = [obj for _, where, _, obj in kit.api.history[seen:] if where == ("v1", "pods")]
+    assert len(written) > 1 and all(kit_module.ready(obj) for obj in written)
+
+
 def test_a_job_pod_succeeds_and_frees_its_address(kit):
     kit.start()
     pod(kit, "a", {"args": ["succeeds"]}, restartPolicy="Never")
