@@ -16,6 +16,7 @@ from kubeshim.control_plane.api_server.strategies import (
     job,
     namespace,
     node,
+    persistentvolume,
     pod,
     priorityclass,
     service,
@@ -122,7 +123,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         warn=endpoints.warn_slice,
         counted_metadata=("labels",),
     ),
-    "persistentvolume": Checked(
+    "persistentvolume": persistentvolume.PersistentVolume(
         persistent_volumes.volume,
         persistent_volumes.update,
         warn=persistent_volumes.warn,

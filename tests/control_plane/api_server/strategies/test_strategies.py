@@ -307,3 +307,20 @@ def test_namespaces_are_held_by_the_namespace_controller():
     TABLE["namespace"].prepare_for_update(found, new, obj)
     assert new["spec"] == obj["spec"]
     assert isinstance(found, resources.Resource)
+
+
+LONG_AGO, GIVEN = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("phase", "since", "kept"),
+    [("Available", LONG_AGO, LONG_AGO), ("Bound", LONG_AGO, None), ("Bound", None, None), ("Bound", GIVEN, GIVEN)],
+)
+def test_volumes_say_since_when_they_are_in_their_phase(phase, since, kept):
+    found, obj = prepared({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"}, "spec": {}})
+    assert obj["status"]["phase"] == "Pending" and obj["status"]["lastPhaseTransitionTime"] > GIVEN
+    old = {**obj, "status": {"phase": "Available", "lastPhaseTransitionTime": LONG_AGO}}
+    new = {**obj, "status": {"phase": phase, **({"lastPhaseTransitionTime": since} if since else {})}}
+    TABLE[found.strategy].prepare_for_status_update(found, new, old)
+    changed = new["status"]["lastPhaseTransitionTime"]
+    assert changed == kept if kept else changed > GIVEN
