@@ -42,9 +42,9 @@ def test_submitted_and_removed(kube):
         deleting = False
         for event, obj in events:
             if event == "DELETED":
-                assert deleting
                 break
             deleting = deleting or "deletionTimestamp" in obj["metadata"]
+    assert deleting and "deletionTimestamp" in obj["metadata"] and obj["spec"]["terminationGracePeriodSeconds"]
     assert selected(kube, time="now") == []
 
 

@@ -1,6 +1,7 @@
 """A whole kubelet on the fake runtime."""
 
 import dataclasses
+import http.server
 import os
 import pathlib
 import threading
@@ -299,6 +300,28 @@ def test_a_volume_beyond_its_limit_evicts_the_pod(kit, monkeypatch):
     found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
     assert found["status"]["reason"] == "Evicted"
     assert found["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "64Ki". '
+
+
+class Away(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", "http://192.0.2.1/")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_probe_that_is_sent_elsewhere_counts_as_passed_and_is_warned_of(kit):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        kit.start()
+        action = {"host": "127.0.0.1", "port": server.server_address[1], "path": "/"}
+        pod(kit, "a", {"readinessProbe": {"httpGet": action}})
+        kit.wait("a", kit_module.ready)
+        message = kit.wait_event("a", "ProbeWarning")
+        assert message == "Readiness probe warning: Probe terminated redirects, Response body: "
+        server.shutdown()
 
 
 def test_a_probe_that_cannot_be_carried_out_counts_neither_way(kit):
