@@ -202,7 +202,7 @@ def test_a_mounted_config_map_follows_changes(kit):
     wait_for(lambda: pathlib.Path(path).read_text() == "two")
 
 
-def wait_for(condition, timeout=5):
+def wait_for(condition, timeout=60):
 
     step = threading.Event()
     for _ in range(int(timeout / 0.02)):

@@ -63,7 +63,7 @@ class Extension(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             for event in (b'{"type":"ADDED"}\n', b'{"type":"DELETED"}\n'):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
-                assert self.server.go_on.wait(10)
+                assert self.server.go_on.wait(60)
             self.wfile.write(b"0\r\n\r\n")
         else:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
@@ -139,7 +139,7 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 def wait_for(secure, reason):
     """The Available condition, once it has that reason."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         conditions = secure.ask("GET", f"{APIS}/{NAME}").body.get("status", {}).get("conditions") or [{}]
         if conditions[0].get("reason") == reason:
