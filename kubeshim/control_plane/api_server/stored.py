@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from kubeshim.machinery import objects, resources
-from kubeshim.machinery.codecs import protobuf
+from kubeshim.machinery.codecs import json, protobuf
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
@@ -156,7 +156,7 @@ def encode(obj: objects.Object) -> bytes:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
-    return orjson.dumps(ordered)
+    return json.encode(ordered)
 
 
 _heads: dict[tuple[str, str], bytes] = {}
