@@ -161,6 +161,8 @@ class Syncer:
             self._kill(work, kill, found)
         if todo.kill_all:
             self._kill_everything(work, found)
+        if todo.kill and todo.start:
+            found = self.observe(work.uid)
         waits.append(self._bring_up(work, todo, found))
         return min(waits)
 
