@@ -90,11 +90,13 @@ class Server:
         self.stopping = True
         for listener, _ in self._listeners:
             self.transport.wake(listener)
-        for connection in list(self._connections):
-            if not connection.busy:
-                connection.abort()
         end = time.monotonic() + grace
-        while any(not connection.hijacked for connection in list(self._connections)) and time.monotonic() < end:
+        while True:
+            for connection in list(self._connections):  # also those that were being accepted when we began
+                if not connection.busy:
+                    connection.abort()
+            if all(connection.hijacked for connection in list(self._connections)) or time.monotonic() >= end:
+                break
             self.transport.sleep(0.01)
         for connection in list(self._connections):
             connection.abort()
