@@ -23,6 +23,7 @@ from kubeshim.machinery.codecs import protobuf
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
+_FIRST = ("kind", "apiVersion", "metadata")
 _PARSED_LIMIT = 1024
 _VIEWS_LIMIT = 8
 """Versions and forms of one object that are kept."""
@@ -152,11 +153,10 @@ def encode(obj: objects.Object) -> bytes:
     metadata = obj["metadata"]
     if "resourceVersion" in metadata:
         metadata = {key: value for key, value in metadata.items() if key != "resourceVersion"}
-    ordered: dict[str, Any] = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
-    for key, value in obj.items():
-        if key not in ordered:
-            ordered[key] = value
-    return orjson.dumps(ordered)
+    # Sorted below the top, as Go writes maps: two writes of one content are one text, whatever came first in them.
+    head = head_of(obj["kind"], obj["apiVersion"]) + orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)[1:]
+    rest = {key: value for key, value in obj.items() if key not in _FIRST}
+    return head + (b"," + orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)[1:] if rest else b"}")
 
 
 _heads: dict[tuple[str, str], bytes] = {}
