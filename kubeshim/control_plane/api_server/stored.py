@@ -14,7 +14,6 @@ A ``Stored`` never changes. Its parsed form is shared: who wants to change it ta
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
