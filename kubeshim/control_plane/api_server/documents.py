@@ -8,11 +8,12 @@ OpenAPI documents are large: they are built in a native thread, when first asked
 import datetime
 import hashlib
 import html
+import itertools
 import platform
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeshim.control_plane.api_server import request, response, routes
+from kubeshim.control_plane.api_server import metrics, request, response, routes
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
@@ -20,6 +21,7 @@ from kubeshim.control_plane.api_server.flow_control import dump
 from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
 from kubeshim.machinery import discovery, groups, openapi
 from kubeshim.machinery.codecs import json, negotiation
+from kubeshim.wire import exposition, process_metrics
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -195,9 +197,23 @@ class Documents:
 
     def _metrics(self) -> request.Response:
         storage = self._server.storage
-        gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
-        text = self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control))
-        return request.Response(200, [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
+        gauges = (
+            ("apiserver_longrunning_requests", "Watches that are open.", storage.watchers()),
+            ("apiserver_storage_revision", "Revision of the store's last write.", storage.revision),
+        )
+        stored = {resource.storage_prefix: resource for resource in self._server.registry}
+        held = [(one.group, one.plural, storage.count(one)) for one in stored.values()]
+        services = [(one.name, one.available) for one in self._server.aggregation.remote.values()]
+        more = itertools.chain(
+            flow_metrics.lines(self._server.flow_control),
+            metrics.objects_held(held),
+            metrics.unavailable_services(services),
+            self._server.authenticators.metrics(),
+            process_metrics.build(VERSION),
+            process_metrics.lines(),
+        )
+        text = self._server.metrics.text(gauges, more)
+        return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())
 
     # --- encoded documents ------------------------------------------------------------------------------------------
 
