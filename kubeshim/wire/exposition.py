@@ -89,6 +89,11 @@ def gauge(name: str, about: str, figure: float, known: Mapping[str, str] | None 
     return family(name, "gauge", about, list(known), [(list(known.values()), figure)])
 
 
+def counter(name: str, about: str, figure: float) -> Iterator[str]:
+    """A family of one figure that its owner counts."""
+    return family(name, "counter", about, (), [((), figure)])
+
+
 def text(*parts: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in itertools.chain.from_iterable(parts))
 
