@@ -83,7 +83,9 @@ class Documents:
             case [name, *_] if name in _HEALTH:
                 return server.health.handle(asked)
             case ["metrics"]:
-                return self._metrics()
+                return _exposed(self._metrics())
+            case ["metrics", "slis"]:
+                return _exposed(server.health.indicators())
             case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
                 detailed = bool(asked.param("includeRequestDetails"))
                 return request.Response(
@@ -192,10 +194,11 @@ class Documents:
         checks = {f"/{probe}/{name}" for probe in ("healthz", "livez") for name in health.live} | {
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
-        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
+        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/metrics/slis",
+                 "/openapi/v2", "/openapi/v3", "/version"}  # fmt: skip
         return sorted(served | groups | checks | fixed | {issuer.CONFIGURATION, issuer.KEYS})
 
-    def _metrics(self) -> request.Response:
+    def _metrics(self) -> str:
         storage = self._server.storage
         gauges = (
             ("apiserver_longrunning_requests", "Watches that are open.", storage.watchers()),
@@ -212,8 +215,7 @@ class Documents:
             process_metrics.build(VERSION),
             process_metrics.lines(),
         )
-        text = self._server.metrics.text(gauges, more)
-        return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())
+        return self._server.metrics.text(gauges, more)
 
     # --- encoded documents ------------------------------------------------------------------------------------------
 
@@ -318,3 +320,7 @@ def handle(asked: request.Request, server: "servers.Server") -> request.Response
 def page_not_found() -> request.Response:
     """What upstream's innermost handler says to a path nobody knows."""
     return response.plain(404, "404 page not found")
+
+
+def _exposed(text: str) -> request.Response:
+    return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import request
+from kubeshim.wire import exposition
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -29,6 +30,11 @@ class Health:
 
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
+        self._last: dict[tuple[str, str], bool] = {}
+        """Outcomes by a check's name and the path it was asked under."""
+        self._runs = exposition.Counter(
+            "kubernetes_healthchecks_total", "Results of all health checks.", ("name", "status", "type")
+        )
         self.live: dict[str, Check] = {"ping": _fine, "log": _fine, "etcd": self._store}
         self.ready: dict[str, Check] = {"informer-sync": _fine, "shutdown": self._not_stopping}
 
@@ -46,7 +52,7 @@ class Health:
         if check:
             if check not in checks:
                 return None
-            ok = self._run(check, checks[check])
+            ok = self._run(name, check, checks[check])
             text = "ok" if ok else "internal server error: reason withheld\n"
             return request.Response(200 if ok else 500, _HEADERS, text.encode())
         return self._all(name, checks, asked)
@@ -62,7 +68,7 @@ class Health:
             if check in excluded:
                 excluded.discard(check)
                 lines.append(f"[+]{check} excluded: ok")
-            elif self._run(check, run):
+            elif self._run(name, check, run):
                 lines.append(f"[+]{check} ok")
             else:
                 healthy = False
@@ -76,13 +82,24 @@ class Health:
             return request.Response(200, _HEADERS, ("\n".join(lines) + f"\n{name} check passed\n").encode())
         return request.Response(200, _HEADERS, b"ok")
 
-    def _run(self, name: str, check: Check) -> bool:
+    def _run(self, path: str, name: str, check: Check) -> bool:
+        well = True
         try:
             check()
         except Exception as problem:
             _log.warning("health check %s: %s", name, problem)
-            return False
-        return True
+            well = False
+        self._last[name, path] = well
+        self._runs.add(name, "success" if well else "error", path)
+        return well
+
+    def indicators(self) -> str:
+        """What ``/metrics/slis`` answers: how each check went, last time and in all."""
+        about = "Result of a single health check: 1 where it went well."
+        return exposition.text(
+            exposition.family("kubernetes_healthcheck", "gauge", about, ("name", "type"), self._last.items()),
+            self._runs.lines(),
+        )
 
 
 def _fine() -> None:

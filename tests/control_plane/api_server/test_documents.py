@@ -65,6 +65,17 @@ def test_health(running):
     assert b"secret" not in answer.raw
 
 
+def test_service_level_indicators(running):
+    running.ask("GET", "/livez/ping")
+    answer = running.ask("GET", "/metrics/slis")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.raw.decode().splitlines()
+    assert 'kubernetes_healthcheck{name="ping",type="livez"} 1' in lines
+    assert any(
+        line.startswith('kubernetes_healthchecks_total{name="ping",status="success",type="livez"} ') for line in lines
+    )
+
+
 def test_metrics(running, configmaps):
     running.ask("GET", configmaps)
     running.ask("POST", f"{configmaps}?dryRun=All", {"metadata": {"name": "counted"}})
