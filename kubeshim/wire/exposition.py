@@ -58,14 +58,17 @@ class Histogram:
         with self._lock:
             figures = [(values, list(series)) for values, series in self._figures.items()]
         yield from head(self._name, "histogram", self._about)
-        bounds = [*(_number(bound) for bound in self._bounds), "+Inf"]
+        bounds = [f"{_pair('le', bound)}}} " for bound in (*map(_number, self._bounds), "+Inf")]
         for values, series in figures:
             known = _pairs(self._labels, values)
-            totals = list(itertools.accumulate(series[:-1]))
-            for bound, total in zip(bounds, totals, strict=True):
-                yield f"{self._name}_bucket{_braced([*known, _pair('le', bound)])} {_number(total)}"
-            yield f"{self._name}_sum{_braced(known)} {_number(series[-1])}"
-            yield f"{self._name}_count{_braced(known)} {_number(totals[-1])}"
+            braced = _braced(known)
+            start = f"{self._name}_bucket{{" + "".join(f"{pair}," for pair in known)
+            total = 0
+            for bound, within in zip(bounds, series[:-1], strict=True):
+                total += int(within)
+                yield f"{start}{bound}{total}"
+            yield f"{self._name}_sum{braced} {_number(series[-1])}"
+            yield f"{self._name}_count{braced} {total}"
 
 
 def head(name: str, kind: str, about: str) -> Iterator[str]:

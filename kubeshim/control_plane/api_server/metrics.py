@@ -1,7 +1,6 @@
 """What the server counts, under upstream's names and labels, so that dashboards and alerts made for it work here."""
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from kubeshim.control_plane.api_server import request
@@ -22,7 +21,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self.in_flight = {"readOnly": 0, "mutating": 0}
-        self._requests: dict[tuple[str, ...], int] = defaultdict(int)
+        self._requests = exposition.Counter(
+            "apiserver_request_total",
+            "Requests by verb, dry run value, group, version, resource, subresource, scope, component and HTTP code.",
+            ("code", *_ASKED),
+        )
         self._durations = exposition.Histogram(
             "apiserver_request_duration_seconds",
             "Seconds from a request's arrival to its answer, of each verb, dry run value, group, version, resource, "
@@ -44,7 +47,7 @@ class Metrics:
         """One answered request."""
         where = _where(asked)
         full = (where[0], "All" if asked.query.get("dryRun") == ["All"] else "", *where[1:])
-        self._requests[(str(code), *full)] += 1
+        self._requests.add(str(code), *full)
         self._durations.observe(seconds, *full)
         if asked.info.is_resource and where[-2] not in _LASTING:
             self._promised.observe(seconds, *where)
@@ -53,12 +56,9 @@ class Metrics:
         self._terminated.add(str(code), *_where(asked))
 
     def text(self, gauges: Iterable[tuple[str, str, float]], more: Iterable[str] = ()) -> str:
-        """The exposition; ``gauges`` are read at the time of asking, ``more`` are whole lines of others."""
-        about = (
-            "Requests by verb, dry run value, group, version, resource, subresource, scope, component and HTTP code."
-        )
+        """The exposition, from any thread; ``gauges`` were read when it was asked for, ``more`` are lines of others."""
         return exposition.text(
-            exposition.family("apiserver_request_total", "counter", about, ("code", *_ASKED), self._requests.items()),
+            self._requests.lines(),
             self._durations.lines(),
             self._promised.lines(),
             self._terminated.lines(),
