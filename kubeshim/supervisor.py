@@ -23,7 +23,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 BACKLOG = 4096
@@ -147,25 +147,42 @@ class Component:
             self.sockets = []
         return True
 
-    def start(self, log_path: str) -> None:
-        """Opens the sockets if need be, forks and executes."""
+    def start(self, log_path: str, record: Callable[[], None]) -> None:
+        """Opens the sockets if need be, forks and executes.
+
+        The program begins only once ``record`` has made the process known: where we die before that, it ends too, so
+        that no component runs, and holds its sockets, of which a later supervisor knows nothing.
+        """
         wanted = self.spec.get("sockets", ())
         if len(self.sockets) != len(wanted):
             self.sockets = [open_socket(spec) for spec in wanted]
         environment = {**os.environ, **self.spec.get("environment", {})}
         log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        gate, opener = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
-            self._exec(environment, log)
+            os.close(opener)
+            self._exec(environment, log, gate)
+        os.close(gate)
         os.close(log)
         self.pid, self.started_ticks = pid, start_time(pid)
         self.pidfd = os.pidfd_open(pid)
         self.started_at = time.monotonic()
         self.due = None
+        try:
+            record()
+            with contextlib.suppress(BrokenPipeError):  # it has been killed meanwhile
+                os.write(opener, b"x")
+        finally:
+            os.close(opener)
 
-    def _exec(self, environment: dict[str, str], log: int) -> None:
+    def _exec(self, environment: dict[str, str], log: int, gate: int) -> None:
         try:
             os.setsid()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            if not os.read(gate, 1):
+                os._exit(0)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             null = os.open(os.devnull, os.O_RDONLY)
             # first out of the way of the fixed numbers, then onto them
@@ -302,14 +319,13 @@ class Supervisor:
                 if os.path.getsize(path) > LOG_LIMIT:
                     os.replace(path, f"{path}.1")
             try:
-                component.start(path)
+                component.start(path, self._write_state)
                 log(f"started {component.name}, pid {component.pid}")
             except OSError as error:
                 component.failures += 1
                 delay = min(MAX_DELAY, 0.1 * 2**component.failures)
                 component.due = now + delay
                 log(f"cannot start {component.name}: {error}; again in {delay:.1f} s")
-            self._write_state()
 
     def _wait(self, wakeup: int) -> None:
         poller = select.poll()

@@ -214,7 +214,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
+        self.body = body = json.loads(self.rfile.read(length)) if length else {}
         parts = urllib.parse.urlsplit(self.path)
         self.api.requests.append((self.command, self.path))
         if any(hook(self, self.command, parts.path) for hook in list(self.api.hooks)):
@@ -225,7 +225,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.dispatch(parts.path, dict(urllib.parse.parse_qsl(parts.query)), body)
         except errors.APIStatusError as error:
-            self.send(error.status_code, error.status())
+            self.refuse(error)
+
+    def refuse(self, error: errors.APIStatusError) -> None:
+        self.send(error.status_code, error.status())
 
     def send(self, code: int, obj: dict, **headers: str) -> None:
         data = json.dumps(obj).encode()

@@ -116,7 +116,7 @@ def test_stop_interrupts_a_silent_watch(api, client):
     cache, _ = started(client)
     fake_api.eventually(lambda: any("watch" in path for _, path in api.requests))
     cache.stop()
-    cache._thread.join(5)
+    cache._thread.join(60)
     assert not cache._thread.is_alive()
 
 

@@ -16,7 +16,7 @@ def api():
 
 
 def candidate(api, identity):
-    elector = leader_election.LeaderElector(api.client(), "lock", identity, 0.5, 0.3, 0.05)
+    elector = leader_election.LeaderElector(api.client(), "lock", identity, 1.5, 1.0, 0.05)
     stop, leading = threading.Event(), threading.Event()
     thread = threading.Thread(target=elector.run, args=(leading.set, stop))
     thread.start()
@@ -29,15 +29,15 @@ def lease(api):
 
 def test_one_leads_and_hands_over_when_it_stops(api):
     stop_a, leads_a, thread_a = candidate(api, "a")
-    assert leads_a.wait(5)
+    assert leads_a.wait(60)
     stop_b, leads_b, thread_b = candidate(api, "b")
-    assert not leads_b.wait(0.7)  # longer than the lease: renewing keeps it
+    assert not leads_b.wait(1.7)  # longer than the lease: renewing keeps it
     stop_a.set()
-    assert leads_b.wait(5)
+    assert leads_b.wait(60)
     assert lease(api)["holderIdentity"] == "b"
     stop_b.set()
     for thread in (thread_a, thread_b):
-        thread.join(5)
+        thread.join(60)
     assert lease(api)["holderIdentity"] == ""
 
 
@@ -50,18 +50,18 @@ def test_a_dead_leader_is_replaced_and_the_same_identity_goes_on_at_once(api):
     )
     stop, leads, thread = candidate(api, "new")
     assert not leads.wait(0.3)
-    assert leads.wait(5)
+    assert leads.wait(60)
     assert lease(api)["leaseTransitions"] == 4
     stop.set()
-    thread.join(5)
+    thread.join(60)
 
 
 def test_a_leader_that_lost_its_lease_returns(api):
     stop, leads, thread = candidate(api, "a")
-    assert leads.wait(5)
+    assert leads.wait(60)
     client = api.client()
     fake_api.eventually(
         lambda: client.patch(kinds.LEASES, "lock", {"spec": {"holderIdentity": "thief"}}, "kube-system")
     )
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive() and not stop.is_set()

@@ -118,7 +118,7 @@ def test_watch_stops_from_another_thread_and_raises_error_events(api):
     reader = threading.Thread(target=lambda: seen.extend(watch))
     reader.start()
     watch.stop()
-    reader.join(5)
+    reader.join(60)
     assert not reader.is_alive() and seen == []
     api.forget_history()
     with pytest.raises(errors.Expired):

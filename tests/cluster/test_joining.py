@@ -207,7 +207,7 @@ def test_certificates_are_asked_for_and_renewed(api, tmp_path):
     renewing = renewal.Renewal(tmp_path / "missing.pem", one.wanted, client, [told.set])
     renewing.start()
     fake_api.eventually(sign)
-    assert told.wait(10)
+    assert told.wait(60)
     renewing.stop()
     assert renewal.is_good(tmp_path / "missing.pem")
     assert (tmp_path / "missing.pem").read_bytes() != first

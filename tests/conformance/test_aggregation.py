@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from tests.conformance import own_servers
-from tests.conformance.kube import MERGE, condition, meta
+from tests.conformance.kube import MERGE, STRATEGIC, condition, meta
 from tests.conformance.names import answers
 
 GROUP = "wardle.example.com"
@@ -105,7 +105,8 @@ def sample(everywhere, kube, tmp_path):
     "[sig-api-machinery] Aggregator Should be able to support the 1.17 Sample API Server using the current Aggregator [LinuxOnly]"
 )
 def test_another_server(kube, everywhere, cluster, sample, tmp_path):
-    everywhere.wait("APIService", NAME, lambda a: condition(a, "Available").get("status") == "True")
+    ready = everywhere.wait("APIService", NAME, lambda a: condition(a, "Available").get("status") == "True")
+    assert ready["status"]["conditions"][0]["message"] == "all checks passed"
     flunders = f"{BASE}/namespaces/{kube.namespace}/flunders"
     body = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Flunder", "metadata": meta("one", labels={"sample": "yes"})}
     done = cluster.kubectl(
@@ -126,11 +127,17 @@ def test_another_server(kube, everywhere, cluster, sample, tmp_path):
     extra = {"type": "StatusUpdated", "status": "True", "reason": "E2E", "message": "Set by an e2e test"}
     everywhere.change("APIService", NAME, lambda a: a["status"]["conditions"].append(extra), subresource="status")
     assert condition(everywhere.get("APIService", NAME, subresource="status"), "StatusUpdated")["reason"] == "E2E"
-    patched = everywhere.patch("APIService", NAME, {"metadata": {"labels": {"apiservice": "patched"}}}, how=MERGE)
-    assert patched["metadata"]["labels"]["apiservice"] == "patched"
-    everywhere.change("APIService", NAME, lambda a: a["spec"].update(versionPriority=400))
-    assert [a["metadata"]["name"] for a in everywhere.items("APIService", labelSelector="apiservice=patched")] == [NAME]
+    change = {"metadata": {"labels": {"apiservice": "patched"}}, "spec": {"versionPriority": 400}}
+    patched = everywhere.patch("APIService", NAME, change, how=STRATEGIC)
+    assert (patched["metadata"]["labels"]["apiservice"], patched["spec"]["versionPriority"]) == ("patched", 400)
+    extra = {"type": "StatusPatched", "status": "True", "reason": "E2E", "message": "Set by an e2e test"}
+    more = {"status": {"conditions": [*patched["status"]["conditions"], extra]}}
+    patched = everywhere.patch("APIService", NAME, more, how=MERGE, subresource="status")
+    assert condition(patched, "StatusPatched")["reason"] == "E2E"
+    updated = everywhere.change("APIService", NAME, lambda a: a["metadata"]["labels"].update({NAME: "updated"}))
+    assert updated["metadata"]["labels"][NAME] == "updated"
+    assert [a["metadata"]["name"] for a in everywhere.items("APIService", labelSelector=f"{NAME}=updated")] == [NAME]
     kube.call("delete", flunders)
     assert sample.flunders == {}
-    everywhere.delete_all("APIService", labelSelector="apiservice=patched")
+    everywhere.delete_all("APIService", labelSelector=f"{NAME}=updated")
     everywhere.gone("APIService", NAME)

@@ -1,12 +1,12 @@
-"""Custom resources whose versions differ: a webhook of the test's own converts ``hostPort`` to ``host`` and ``port``."""
+"""Custom resources whose versions differ: the test image's webhook converts ``hostPort`` to ``host`` and ``port``."""
 
-import base64
-import http.server
-import json
+import contextlib
+import itertools
+import os
 
 import pytest
 
-from tests.conformance import own_servers
+from tests.conformance import pod_servers
 from tests.conformance.kube import JSON_PATCH, meta
 from tests.conformance.names import answers
 from tests.conformance.test_custom_resources import CRD, definition, established, paths
@@ -16,61 +16,35 @@ OLD = {"type": "object", "properties": {"hostPort": TEXT}}
 NEW = {"type": "object", "properties": {"host": TEXT, "port": TEXT}}
 
 
-def converted(obj, version):
-    made = {**obj, "apiVersion": version}
-    if version.endswith("/v2"):
-        made["host"], _, made["port"] = made.pop("hostPort", "").partition(":")
-    else:
-        made["hostPort"] = f"{made.pop('host', '')}:{made.pop('port', '')}"
-    return made
-
-
-class Converter(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-    def do_POST(self):
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        request = review["request"]
-        made = [converted(obj, request["desiredAPIVersion"]) for obj in request["objects"]]
-        response = {"uid": request["uid"], "convertedObjects": made, "result": {"status": "Success"}}
-        body = json.dumps({**review, "response": response}).encode()
-        self.server.asked += 1
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+@pytest.fixture(scope="module")
+def converter(everywhere, testhost):
+    """The official suite's conversion webhook behind a Service, in a namespace of its own."""
+    space = f"crd-webhook-{os.getpid()}"
+    everywhere.create({"kind": "Namespace", "metadata": meta(space)})
+    everywhere.wait("ServiceAccount", "default", bool, namespace=space)
+    within = everywhere.within(space)
+    yield pod_servers.start(within, testhost, "e2e-test-crd-conversion-webhook", "crd-conversion-webhook")
+    everywhere.delete("Namespace", space)
 
 
 @pytest.fixture
-def crd(kube, everywhere, tmp_path):
+def crd(kube, everywhere, converter):
     """Served in both versions, stored in the first."""
-    with own_servers.serving(everywhere, Converter, tmp_path) as listening:
-        listening.asked = 0
-        own_servers.publish(kube, listening, "conversion", 9443)
-        body = definition(f"{kube.namespace}.example.com", versions=("v1", "v2"))
-        for version, schema, fields in zip(
-            body["spec"]["versions"], (OLD, NEW), (("hostPort",), ("host", "port")), strict=True
-        ):
-            version["schema"] = {"openAPIV3Schema": schema}
-            version["selectableFields"] = [{"jsonPath": f".{field}"} for field in fields]
-        service = {"name": "conversion", "namespace": kube.namespace, "port": 9443, "path": "/crdconvert"}
-        bundle = base64.b64encode(listening.authority.certificate_pem).decode()
-        body["spec"]["conversion"] = {
-            "strategy": "Webhook",
-            "webhook": {
-                "clientConfig": {"service": service, "caBundle": bundle},
-                "conversionReviewVersions": ["v1", "v1beta1"],
-            },
-        }
-        made = everywhere.create(body)
-        name = made["metadata"]["name"]
-        made = everywhere.wait(CRD, name, established)
-        made["converter"] = listening
-        yield made
-        everywhere.delete(CRD, name)
-        everywhere.gone(CRD, name)
+    body = definition(f"{kube.namespace}.example.com", versions=("v1", "v2"))
+    for version, schema, fields in zip(
+        body["spec"]["versions"], (OLD, NEW), (("hostPort",), ("host", "port")), strict=True
+    ):
+        version["schema"] = {"openAPIV3Schema": schema}
+        version["selectableFields"] = [{"jsonPath": f".{field}"} for field in fields]
+    client = {**converter, "service": {**converter["service"], "path": "/crdconvert"}}
+    body["spec"]["conversion"] = {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1", "v1beta1"]},
+    }
+    name = everywhere.create(body)["metadata"]["name"]
+    yield everywhere.wait(CRD, name, established)
+    everywhere.delete(CRD, name)
+    everywhere.gone(CRD, name)
 
 
 def old(crd, name, host_port):
@@ -117,9 +91,6 @@ def test_a_list_of_both(kube, everywhere, crd):
     kube.call("post", second, new(crd, "two", "b", "2"))
     assert [item["hostPort"] for item in kube.call("get", first)["items"]] == ["a:1", "b:2"]
     assert [(item["host"], item["port"]) for item in kube.call("get", second)["items"]] == [("a", "1"), ("b", "2")]
-    asked = crd["converter"].asked
-    assert len(kube.call("get", first)["items"]) == len(kube.call("get", second)["items"]) == 2
-    assert crd["converter"].asked == asked, "what is converted already is not asked for again"
 
 
 @answers(
@@ -131,29 +102,39 @@ def test_field_selectors(kube, crd):
     group = crd["spec"]["group"]
     kinds = {f"Foo {version}": (f"/apis/{group}/{version}", "", "foos", True) for version in ("v1", "v2")}
     watcher.kinds = {**kube.kinds, **kinds}
-    with (
-        watcher.watch("Foo v1", fieldSelector="hostPort=host1:80") as of_old,
-        watcher.watch("Foo v2", fieldSelector="host=host1") as of_new,
-        watcher.watch("Foo v2", fieldSelector="host=host1,port=80") as of_both,
-    ):
-        for name, host_port in (("one", "host1:80"), ("two", "host1:8080"), ("three", "host2:80")):
-            kube.call("post", first, old(crd, name, host_port))
-        kube.call("post", second, new(crd, "four", "host1", "80"))
+    # its events are the objects there are, a bookmark, and what happens from then on
+    begun = {"sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan"}
+    selectors = {"host": "host=host1", "both": "host=host1,port=80"}
+    with contextlib.ExitStack() as later:
 
-        def seen(events, count):
-            return [(event, obj["metadata"]["name"]) for event, obj in (next(events) for _ in range(count))]
+        def watched(version, selector, **more):
+            return later.enter_context(watcher.watch(f"Foo {version}", fieldSelector=selector, **more))
 
-        assert seen(of_old, 2) == [("ADDED", "one"), ("ADDED", "four")]
-        assert seen(of_new, 3) == [("ADDED", "one"), ("ADDED", "two"), ("ADDED", "four")]
-        assert seen(of_both, 2) == [("ADDED", "one"), ("ADDED", "four")]
+        watches = {"old": watched("v1", "hostPort=host1:80")}
+        for name, selector in selectors.items():
+            watches[name] = watched("v2", selector)
+            watches[f"initial {name}"] = watched("v2", selector, **begun)
+        for name, host, port in (("one", "host1", "80"), ("two", "host1", "8080"), ("three", "host2", "80")):
+            kube.call("post", second, new(crd, name, host, port))
+
+        def seen(watch, count):
+            events = (event for event in watches[watch] if event[0] != "BOOKMARK")
+            return [(event, obj["metadata"]["name"]) for event, obj in itertools.islice(events, count)]
 
         def listed(path, selector):
             return sorted(i["metadata"]["name"] for i in kube.call("get", path, fieldSelector=selector)["items"])
 
-        assert listed(first, "hostPort=host1:80") == ["four", "one"]
-        assert listed(second, "host=host1") == ["four", "one", "two"]
-        assert listed(second, "host=host1,port=80") == ["four", "one"]
-        kube.call("delete", first, fieldSelector="hostPort=host1:80")
-        assert seen(of_old, 2) == [("DELETED", "four"), ("DELETED", "one")]
-        assert seen(of_both, 2) == [("DELETED", "four"), ("DELETED", "one")]
-        assert listed(second, "host!=nowhere") == ["three", "two"]
+        assert listed(second, "host=host1") == ["one", "two"]
+        assert listed(second, "host=host1,port=80") == ["one"]
+        assert listed(first, "hostPort=host1:80") == ["one"]
+        assert listed(first, "hostPort=host1:8080") == ["two"]
+        assert listed(second, "host!=host1") == ["three"]
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        kube.call("delete", second, options, fieldSelector="host=host1,port=80")
+        moved = kube.call("get", f"{second}/two")
+        kube.call("put", f"{second}/two", {**moved, "host": "host2"})
+        assert listed(second, "host=host1") == listed(second, "host=host1,port=80") == []
+        for watch in ("host", "initial host"):
+            assert seen(watch, 4) == [("ADDED", "one"), ("ADDED", "two"), ("DELETED", "one"), ("DELETED", "two")]
+        for watch in ("old", "both", "initial both"):
+            assert seen(watch, 2) == [("ADDED", "one"), ("DELETED", "one")]

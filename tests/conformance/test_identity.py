@@ -1,6 +1,7 @@
 """Who somebody is and what they may do: service accounts, tokens, reviews, certificates."""
 
 import base64
+import itertools
 import json
 import ssl
 import urllib.parse
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
+from kubeshim import pki
 from tests.conformance.kube import MERGE, Refused, condition, container, meta, pod
 from tests.conformance.names import answers
 
@@ -45,9 +47,18 @@ def test_a_pod_has_a_token(kube):
     assert namespace == kube.namespace
     root = kube.get("v1 ConfigMap", "kube-root-ca.crt")["data"]["ca.crt"]
     assert "\n".join(authority).strip() == root.strip()
-    user = reviewed(kube, token)["user"]
+    review = reviewed(kube, token)
+    assert (review["authenticated"], review.get("error", "")) == (True, "")
+    user = review["user"]
     assert user["username"] == f"system:serviceaccount:{kube.namespace}:it"
-    assert user["extra"]["authentication.kubernetes.io/pod-name"] == ["it"]
+    groups = {"system:serviceaccounts", f"system:serviceaccounts:{kube.namespace}", "system:authenticated"}
+    assert groups <= set(user["groups"])
+    extra = {key.removeprefix("authentication.kubernetes.io/"): value for key, value in user["extra"].items()}
+    assert extra.pop("credential-id")[0].startswith("JTI=")
+    held = kube.get("Pod", "it")
+    node = kube.get("Node", held["spec"]["nodeName"])["metadata"]
+    assert extra == {"pod-name": ["it"], "pod-uid": [held["metadata"]["uid"]], "node-name": [node["name"]],
+                     "node-uid": [node["uid"]]}  # fmt: skip
     # the token is bound to the pod
     kube.delete("Pod", "it", grace=0)
     kube.gone("Pod", "it")
@@ -83,7 +94,8 @@ def test_the_authority_is_everywhere(kube):
     found = kube.get("v1 ConfigMap", name)
     kube.delete("v1 ConfigMap", name)
     kube.wait("v1 ConfigMap", name, lambda c: c and c["metadata"]["uid"] != found["metadata"]["uid"])
-    kube.patch("v1 ConfigMap", name, {"data": {"ca.crt": ""}})
+    # written over, whatever it is by now
+    kube.update({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta(name), "data": {"ca.crt": ""}})
     kube.wait("v1 ConfigMap", name, lambda c: c and c["data"] == found["data"])
 
 
@@ -126,57 +138,81 @@ def test_reviews_of_access(kube):
         )  # fmt: skip
         return {review["status"]["allowed"] for review in (cluster_wide, in_one, own)}
 
+    def look():
+        return kube.call("get", kube.path("v1 ConfigMap", "kube-root-ca.crt"), headers={"Impersonate-User": user})
+
     assert ask() == {False}
+    with pytest.raises(Refused) as refused:
+        look()
+    assert refused.value.status == 403
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
     kube.create({"kind": "Role", "metadata": meta("it"), "rules": rules})
     subjects = [{"kind": "ServiceAccount", "name": "it", "namespace": kube.namespace}]
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "it"}
     kube.create({"kind": "RoleBinding", "metadata": meta("it"), "subjects": subjects, "roleRef": reference})
     assert ask() == {True}
+    assert look()["metadata"]["name"] == "kube-root-ca.crt"
 
 
-def request_text():
+def request_and_certificate():
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e2e.example.com")])
-    built = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return base64.b64encode(built.public_bytes(serialization.Encoding.PEM)).decode()
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    authority = pki.Authority.create("e2e")
+    certificate, _ = authority.issue("e2e.example.com", dns=["e2e.example.com"], usages=pki.SERVER)
+    pem = request.public_bytes(serialization.Encoding.PEM)
+    return base64.b64encode(pem).decode(), base64.b64encode(certificate).decode()
 
 
 @answers("[sig-auth] Certificates API [Privileged:ClusterAdmin] should support CSR API operations")
 def test_certificate_requests(kube):
-    kind, mine = "CertificateSigningRequest", f"mine={kube.namespace}"
+    kind, signer = "CertificateSigningRequest", f"example.com/{kube.namespace}"
+    mine, (request, certificate) = f"spec.signerName={signer}", request_and_certificate()
     spec = {
-        "request": request_text(),
-        "signerName": "example.com/e2e",
-        "expirationSeconds": 3600,
-        "usages": ["digital signature"],
-    }
-    names = [f"{kube.namespace}-{i}" for i in range(3)]
-    for name in names:
-        kube.create({"kind": kind, "metadata": meta(name, labels={"mine": kube.namespace}), "spec": spec})
-    name = names[0]
-    assert len(kube.items(kind, labelSelector=mine)) == 3
-    kube.patch(kind, name, {"metadata": {"annotations": {"patched": "true"}}})
-    for sub, kinds in (("approval", ("ApprovalPatch", "ApprovalUpdate")), ("status", ("StatusPatch", "StatusUpdate"))):
-        told = [{"type": k, "status": "True", "reason": "E2E", "message": "x"} for k in kinds]
-        kube.patch(
-            kind,
-            name,
-            {"status": {"conditions": told[:1]}},
-            how="application/strategic-merge-patch+json",
-            subresource=sub,
-        )
-        path = kube.path(kind, name, subresource=sub)
-        found = kube.call("get", path)
-        assert condition(found, kinds[0])
-        found["status"]["conditions"].append(told[1])
-        assert condition(kube.call("put", path, found), kinds[1])
-    issued = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n").decode()
-    with pytest.raises(Refused):
-        kube.patch(kind, name, {"status": {"certificate": issued}}, how=MERGE, subresource="status")
-    kube.delete(kind, name)
-    kube.delete_all(kind, labelSelector=mine)
-    assert kube.items(kind, labelSelector=mine) == []
+        "request": request, "signerName": signer, "expirationSeconds": 3600,
+        "usages": ["digital signature", "key encipherment", "server auth"],
+    }  # fmt: skip
+    since = kube.list(kind)["metadata"]["resourceVersion"]
+    with kube.watch(kind, since=since, fieldSelector=mine) as events:
+        names = [
+            kube.create({"kind": kind, "metadata": {"generateName": "e2e-example-csr-"}, "spec": spec, "status": {}})[
+                "metadata"
+            ]["name"]
+            for _ in range(3)
+        ]
+        assert [(event, obj["metadata"]["name"]) for event, obj in itertools.islice(events, 3)] == [
+            ("ADDED", name) for name in names
+        ]
+        name = names[0]
+        assert len(kube.items(kind, fieldSelector=mine)) == 3
+        kube.patch(kind, name, {"metadata": {"annotations": {"patched": "true"}}})
+        kube.change(kind, name, lambda found: found["metadata"]["annotations"].update(updated="true"))
+
+        def told(kind_of):
+            return {"type": kind_of, "status": "True", "reason": "E2E", "message": "Set from an e2e test"}
+
+        for sub, content, second in (
+            ("approval", {"conditions": [told("ApprovalPatch")]}, "ApprovalUpdate"),
+            ("status", {"certificate": certificate}, "StatusUpdate"),
+        ):
+            body = {"metadata": {"annotations": {f"patched{sub}": "true"}}, "status": content}
+            patched = kube.patch(kind, name, body, how=MERGE, subresource=sub)
+            assert patched["metadata"]["annotations"][f"patched{sub}"] == "true"
+            assert content.items() <= patched["status"].items() or condition(patched, "ApprovalPatch")
+            path = kube.path(kind, name, subresource=sub)
+            found = kube.call("get", path)
+            assert (found["kind"], found["metadata"]["name"]) == (kind, name)
+            found["status"]["conditions"].append(told(second))
+            assert condition(kube.call("put", path, found), second)
+        bad = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n").decode()
+        with pytest.raises(Refused):
+            kube.patch(kind, names[1], {"status": {"certificate": bad}}, how=MERGE, subresource="status")
+        kube.delete(kind, name)
+        seen = list(itertools.takewhile(lambda event: event[0] != "DELETED", events))
+        assert {event for event, _ in seen} == {"MODIFIED"}
+        assert any("updated" in obj["metadata"].get("annotations", {}) for _, obj in seen)
+    kube.delete_all(kind, fieldSelector=mine)
+    assert kube.items(kind, fieldSelector=mine) == []
 
 
 @answers(

@@ -53,51 +53,34 @@ def in_order(output, *required):
 
 # ---- applications
 
-SERVE = "httpd -f -p 6379 -h /www"
-SCRIPT = "mkdir -p /www/cgi-bin; cat > /www/cgi-bin/guestbook <<'END'\n{cgi}\nEND\nchmod 755 /www/cgi-bin/guestbook; exec {serve}"
-HEAD = "#!/bin/sh\necho Content-Type: application/json\necho\n"
-ARGUMENTS = "cmd=$(echo \"$QUERY_STRING\" | tr '&' '\\n' | sed -n 's/^cmd=//p'); value=$(echo \"$QUERY_STRING\" | tr '&' '\\n' | sed -n 's/^value=//p')\n"
-PARTS = {
-    # keeps the entry
-    "primary": HEAD + ARGUMENTS + "[ \"$cmd\" = set ] && echo -n \"$value\" > /tmp/entry && echo -n '{\"message\":\"Updated\"}'\n"
-    '[ "$cmd" = get ] && echo -n "{\\"data\\":\\"$(cat /tmp/entry 2>/dev/null)\\"}"',
-    # tells what the primary has
-    "replica": HEAD + "wget -qO- 'http://agnhost-primary:6379/cgi-bin/guestbook?cmd=get'",
-    # writes to the one, reads from the others
-    "frontend": HEAD + ARGUMENTS + "[ \"$cmd\" = set ] && to=agnhost-primary || to=agnhost-replica\n"
-    'exec wget -qO- "http://$to:6379/cgi-bin/guestbook?$QUERY_STRING"',
-}  # fmt: skip
 
-
-def guestbook():
+def guestbook(testhost):
     """Services and deployments of a frontend, a primary that is written to and replicas that are read from."""
-    for part, name, tier, replicas in (
-        ("replica", "agnhost-replica", "backend", 2),
-        ("primary", "agnhost-primary", "backend", 1),
-        ("frontend", "frontend", "frontend", 3),
+    for role, name, replicas, port, arguments in (
+        ("replica", "agnhost-replica", 2, 6379, ["--replicaof", "agnhost-primary", "--http-port", "6379"]),
+        ("primary", "agnhost-primary", 1, 6379, ["--http-port", "6379"]),
+        (None, "frontend", 3, 80, ["--backend-port", "6379"]),
     ):
-        labels = {"app": "guestbook" if part == "frontend" else "agnhost", "tier": tier}
-        if part != "frontend":
-            labels["role"] = part
-        yield manifest("Service", name, labels, {"selector": labels, "ports": [{"port": 6379}]})
-        ready = {"httpGet": {"path": "/cgi-bin/guestbook?cmd=none", "port": 6379}, "periodSeconds": 1}
-        more = {"readinessProbe": ready} if part == "primary" else {}
-        spec = pod_spec(part, BUSYBOX, SCRIPT.format(cgi=PARTS[part], serve=SERVE), **more)
+        labels = {"app": "agnhost", "role": role, "tier": "backend"} if role else {"app": "guestbook", "tier": name}
+        yield manifest("Service", name, labels, {"selector": labels, "ports": [{"port": port}]})
+        requests = {"requests": {"cpu": "100m", "memory": "100Mi"}}
+        spec = pod_spec(role or name, testhost, args=["guestbook", *arguments], resources=requests,
+                        ports=[{"containerPort": port}])  # fmt: skip
         template = {"metadata": {"labels": labels}, "spec": spec}
         wanted = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         yield manifest("Deployment", name, labels, wanted, api="apps/v1")
 
 
 @answers("[sig-cli] Kubectl client Guestbook application should create and stop a working application")
-def test_guestbook(kubectl, kube):
-    parts = list(guestbook())
+def test_guestbook(kubectl, kube, testhost):
+    parts = list(guestbook(testhost))
     for part in parts:
         kubectl.create(part)
     selector = "tier=frontend,app=guestbook"
     kube.wait_all("Pod", lambda pods: len(pods) == 3 and all(map(is_running, pods)), labelSelector=selector)
 
     def ask(cmd, value=""):
-        path = kube.path("Service", "frontend:6379", subresource="proxy") + "/cgi-bin/guestbook"
+        path = kube.path("Service", "frontend", subresource="proxy") + "/guestbook"
         try:
             return kube.call("get", path, cmd=cmd, key="messages", value=value)
         except Exception as error:

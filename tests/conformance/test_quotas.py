@@ -6,10 +6,13 @@ from tests.conformance.kube import Refused, container, meta, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_workloads import workload
 
+GOLD = "gold.storageclass.storage.k8s.io"
+DONGLE = "requests.example.com/dongle"
 HARD = {
     "pods": "5", "services": "10", "services.nodeports": "1", "services.loadbalancers": "1", "replicationcontrollers": "10",
-    "resourcequotas": "1", "configmaps": "2", "secrets": "10", "cpu": "1", "memory": "500Mi", "count/replicasets.apps": "5",
-    "ephemeral-storage": "50Gi",
+    "resourcequotas": "1", "configmaps": "10", "secrets": "10", "cpu": "1", "memory": "500Mi", "ephemeral-storage": "50Gi",
+    "persistentvolumeclaims": "10", "requests.storage": "10Gi", f"{GOLD}/persistentvolumeclaims": "10",
+    f"{GOLD}/requests.storage": "10Gi", "count/replicasets.apps": "5", DONGLE: "3",
 }  # fmt: skip
 
 
@@ -62,24 +65,21 @@ def test_an_object_is_counted_while_it_lives(kube, what):
     used(kube, **{name: count})
     kind = what.title().replace(" ", "") if what != "configMap" else "ConfigMap"
     if what == "service":
-        for i, kind_of in enumerate(("NodePort", "LoadBalancer")):
-            kube.create(
-                {
-                    "kind": "Service",
-                    "metadata": meta(f"s{i}"),
-                    "spec": {"type": kind_of, "ports": [{"port": 80}], "allocateLoadBalancerNodePorts": False}
-                    if i
-                    else {"type": kind_of, "ports": [{"port": 80}]},
-                }
-            )
-        used(kube, services="3", **{"services.nodeports": "1", "services.loadbalancers": "1"})
+
+        def service(name, kind_of, **more):
+            spec = {"type": kind_of, "ports": [{"port": 80}], **more}
+            return kube.create({"kind": "Service", "metadata": meta(name), "spec": spec})
+
+        service("nodes", "NodePort")
+        # a load balancer's node port would be the second one
         with pytest.raises(Refused) as refused:
-            kube.create(
-                {"kind": "Service", "metadata": meta("s3"), "spec": {"type": "NodePort", "ports": [{"port": 80}]}}
-            )
+            service("balanced", "LoadBalancer", allocateLoadBalancerNodePorts=True)
         assert refused.value.status == 403
-        for i in range(2):
-            kube.delete("Service", f"s{i}")
+        used(kube, services="2", **{"services.nodeports": "1", "services.loadbalancers": "0"})
+        service("balanced", "LoadBalancer", allocateLoadBalancerNodePorts=False)
+        used(kube, services="3", **{"services.nodeports": "1", "services.loadbalancers": "1"})
+        for other in ("nodes", "balanced"):
+            kube.delete("Service", other)
     key = f"v1 {kind}" if kind in ("Secret", "ConfigMap") else kind
     kube.delete(key, made["metadata"]["name"])
     used(kube, **{name: before})
@@ -96,17 +96,27 @@ def of(cpu, memory, name="x", **more):
 def test_a_pod_is_counted_while_it_lives(kube):
     kube.create(quota())
     used(kube, pods="0")
-    kube.create(of("500m", "252Mi", **{"ephemeral-storage": "30Gi"}))
-    used(kube, pods="1", cpu="500m", memory="252Mi", **{"ephemeral-storage": "30Gi"})
-    for too_much in (of("600m", "100Mi", "y"), of("500m", "100Mi", "y", **{"ephemeral-storage": "30Gi"})):
+    special = {"example.com/dongle": "2"}
+    made = kube.create(of("500m", "252Mi", **{"ephemeral-storage": "30Gi"}, **special))
+    counted = {"pods": "1", "cpu": "500m", "memory": "252Mi", "ephemeral-storage": "30Gi", DONGLE: "2"}
+    used(kube, **counted)
+    for too_much in (
+        of("600m", "100Mi", "y"),
+        of("500m", "100Mi", "y", **{"ephemeral-storage": "30Gi"}),
+        of("100m", "100Mi", "y", **special),
+    ):
         with pytest.raises(Refused) as refused:
             kube.create(too_much)
         assert refused.value.status == 403
         assert "exceeded quota: it" in refused.value.body
+    less = {"cpu": "100m", "memory": "100Mi", "ephemeral-storage": "10Gi"}
+    made["spec"]["containers"][0]["resources"] = {"requests": less}
+    with pytest.raises(Refused):
+        kube.update(made)
     kube.patch("Pod", "x", {"metadata": {"labels": {"a": "b"}}})
-    used(kube, pods="1", cpu="500m", memory="252Mi")
+    used(kube, **counted)
     kube.delete("Pod", "x", grace=0)
-    used(kube, pods="0", cpu="0", memory="0")
+    used(kube, **dict.fromkeys(counted, "0"))
 
 
 @pytest.mark.parametrize(

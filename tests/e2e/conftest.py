@@ -145,7 +145,7 @@ def namespace(cluster, request):
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def eventually(check, seconds=30.0):
+def eventually(check, seconds=60.0):
     """The first true value of ``check``, asked again until then; for what has no watch of its own."""
     deadline = time.monotonic() + seconds
     while True:

@@ -40,7 +40,7 @@ def serving(work, password=""):
         yield host
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def push(image, name, environment=None):

@@ -94,7 +94,7 @@ class Witness(threading.Thread):
 
     def finish(self):
         self.events.stop()
-        self.join(10)
+        self.join(60)
         self.client.close()
         return self.wrong
 

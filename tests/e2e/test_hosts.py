@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -344,8 +343,6 @@ def test_a_removed_node_does_not_come_back(two):
     assert "proto 84" not in routes
     refused = two.near.kubeshim("node", "stop", FAR, "--name", NAME, check=False)
     assert refused.returncode == 1
-    began = time.monotonic()
     done = two.far.kubeshim("up", "--name", NAME, check=False)
     assert done.returncode == 1
     assert "was removed from the cluster" in done.stderr, done.stderr
-    assert time.monotonic() - began < 30

@@ -305,9 +305,7 @@ def test_up_brings_everything_back_after_the_machine_went_down(three, fetch):
 
 
 def test_add_and_remove(three):
-    began = time.monotonic()
     assert "e2e-nodes-node-4 is Ready" in node("add")
-    assert time.monotonic() - began < 20
     fourth = f"{NAME}-node-4"
     used_again(three, fourth)
     assert fourth in dns_ready(three)

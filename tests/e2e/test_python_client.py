@@ -220,7 +220,7 @@ def test_one_leads(configuration, namespace, lock):
         onstarted_leading=leading.set, onstopped_leading=None,
     )  # fmt: skip
     threading.Thread(target=leaderelection.LeaderElection(config).run, daemon=True).start()
-    assert leading.wait(20)
+    assert leading.wait(60)
 
 
 def test_informer(core, namespace):

@@ -52,7 +52,7 @@ class Curl(threading.Thread):
 
     def finish(self):
         self._stop_now.set()
-        self.join(10)
+        self.join(60)
         return self.failures
 
 

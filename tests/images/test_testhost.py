@@ -87,7 +87,7 @@ def test_the_health_protocol_as_the_kubelet_asks(asked, forced, delay, found):
             assert client.check(here, "x", asked) == found
     finally:
         here.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def review(decide, obj=None, **more):

@@ -15,7 +15,7 @@ from kubeshim.machinery.codecs import bodies, json, negotiation, protobuf, proto
 from kubeshim.machinery.validation import decoding
 from tests.machinery import random_objects
 
-quick = hypothesis.settings(max_examples=200, deadline=None)
+quick = hypothesis.settings(max_examples=200)
 selector_texts = strategies.text("ab=!,() \tin nto.x/<>1\\\0é", max_size=40)
 numbers = strategies.from_regex(r"[+-]?[0-9]{0,30}(\.[0-9]{0,30})?(e[+-]?[0-9]{1,3}|[numkKMGTPE]i?)?", fullmatch=True)
 

@@ -5,7 +5,6 @@ import random
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 
@@ -21,10 +20,10 @@ class Served:
         self.port = self.listener.getsockname()[1]
         self.stopped = threading.Event()
         self.ready = threading.Event()
-        self.gevent_loop = None
+        self.grace = 0.2
         self.thread = threading.Thread(target=self._run, args=(kind, application, options), daemon=True)
         self.thread.start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(60)
 
     def _run(self, kind, application, options):
         chosen = transport.GeventTransport() if kind == "gevent" else transport.ThreadTransport()
@@ -33,7 +32,7 @@ class Served:
         self.ready.set()
         while not self.stopped.is_set():
             chosen.sleep(0.005)
-        self.server.stop(grace=0.2)
+        self.server.stop(self.grace)
         chosen.sleep(0.01)
 
     def connect(self):
@@ -41,7 +40,7 @@ class Served:
 
     def close(self):
         self.stopped.set()
-        self.thread.join(5)
+        self.thread.join(60)
         self.listener.close()
 
 
@@ -186,7 +185,7 @@ def test_a_client_that_leaves_an_idle_stream_is_noticed(serve):
     with serve(streaming).connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
         receive(sock, b"one")
-    assert noticed.wait(5)
+    assert noticed.wait(60)
 
 
 def test_hijack_gives_the_socket_and_what_came_with_the_request(serve):
@@ -235,9 +234,7 @@ def test_what_is_not_served(serve, data, status):
 
 @pytest.mark.parametrize("start", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nx"])
 def test_dripping_clients_are_cut_off(serve, start):
-    began = time.monotonic()
-    assert ask(serve(echo, limits=LIMITS), start) == b""
-    assert time.monotonic() - began < 4
+    assert ask(serve(echo, limits=LIMITS), start) == b""  # its own patience ends with an error
 
 
 def test_random_bytes_never_break_the_server(serve):
@@ -274,9 +271,10 @@ def test_stopping_finishes_what_is_being_answered(serve):
         return [b"done"]
 
     served = serve(slow)
+    served.grace = 60
     with served.connect() as sock, served.connect() as idle:
         sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert begun.wait(5)
+        assert begun.wait(60)
         served.stopped.set()
         assert receive(idle) == b""
         go.set()

@@ -73,7 +73,7 @@ def test_streams_go_both_ways_and_half_close():
         assert got == text.upper() + b"!"
     client.finish()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
     assert echoed == [{"streamtype": "data"}, {"streamtype": "error"}]
     server.close()

@@ -188,7 +188,7 @@ def _is_multiple(value: float, factor: float) -> bool:
     if isinstance(value, int) and float(factor).is_integer():
         return value % int(factor) == 0
     quotient = value / factor
-    return math.isclose(quotient, round(quotient), rel_tol=0, abs_tol=1e-9)
+    return math.isfinite(quotient) and math.isclose(quotient, round(quotient), rel_tol=0, abs_tol=1e-9)
 
 
 def _shown(limit: float, value: Any) -> str:

@@ -164,6 +164,8 @@ class Kubelet:
     def stop(self) -> None:
         """Ends all threads. Pods go on; the next kubelet takes them over."""
         self._stopping.set()
+        for thread in self._threads[:1]:
+            thread.join(5.0)  # what is being begun would not be ended
         self._static.stop()
         self._workers.close()
         for each in (self._pods, self._services, self._nodes):

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from kubeshim.machinery import objects
+from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import labels
 
@@ -57,3 +59,14 @@ def of(sandboxes: Sequence[runtime.Sandbox], containers: Sequence[runtime.Contai
     for found in by_name.values():
         found.sort(key=lambda container: (labels.restarts(container.labels), container.created_at), reverse=True)
     return Observation(newest_first[0] if newest_first else None, newest_first[1:], by_name)
+
+
+def healths(pod: Object) -> dict[str, Health]:
+    """By container id, what the API says of running containers."""
+    found: dict[str, Health] = {}
+    for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for entry in objects.dig(pod, "status", field, default=()):
+            identity = str(entry.get("containerID") or "").rpartition("//")[2]
+            if identity and "running" in (entry.get("state") or {}):
+                found[identity] = Health(bool(entry.get("ready")), bool(entry.get("started")))
+    return found

@@ -230,7 +230,7 @@ class Syncer:
     def _watch_probes(self, work: pod_worker.Work, found: observation.Observation) -> None:
         """Every running container is watched. Those an earlier kubelet started keep what the API says of them."""
         address = self._address(work, found)
-        before = {} if work.adopted else _healths(work.pod)
+        before = {} if work.adopted else observation.healths(work.pod)
         for name, instances in found.containers.items():
             container, spec = instances[0], pod_spec.find(work.pod, name)
             if container.state is runtime.State.RUNNING and spec is not None:
@@ -243,10 +243,16 @@ class Syncer:
     def _kill(self, work: pod_worker.Work, kill: actions.Kill, found: observation.Observation) -> None:
         name = kill.container.labels.get(labels.CONTAINER, "")
         spec = pod_spec.find(work.pod, name)
-        grace = handlers.grace_of(work.pod, spec or {}, kill.because)
-        order = termination.Order(kill.container, spec, kill.message, grace)
+
+        def grace() -> float:
+            """The pod's end, if it comes meanwhile, may leave less."""
+            own = float(handlers.grace_of(work.pod, spec or {}, kill.because))
+            return min(own, _grace(work)) if work.removed or work.ending is not None else own
+
+        order = termination.Order(kill.container, spec, kill.message, grace())
         self._parts.probes.stop(kill.container.id)
-        termination.stop(self._parts, work.pod, order, self._address(work, found))
+        address = self._address(work, found)
+        termination.stop_all(self._parts, [order], lambda: work.pod, grace, address)
 
     def _kill_everything(self, work: pod_worker.Work, found: observation.Observation) -> None:
         """What runs in a sandbox that is dead: its network is gone, so it cannot stay."""
@@ -491,14 +497,3 @@ def _newest(pod: Object, latest: Object) -> Object:
     names = {entry["type"] for entry in others}
     own = [entry for entry in latest.get("conditions") or () if entry["type"] in kept and entry["type"] not in names]
     return {**latest, "conditions": [*own, *others]}
-
-
-def _healths(pod: Object) -> dict[str, observation.Health]:
-    """By container id, what the API says of running containers."""
-    found: dict[str, observation.Health] = {}
-    for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for entry in objects.dig(pod, "status", field, default=()):
-            identity = str(entry.get("containerID") or "").rpartition("//")[2]
-            if identity and "running" in (entry.get("state") or {}):
-                found[identity] = observation.Health(bool(entry.get("ready")), bool(entry.get("started")))
-    return found

@@ -89,6 +89,8 @@ class _Worker:
     again: bool = False
     failures: int = 0
     timer: threads.Timer | None = None
+    followers: list[threads.Work] = dataclasses.field(default_factory=list)
+    """What waits until the pod is gone."""
 
 
 Step = Callable[[Work], float | None]
@@ -161,6 +163,15 @@ class Workers:
                 worker.timer = None
         self._pool.submit(lambda: self._run(worker))
 
+    def when_gone(self, key: str, call: threads.Work) -> None:
+        """Calls once no pod of that ``namespace/name`` is here: at once, or when the one that is here has ended."""
+        with self._lock:
+            for worker in self._workers.values():
+                if objects.key(worker.work.pod) == key:
+                    worker.followers.append(call)
+                    return
+        call()
+
     def poke_all(self) -> None:
         with self._lock:
             uids = list(self._workers)
@@ -186,16 +197,19 @@ class Workers:
             phase = worker.work.phase
             delay = self._round(worker)
             with self._lock:
-                if worker.work.phase is Phase.GONE:
+                gone = worker.work.phase is Phase.GONE
+                if gone:
                     self._workers.pop(worker.work.uid, None)
-                    return
-                if (worker.again or worker.work.phase is not phase) and not self._closed:
+                elif (worker.again or worker.work.phase is not phase) and not self._closed:
                     worker.again = False
                     continue
-                worker.busy = False
-                if delay is not None and not self._closed:
-                    worker.timer = self._timers.after(delay, functools.partial(self.poke, worker.work.uid))
-                return
+                else:
+                    worker.busy = False
+                    if delay is not None and not self._closed:
+                        worker.timer = self._timers.after(delay, functools.partial(self.poke, worker.work.uid))
+            for follower in worker.followers if gone else ():
+                follower()
+            return
 
     def _round(self, worker: _Worker) -> float | None:
         phase, began = worker.work.phase, time.monotonic()

@@ -3,6 +3,7 @@
 The pods begin once the node has its range of addresses. From then on the API server may be away: mirrors wait.
 """
 
+import functools
 import logging
 import os
 import threading
@@ -73,9 +74,14 @@ class StaticPods:
         for pod in ended:
             self._workers.remove(pod)
         for pod in begun:
-            self._workers.update(pod)
+            # a changed pod waits for the end of what it was before: both may want the same port
+            self._workers.when_gone(objects.key(pod), functools.partial(self._begin, pod))
         for key in before.keys() | found.keys():
             self.put_right(key)
+
+    def _begin(self, pod: Object) -> None:
+        if objects.uid(self._pods_by_key.get(objects.key(pod)) or {}) == objects.uid(pod):
+            self._workers.update(pod)
 
     def on_mirror(self, mirror: Object) -> None:
         """The API has this mirror pod, or one that claims to be."""

@@ -92,8 +92,9 @@ class StatusManager:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="kubelet-status", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="kubelet-status", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def stop(self) -> None:
         with self._changed:
@@ -192,7 +193,8 @@ class StatusManager:
                 answer = self._api.patch(kinds.PODS, name, body, namespace, kind="strategic", subresource="status")
                 written, version = answer.get("status") or {}, _version(answer)
             except (errors.NotFound, errors.Conflict):
-                written = pod["status"]  # that pod is gone, or another one has its name: nobody to tell
+                # That pod is gone, or another one has its name: nobody to tell. A mirror's successor is to be told.
+                written = pod["status"] if shown is pod else None
         with self._changed:
             # others may have written after us, and been seen before our answer was
             overtaken = 0 < version < self._versions.get(uid, 0)

@@ -29,6 +29,9 @@ class Pool:
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._threads = 0
         self._idle = 0
+        """Threads that wait, beyond one for each piece of work that waits."""
+        self._backlog = 0
+        """Pieces of work for which there is no thread: there are as many as there may be."""
         self._numbers = itertools.count(1)
         self._closed = False
 
@@ -36,9 +39,12 @@ class Pool:
         with self._lock:
             if self._closed:
                 return
-            needed = self._idle <= self._work.qsize() and self._threads < self._maximum
             self._work.put(work)
-            if not needed:
+            if self._idle:
+                self._idle -= 1
+                return
+            if self._threads == self._maximum:
+                self._backlog += 1
                 return
             self._threads += 1
         threading.Thread(target=self._run, name=f"{self._name}-{next(self._numbers)}", daemon=True).start()
@@ -51,23 +57,28 @@ class Pool:
                 self._work.put(None)
 
     def _run(self) -> None:
+        """Of one thread; a piece of work waits when it begins."""
         while True:
-            with self._lock:
-                self._idle += 1
             try:
                 work = self._work.get(timeout=_IDLE_SECONDS)
             except queue.Empty:
-                work = None
-            with self._lock:
-                self._idle -= 1
-                if work is None and (self._closed or self._work.empty()):
+                with self._lock:
+                    if not self._idle:  # work was handed in at this very moment
+                        continue
+                    self._idle -= 1
                     self._threads -= 1
-                    return
-            if work is not None and not self._closed:
-                try:
-                    work()
-                except Exception:
-                    _log.exception("%s: unexpected failure", self._name)
+                return
+            if work is None or self._closed:
+                return
+            try:
+                work()
+            except Exception:
+                _log.exception("%s: unexpected failure", self._name)
+            with self._lock:
+                if self._backlog:
+                    self._backlog -= 1
+                else:
+                    self._idle += 1
 
 
 class Timers:

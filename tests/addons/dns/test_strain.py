@@ -39,7 +39,7 @@ def a_resolver(upstreams=()):
     return made
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(st.one_of(st.binary(max_size=600), mutated()), st.booleans())
 def test_whatever_comes_is_answered_in_form_or_not_at_all(data, udp):
     answer = a_resolver().answer(data, udp=udp)
@@ -54,7 +54,7 @@ def test_whatever_comes_is_answered_in_form_or_not_at_all(data, udp):
             assert [q.name for q in told.question] == [q.name for q in asked.question]
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(st.binary(min_size=12, max_size=300))
 def test_an_upstreams_rubbish_is_told_as_such(data):
     for read in (message.answers_of, lambda data: message.lifetime(data, 30)):
@@ -65,10 +65,10 @@ def test_an_upstreams_rubbish_is_told_as_such(data):
 def test_names_that_refer_to_each_other_end():
     loop = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c" + struct.pack("!HH", 1, 1)
     assert a_resolver().answer(loop, udp=True)[3] & 15 == message.FORMERR
-    began = time.monotonic()
+    began = time.process_time()
     deep = b"".join(struct.pack("!H", 0xC000 | 12 + 2 * n + 2) for n in range(200)) + b"\0"
     a_resolver().answer(loop[:12] + deep + struct.pack("!HH", 1, 1), udp=True)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def relaying(kind, places):
     port = sock.getsockname()[1]
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(60)
     yield port
     loop.call_soon_threadsafe(end)
     thread.join()

@@ -40,7 +40,7 @@ class Running:
         self._ready, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
 
     def _run(self):
         self.server = server.Server(self.config, server.open_store(self.config))
@@ -72,12 +72,12 @@ class Running:
 
         self._jobs.append(job)
         self._wake.send()
-        assert done.wait(10)
+        assert done.wait(60)
         return outcome[0]
 
     def close(self):
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self.listener.close()
 
     def connection(self):

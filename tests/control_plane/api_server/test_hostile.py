@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-_SECOND = 3.0
-"""What an answer may take here, where eight other things may be going on."""
+_WORK = 3.0
+"""Seconds of the processor an answer may cost; time on the clock depends on what else goes on."""
 
 
 def nested(depth):
@@ -60,13 +60,13 @@ COPIES = json.dumps(
 )  # fmt: skip
 def test_bodies(running, configmaps, media_type, body, statuses):
     running.ask("POST", configmaps, {"metadata": {"name": "c"}})
-    began = time.monotonic()
+    began = time.process_time()
     if "patch" in media_type:
         answer = running.ask("PATCH", f"{configmaps}/c?fieldManager=me", body, media_type)
     else:
         answer = running.ask("POST", configmaps, body, media_type)
     assert answer.status in statuses, answer.body
-    assert time.monotonic() - began < _SECOND
+    assert time.process_time() - began < _WORK
     assert running.ask("GET", f"{configmaps}/c").status == 200
 
 
@@ -88,10 +88,10 @@ def test_bodies(running, configmaps, media_type, body, statuses):
     ],
 )
 def test_queries(running, configmaps, query, statuses):
-    began = time.monotonic()
+    began = time.process_time()
     answer = running.ask("GET", f"{configmaps}?{query}")
     assert answer.status in statuses, answer.body
-    assert time.monotonic() - began < _SECOND
+    assert time.process_time() - began < _WORK
 
 
 def raw(running, path):

@@ -47,7 +47,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def connection(self, *, certificate=True):
         context = ssl.create_default_context(cafile=str(self.files.ca))
@@ -82,7 +82,7 @@ class Process:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory):
     made = Process(tmp_path_factory.mktemp("served"))
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while made.ask("GET", "/readyz")[0] != 200:
         assert time.monotonic() < end
         time.sleep(0.05)

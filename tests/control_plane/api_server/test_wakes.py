@@ -89,7 +89,7 @@ def test_a_wake_before_the_sleep_is_not_lost():
 
 def test_a_deadline(sleeping):
     one = sleeping(deadline=0.01)
-    one.greenlet.join(10)
+    one.greenlet.join(60)
     assert (one.times, one.greenlet.ready()) == (1, True)
 
 

@@ -20,7 +20,7 @@ def write():
 
         for index, operation in enumerate(operations):
             kept.submit(operation, reply_for(index))
-        assert done.wait(5)
+        assert done.wait(60)
         return [outcomes[index] for index in range(len(operations))]
 
     return submit

@@ -53,7 +53,7 @@ def test_a_full_queue_refuses_at_once(tmp_path):
         release.wait(5)
 
     kept.submit(store.Create("/hold", b""), hold)
-    assert entered.wait(5)
+    assert entered.wait(60)
     for number in range(3):
         kept.submit(store.Create(f"/{number}", b""), lambda outcome: None)
     with pytest.raises(store.Overloaded):

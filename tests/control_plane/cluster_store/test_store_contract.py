@@ -53,7 +53,7 @@ def test_subscribers_hear_of_a_batch_before_its_writers_do(kept, write):
         done.set()
 
     kept.submit(store.Create("/a", b"1"), reply)
-    assert done.wait(5)
+    assert done.wait(60)
     assert seen_at_reply == [1]
     write(kept, store.Delete("/a", 1))
     assert [(event.revision, event.record, event.previous and event.previous.value) for event in heard] == [

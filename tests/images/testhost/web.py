@@ -35,6 +35,7 @@ def switch(text):
 def flags(arguments, *, positional=0, **defaults):
     """Parsed flags; names have dashes in place of underscores unless they start with ``raw__``."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-v", type=int, default=0)  # how much to log: every subcommand of the original takes it
     for name, default in defaults.items():
         option = f"--{name.removeprefix('raw__')}" if name.startswith("raw__") else f"--{name.replace('_', '-')}"
         if isinstance(default, bool):

@@ -146,7 +146,7 @@ _PIECES = st.sampled_from([*r"""self.x?[](){}1'a'+&&==in,:all!-é\"|""", "self",
 
 
 @given(st.lists(_PIECES, max_size=25).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_compiles_or_is_refused(source):
     try:
         expression = environment.compile_expression(source, {"self": DECLARED.type})
@@ -165,7 +165,7 @@ _FUNCTIONS = st.sampled_from(table.TABLE.forms())
 
 
 @given(_FUNCTIONS, st.lists(_ARGUMENTS, min_size=1, max_size=3))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_call_has_a_value_or_is_refused(function, args):
     name, member = function
     if not re.fullmatch(r"[a-zA-Z.0-9]+", name):

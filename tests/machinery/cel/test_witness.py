@@ -58,7 +58,7 @@ _BOOLS = st.recursive(st.sampled_from(["true", "false", "has(d.k)", "has(d.z)", 
 
 
 @given(_BOOLS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_conditions_agree(source):
     assert ours(source) == theirs(source)
 

@@ -29,7 +29,7 @@ KINDS = sorted({resource.gvk for resource in builtin.load()} | {
     resources.GroupVersionKind("", "v1", "Status"),
 })  # fmt: skip
 WATCH_EVENT = "k8s.io.apimachinery.pkg.apis.meta.v1.WatchEvent"
-few = hypothesis.settings(max_examples=12, deadline=None, derandomize=True)
+few = hypothesis.settings(max_examples=12, derandomize=True)
 seeds = strategies.tuples(strategies.integers(0, 2**32), strategies.sampled_from([0.15, 0.5, 0.9]))
 
 

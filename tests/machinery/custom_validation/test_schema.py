@@ -39,6 +39,8 @@ def at(node):
         ({"type": "integer", "minimum": 0, "exclusiveMinimum": True}, 0,
          "Invalid value: 0: x in body should be greater than 0"),
         ({"type": "integer", "multipleOf": 3}, 4, "Invalid value: 4: x in body should be a multiple of 3"),
+        ({"type": "number", "multipleOf": 0.01}, 1e308,
+         "Invalid value: 1e+308: x in body should be a multiple of 0.01"),
         ({"enum": ["a", 2, None]}, "b", 'Unsupported value: "b": supported values: "a", "2", "null"'),
         ({"enum": ["a"]}, None, 'Unsupported value: null: supported values: "a"'),
         ({"type": "array", "items": {}, "minItems": 1}, [], "Invalid value: 0: x in body should have at least 1 items"),

@@ -24,7 +24,7 @@ from kubeshim.machinery.validation import decoding, required
 from tests.machinery import random_objects
 
 KINDS = sorted({resource.gvk for resource in builtin.load()})
-few = hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+few = hypothesis.settings(max_examples=60, derandomize=True)
 
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 RESTATED = {

@@ -109,7 +109,7 @@ def watch(runtime, labels, kind):
 
     class Result:
         def get(self):
-            thread.join(10)
+            thread.join(60)
             return found[0]
 
     return Result()

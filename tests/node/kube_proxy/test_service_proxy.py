@@ -42,7 +42,7 @@ def api():
     made.stop()
 
 
-def eventually(check, seconds=3.0):
+def eventually(check, seconds=60.0):
     """The first true answer of ``check``, and after how many seconds."""
     start = time.monotonic()
     while time.monotonic() - start < seconds:

@@ -7,6 +7,7 @@ import time
 import uuid
 
 from kubeshim.client import kinds
+from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import fake
 from kubeshim.node.kubelet import config, kubelet, labels
 from tests import fake_api
@@ -97,7 +98,7 @@ class Kit:
                  "finalizers": ["test/held"]}  # fmt: skip
         self.update(name, lambda pod: {**pod, "metadata": {**pod["metadata"], **stamp}})
 
-    def wait(self, name, condition, timeout=10):
+    def wait(self, name, condition, timeout=60):
         """The pod once ``condition`` holds of it."""
         end = time.monotonic() + timeout
         with self.api.lock:
@@ -110,7 +111,7 @@ class Kit:
                 assert left > 0, f"{name}: {pod and pod.get('status')} {self.events.told}"
                 self.api.lock.wait(left)
 
-    def wait_engine(self, condition, timeout=10):
+    def wait_engine(self, condition, timeout=60):
         """For what changes in the engine, whose events nobody may be following any more."""
         end = time.monotonic() + timeout
         while not condition():
@@ -118,7 +119,7 @@ class Kit:
             with self.api.lock:
                 self.api.lock.wait(0.01)
 
-    def wait_event(self, name, reason, timeout=10):
+    def wait_event(self, name, reason, timeout=60):
         with self.events.changed:
             found = self.events.changed.wait_for(lambda: reason in self.events.reasons(name), timeout)
         assert found, self.events.told
@@ -155,9 +156,14 @@ def release(handler, method, path):
     parts = path.split("/")
     if method != "DELETE" or parts[-2] != "pods":
         return False
-    found = handler.api.collections["v1", "pods"].get((parts[-3], parts[-1]))
-    if found:
-        handler.api.put(("v1", "pods"), "DELETED", found)
+    uid = handler.body.get("preconditions", {}).get("uid")
+    with handler.api.lock:
+        found = handler.api.collections["v1", "pods"].get((parts[-3], parts[-1]))
+        if found and uid not in (None, found["metadata"]["uid"]):
+            handler.refuse(errors.conflict("", "pods", parts[-1], "Precondition failed: UID"))
+            return True
+        if found:
+            handler.api.put(("v1", "pods"), "DELETED", found)
     handler.send(200, {"kind": "Status", "status": "Success"})
     return True
 

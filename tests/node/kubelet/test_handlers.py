@@ -40,7 +40,7 @@ def serve(talk):
         thread = threading.Thread(target=accept)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(5)
+        thread.join(60)
 
 
 @pytest.fixture

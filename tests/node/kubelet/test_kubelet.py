@@ -9,7 +9,7 @@ import kubelet_kit as kit_module
 import pytest
 
 from kubeshim.node.container_runtime import fake, runtime
-from kubeshim.node.kubelet import labels, local_storage
+from kubeshim.node.kubelet import labels, local_storage, termination
 
 
 def execute(command):
@@ -24,6 +24,7 @@ def kit(tmp_path):
         tmp_path,
         fake.Rule(lambda spec: "exits" in (spec.args or ()), 0.02, 1, [b"bye\n"]),
         fake.Rule(lambda spec: "succeeds" in (spec.args or ()), 0.02, 0),
+        fake.Rule(lambda spec: "stubborn" in (spec.args or ()), ignores_stop=True),
         fake.Rule(lambda spec: "broken" in (spec.args or ()), start_error="exec: broken: not found"),
         fake.Rule(lambda spec: True, exec_result=execute),
     )
@@ -78,6 +79,18 @@ def test_a_pod_runs_becomes_ready_and_is_deleted_with_everything_it_had(kit):
     wait_for(lambda: not kit.engine.containers({}) and not kit.engine.sandboxes({}))
     assert not os.path.exists(os.path.join(kit.settings.data_dir, "pods", uid))
     assert ("a", "Killing", "Stopping container web", "spec.containers{web}") in kit.events.told
+
+
+def test_a_deletion_hurries_a_container_that_was_being_stopped_for_another(kit, monkeypatch):
+    monkeypatch.setattr(termination, "_SHORTEST", 0.01)
+    kit.start()
+    pod(kit, "a", {"args": ["stubborn"]}, terminationGracePeriodSeconds=3600)
+    kit.wait("a", kit_module.ready)
+    other = {"name": "web", "image": "example/web:2"}
+    kit.update("a", lambda found: {**found, "spec": {**found["spec"], "containers": [other]}})
+    assert kit.wait_event("a", "Killing") == "Container web definition changed, will be restarted"
+    kit.delete("a", grace=0)
+    kit.wait("a", lambda gone: gone is None)
 
 
 def test_what_others_say_of_a_running_pod_is_put_right_at_once(kit):
@@ -183,7 +196,7 @@ def test_a_mounted_config_map_follows_changes(kit):
     wait_for(lambda: pathlib.Path(path).read_text() == "two")
 
 
-def wait_for(condition, timeout=5):
+def wait_for(condition, timeout=60):
 
     step = threading.Event()
     for _ in range(int(timeout / 0.02)):

@@ -155,7 +155,7 @@ def test_a_pod_as_a_whole_is_limited_and_its_cgroup_goes_with_it(tmp_path, kit):
     wait_for(lambda: not pathlib.Path("/sys/fs/cgroup/memory", where).exists())
 
 
-def wait_for(condition, timeout=10):
+def wait_for(condition, timeout=60):
     step = threading.Event()
     for _ in range(int(timeout / 0.02)):
         if condition():

@@ -86,7 +86,7 @@ class Order(fake.Fake):
 
     def stop_container(self, container_id, grace):
         self.stopped.append(self.container(container_id).labels["io.kubernetes.pod.name"])
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         super().stop_container(container_id, grace)
 
 

@@ -48,7 +48,7 @@ def test_what_others_wrote_before_our_answer_came_is_put_right(world):
 
     api.meanwhile = another_writes
     manager.set(pod(10, "False"), pod(10, "True")["status"])
-    assert written.get(timeout=5) == "1"
+    assert written.get(timeout=60) == "1"
     assert [api.patches.get_nowait()["conditions"][0]["status"] for _ in range(2)] == ["True", "True"]
     assert api.patches.empty()
     assert manager.settled("1")
@@ -58,7 +58,7 @@ def test_our_own_writing_seen_early_is_no_others(world):
     api, manager, written = world
     api.meanwhile = lambda: manager.observe(pod(api.version, "True"))
     manager.set(pod(10, "False"), pod(10, "True")["status"])
-    assert written.get(timeout=5) == "1"
+    assert written.get(timeout=60) == "1"
     api.patches.get_nowait()
     assert api.patches.empty()
 
@@ -66,6 +66,6 @@ def test_our_own_writing_seen_early_is_no_others(world):
 def test_others_are_noticed_at_rest_and_late_states_are_not(world):
     _, manager, written = world
     manager.set(pod(10, "False"), pod(10, "True")["status"])
-    assert written.get(timeout=5) == "1"
+    assert written.get(timeout=60) == "1"
     assert not manager.observe(pod(10, "False"))
     assert manager.observe(pod(12, "False"))

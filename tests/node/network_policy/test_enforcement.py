@@ -209,7 +209,7 @@ def test_a_new_pod_is_guarded_before_it_is_connected(world):
         server.stop()
 
 
-def eventually(check, seconds=5.0):
+def eventually(check, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline

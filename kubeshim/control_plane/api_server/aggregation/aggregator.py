@@ -77,5 +77,8 @@ class Aggregator:
         if found is not None:
             self.remote[found.key] = found
         self.generation += 1
-        if found is not None and (held is None or found.route != held.route):
+        if found is None:
+            return
+        lost = held is not None and held.available and not found.available  # somebody may have written that
+        if held is None or found.route != held.route or lost:
             self.look_again(name)

@@ -164,8 +164,8 @@ def write(server: "servers.Server", name: str, condition: endpoints.Condition) -
         since = clock.rfc3339(server.clock.now())
     made = {"type": "Available", "lastTransitionTime": since, "status": condition.status, "reason": condition.reason,
             "message": condition.message}  # fmt: skip
-    others = [
-        entry for entry in objects.dig(held, "status", "conditions", default=()) if entry.get("type") != "Available"
-    ]
-    held["status"] = {**(held.get("status") or {}), "conditions": [*others, made]}
+    conditions = list(objects.dig(held, "status", "conditions", default=()))
+    place = next((at for at, entry in enumerate(conditions) if entry.get("type") == "Available"), len(conditions))
+    conditions[place : place + 1] = [made]
+    held["status"] = {**(held.get("status") or {}), "conditions": conditions}
     server.client.update(aggregator.API_SERVICES, held, subresource="status")

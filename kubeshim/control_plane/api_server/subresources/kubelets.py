@@ -57,11 +57,21 @@ def connect(server: "servers.Server", node_name: str) -> tuple[outgoing.Exchange
         raise errors.InternalError(f"error dialing backend: {dial_error(shown, problem)}", reason="") from problem
 
 
+_UNVERIFIED = {
+    9: "certificate has expired or is not yet valid",
+    10: "certificate has expired or is not yet valid",
+    **dict.fromkeys((18, 19, 20, 21), "certificate signed by unknown authority"),
+}
+"""Go's words for OpenSSL's codes of a certificate that it does not believe."""
+
+
 def dial_error(target: str, problem: OSError) -> str:
     """``dial tcp 10.0.0.1:10250: connect: connection refused``, as Go words it."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        reason = _UNVERIFIED.get(problem.verify_code) or problem.verify_message
+        return f"tls: failed to verify certificate: x509: {reason}"
     if isinstance(problem, ssl.SSLError):
-        reason = getattr(problem, "verify_message", "") or problem.reason or str(problem)
-        return f"tls: failed to verify certificate: {reason}"
+        return f"tls: {problem.reason or problem}"
     if isinstance(problem, TimeoutError):
         return f"dial tcp {target}: i/o timeout"
     return f"dial tcp {target}: connect: {(problem.strerror or str(problem)).lower()}"

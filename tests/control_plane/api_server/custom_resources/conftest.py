@@ -80,7 +80,7 @@ class Types:
 
     def until(self, name, kind, status):
         """Waits for a condition; returns it."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             crd = self.running.ask("GET", f"{CRDS}/{name}").body
             for condition in (crd.get("status") or {}).get("conditions") or ():

@@ -44,7 +44,7 @@ def test_dynamic(types, official, namespace, tmp_path):
     applied = {**body, "spec": {"size": 3}}
     found = widgets.server_side_apply(applied, name="a", namespace=namespace, field_manager="m", force_conflicts=True)
     assert found.spec.size == 3
-    events = widgets.watch(namespace=namespace, timeout=1)
+    events = widgets.watch(namespace=namespace, timeout=60)
     assert next(events)["object"].metadata.name == "a"
     widgets.delete(name="a", namespace=namespace)
     assert next(events)["type"] == "DELETED"

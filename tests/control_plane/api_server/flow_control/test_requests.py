@@ -79,5 +79,5 @@ def test_a_queue(running, made):
     held = running.ask("GET", path).body
     held["spec"]["limited"]["nominalConcurrencyShares"] = 10
     assert running.ask("PUT", path, held).status == 200
-    waiting.join(10)
+    waiting.join(60)
     assert answers == [200]

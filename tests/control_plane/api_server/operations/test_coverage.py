@@ -108,7 +108,7 @@ def _wait_until_gone(life, name):
         life.call(life.find("PUT", "{name}", "finalize"), name=name, body=left)
     elif life.family != "apiextensions.k8s.io/v1/customresourcedefinitions":
         _release(life, name)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with pytest.raises(kubernetes.client.ApiException, match="404"):
         while time.monotonic() < deadline:
             life.call(life.find("GET", "{name}"), name=name)
@@ -299,7 +299,7 @@ def _widgets(official, scope):
     spec = {"group": "custom.example.com", "names": names, "scope": scope, "versions": [version]}
     definitions = kubernetes.client.ApiextensionsV1Api(official)
     definitions.create_custom_resource_definition({"metadata": {"name": f"{plural}.custom.example.com"}, "spec": spec})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         held = definitions.read_custom_resource_definition(f"{plural}.custom.example.com")
         if any(one.type == "Established" and one.status == "True" for one in held.status.conditions or ()):

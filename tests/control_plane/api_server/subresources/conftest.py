@@ -40,9 +40,9 @@ class Secure:
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
         self._contexts: dict[str, ssl.SSLContext] = {}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.ask("GET", "/readyz").status != 200:
             assert time.monotonic() < deadline, self.ask("GET", "/readyz?verbose").raw
 
@@ -61,7 +61,7 @@ class Secure:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self.listener.close()
 
     def context(self, who: str) -> ssl.SSLContext:

@@ -52,7 +52,7 @@ def test_a_followed_log_ends_when_the_client_leaves(secure, shop, kubelet):
     while b"first\n" not in data:
         data += sock.recv(65536)
     sock.close()
-    assert kubelet.gone.wait(5)
+    assert kubelet.gone.wait(60)
 
 
 @pytest.mark.parametrize(
