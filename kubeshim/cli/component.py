@@ -17,6 +17,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--kubeconfig", type=pathlib.Path, metavar="FILE", help="how to reach an API server")
 
 
+def add_health_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--health-address",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where to answer /healthz, /livez, /readyz, /metrics and /metrics/slis over plain HTTP (default: nowhere)",
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def client(options: argparse.Namespace, identity: str) -> "kubeconfig.ClientConfig":
     """The kubeconfig given, or the component's own one in the cluster's directory."""
     from kubeshim.client import kubeconfig

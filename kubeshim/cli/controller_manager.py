@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster-range", default="10.244.0.0/16", metavar="CIDR", help="where nodes' pod ranges are from"
     )
+    component.add_health_address(parser)
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--controllers", default="*", metavar="LIST", help="* for all, name to add, -name to leave out")
 
@@ -61,6 +62,7 @@ def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]
             options=manager_config.Options(cluster_cidr=options.cluster_range),
             controllers=controllers,
             leader_elect=options.leader_elect,
+            health_address=options.health_address,
         )
     from kubeshim.cluster import configuration, layout
     from kubeshim.cluster import options as component_options
@@ -69,4 +71,6 @@ def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     made = component_options.controller_manager(
         configuration.load(where.configuration), where, component.client(options, "controller-manager")
     )
-    return dataclasses.replace(made, controllers=controllers, leader_elect=options.leader_elect)
+    return dataclasses.replace(
+        made, controllers=controllers, leader_elect=options.leader_elect, health_address=options.health_address
+    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     component.add_arguments(parser)
     parser.add_argument("--scheduler-name", default="", help="whose pods (default: default-scheduler)")
+    component.add_health_address(parser)
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
 
 
@@ -47,6 +48,7 @@ def configuration_of(options: argparse.Namespace) -> "scheduler_config.Config":
     return dataclasses.replace(
         made,
         leader_elect=options.leader_elect,
-        # the controller manager that runs a scheduler has no such flag
+        # the controller manager that runs a scheduler has no such flag, and its address is its own
+        health_address=options.health_address if hasattr(options, "scheduler_name") else None,
         scheduler_name=getattr(options, "scheduler_name", "") or made.scheduler_name,
     )

@@ -5,6 +5,8 @@ from kubeshim.machinery.resources import GroupVersionResource
 CONFIG_MAPS = GroupVersionResource("", "v1", "configmaps")
 ENDPOINTS = GroupVersionResource("", "v1", "endpoints")
 EVENTS = GroupVersionResource("", "v1", "events")
+SERIES_EVENTS = GroupVersionResource("events.k8s.io", "v1", "events")
+"""The same objects in their newer form."""
 LIMIT_RANGES = GroupVersionResource("", "v1", "limitranges")
 NAMESPACES = GroupVersionResource("", "v1", "namespaces")
 NODES = GroupVersionResource("", "v1", "nodes")

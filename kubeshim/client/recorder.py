@@ -17,7 +17,7 @@ import logging
 import queue
 import threading
 import time
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from kubeshim import clock
 from kubeshim.client import kinds, rest, workqueue
@@ -33,6 +33,7 @@ SIMILAR_MAXIMUM, SIMILAR_SECONDS = 10, 600.0
 ATTEMPTS, ATTEMPT_DELAY = 12, 10.0
 
 EventType = Literal["Normal", "Warning"]
+P = TypeVar("P")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,29 +119,31 @@ def _remember(cache: collections.OrderedDict[Any, Any], key: Any, value: Any) ->
         cache.popitem(last=False)
 
 
-class Recorder:
-    """Writes core/v1 Events as ``component`` on ``host``."""
+class Queue(Generic[P]):
+    """What every recorder has: a bounded queue, and a thread of its own that writes."""
 
-    def __init__(
-        self, client: rest.Client, component: str, host: str = "", *, time_source: clock.Clock = clock.SYSTEM
-    ) -> None:
-        self._client, self._component, self._host, self._clock = client, component, host, time_source
-        self._correlator = Correlator(time_source)
+    def __init__(self, component: str) -> None:
+        self._component = component
         self._queue: queue.Queue[Object | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
-    def event(self, obj: Object, type: EventType, reason: str, message: str, *, field_path: str = "") -> None:
-        """Tells that ``reason`` happened to ``obj``. Never blocks; drops events when a thousand wait.
+    def prepare(self, event: Object) -> P | None:
+        """What to write for it; None for nothing."""
+        raise NotImplementedError
 
-        ``field_path`` names a part (``spec.containers{web}``).
-        """
+    def send(self, prepared: P) -> None:
+        """Writes. Raises what the server answered; if none did, it is called again later."""
+        raise NotImplementedError
+
+    def put(self, event: Object) -> None:
+        """Never blocks; drops events when a thousand wait."""
         self._start()
         try:
-            self._queue.put_nowait(self._build(obj, type, reason, message, field_path))
+            self._queue.put_nowait(event)
         except queue.Full:
-            _log.warning("event dropped, too many wait: %s %s: %s", objects.key(obj), reason, message)
+            _log.warning("event dropped, too many wait: %s %s", objects.name(event), event["reason"])
 
     def stop(self, timeout: float = 1.0) -> None:
         """Writes what waits, for at most ``timeout`` seconds."""
@@ -159,6 +162,50 @@ class Recorder:
                 thread = threading.Thread(target=self._run, name=f"events-{self._component}", daemon=True)
                 thread.start()
                 self._thread = thread  # only now: who stops us joins what has begun
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            event = self._queue.get()
+            if event is None:
+                return
+            try:
+                prepared = self.prepare(event)
+                if prepared is not None:
+                    self._write(prepared)
+            except Exception:
+                _log.exception("an event could not be written")
+
+    def _write(self, prepared: P) -> None:
+        for _ in range(ATTEMPTS):
+            try:
+                self.send(prepared)
+            except errors.APIStatusError as error:  # a namespace that is going away, mostly
+                _log.debug("the server refused an event: %s", error)
+                return
+            except rest.Unreachable as error:
+                _log.info("cannot write an event, will try again: %s", error)
+                if self._stopped.wait(ATTEMPT_DELAY):
+                    return
+                continue
+            return
+
+
+class Recorder(Queue[Verdict]):
+    """Writes core/v1 Events as ``component`` on ``host``."""
+
+    def __init__(
+        self, client: rest.Client, component: str, host: str = "", *, time_source: clock.Clock = clock.SYSTEM
+    ) -> None:
+        super().__init__(component)
+        self._client, self._host, self._clock = client, host, time_source
+        self._correlator = Correlator(time_source)
+
+    def event(self, obj: Object, type: EventType, reason: str, message: str, *, field_path: str = "") -> None:
+        """Tells that ``reason`` happened to ``obj``. Never blocks; drops events when a thousand wait.
+
+        ``field_path`` names a part (``spec.containers{web}``).
+        """
+        self.put(self._build(obj, type, reason, message, field_path))
 
     def _build(self, obj: Object, kind: str, reason: str, message: str, field_path: str) -> Object:
         moment = clock.rfc3339(self._clock.now())
@@ -194,35 +241,15 @@ class Recorder:
             "reportingInstance": self._host,
         }
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            event = self._queue.get()
-            if event is None:
-                return
-            try:
-                self._write(event)
-            except Exception:
-                _log.exception("an event could not be written")
-
-    def _write(self, event: Object) -> None:
+    def prepare(self, event: Object) -> Verdict | None:
         verdict = self._correlator.judge(event)
-        if verdict.event is None:
-            return
-        for _ in range(ATTEMPTS):
-            try:
-                written = self._send(verdict)
-            except errors.APIStatusError as error:  # a namespace that is going away, mostly
-                _log.debug("the server refused an event: %s", error)
-                return
-            except rest.Unreachable as error:
-                _log.info("cannot write an event, will try again: %s", error)
-                if self._stopped.wait(ATTEMPT_DELAY):
-                    return
-                continue
-            kept = {field: written[field] for field in ("metadata", "count", "firstTimestamp")}
-            kept["metadata"] = {field: written["metadata"][field] for field in ("name", "namespace")}
-            self._correlator.wrote(verdict.key, kept)
-            return
+        return verdict if verdict.event is not None else None
+
+    def send(self, prepared: Verdict) -> None:
+        written = self._send(prepared)
+        kept = {field: written[field] for field in ("metadata", "count", "firstTimestamp")}
+        kept["metadata"] = {field: written["metadata"][field] for field in ("name", "namespace")}
+        self._correlator.wrote(prepared.key, kept)
 
     def _send(self, verdict: Verdict) -> Object:
         event = verdict.event

@@ -95,6 +95,8 @@ class RateLimitingQueue(Generic[K]):
         """When each waiting key is due; an entry of ``_waiting`` with another time is void."""
         self._order = itertools.count()
         self._shut_down = False
+        self.adds = 0
+        """How many keys were taken in: a measure of load."""
 
     def add(self, key: K) -> None:
         with self._ready:
@@ -183,6 +185,7 @@ class RateLimitingQueue(Generic[K]):
         if self._shut_down or key in self._dirty:
             return
         self._dirty.add(key)
+        self.adds += 1
         if key not in self._processing:
             self._queue.append(key)
             self._ready.notify()

@@ -16,8 +16,6 @@ Upstream: apimachinery ``util/managedfields``, structured-merge-diff ``merge``.
 """
 
 import datetime
-import functools
-from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -31,6 +29,7 @@ from kubeshim.machinery import (
     managed_fields,
     resources,
     schemas,
+    written_fields,
 )
 from kubeshim.machinery.objects import Object
 
@@ -48,12 +47,11 @@ STRIPPED = frozenset("f:" + name for name in _METADATA)
 
 def track_update(
     old: Object | None, new: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
-    now: datetime.datetime, reset: Collection[str] | None = None,
+    now: datetime.datetime, reset: written_fields.Rule = None,
 ) -> None:  # fmt: skip
     """Writes ``new["metadata"]["managedFields"]`` for a create (``old`` is None), update or patch.
 
-    ``reset`` names the fields (``spec``, ``metadata.labels``) that this endpoint does not write; None means the usual
-    rule.
+    ``reset`` says what this endpoint does not write.
     """
     metadata: dict[str, Any] = new.setdefault("metadata", {})
     # Through a subresource nobody can edit the record itself.
@@ -62,10 +60,12 @@ def track_update(
         # An object without a record stays without one until something is applied to it.
         metadata.pop("managedFields", None)
         return
+    writer = (manager, managed_fields.UPDATE, api_version, subresource)
+    entries = _known(entries, schema, new, writer)
     base = old if old is not None else field_changes.template(schema)
     changed, removed = field_changes.changes(base, new, schema)
-    unwritten = _unwritten(schema, subresource, reset)
-    changed, removed = _owned(changed, unwritten), fieldsets.without_subtrees(removed, unwritten)
+    written = written_fields.of(reset, schema, subresource)
+    changed, removed = _stripped(written.of(changed)), written.of(removed)
     if not changed and not removed:
         _write(metadata, managed_fields.arranged(managed_fields.capped(entries)))
         return
@@ -75,11 +75,19 @@ def track_update(
         )
         _write(metadata, [entry] if changed else [])
         return
-    writer = (manager, managed_fields.UPDATE, api_version, subresource)
     updated = _after_update(entries, writer, changed, removed, now)
     metadata["managedFields"] = managed_fields.arranged(managed_fields.capped(updated))
     if not updated:
         del metadata["managedFields"]
+
+
+def _known(
+    entries: list[managed_fields.Entry], schema: schemas.Schema, obj: Object, writer: managed_fields.Identity
+) -> list[managed_fields.Entry]:
+    """What was written in a version that nobody can read is nobody's any more; custom resources' are not judged."""
+    if not schema.definition or not obj.get("kind"):
+        return entries
+    return managed_fields.of_known_versions(entries, obj["kind"], writer)
 
 
 def _write(metadata: dict[str, Any], entries: list[managed_fields.Entry]) -> None:
@@ -115,30 +123,6 @@ def _after_update(
     return result
 
 
-def _owned(fields: Fields, unwritten: Fields) -> Fields:
-    """The set without what nobody, or nobody on this endpoint, can own."""
-    return _stripped(fieldsets.without_subtrees(fields, unwritten))
-
-
-def _unwritten(schema: schemas.Schema, subresource: str, reset: Collection[str] | None) -> Fields:
-    """The fields that an endpoint does not write, nor what is below them."""
-    if reset is None:
-        reset = ()
-        if subresource == "status":
-            reset = [name for name in schema.properties if name not in ("status", "metadata", "apiVersion", "kind")]
-        elif not subresource and schema.definition and "status" in schema.properties:
-            reset = ("status",)
-    return _of_paths(tuple(reset))
-
-
-@functools.cache
-def _of_paths(paths: tuple[str, ...]) -> Fields:
-    fields: Fields = fieldsets.LEAF
-    for path in paths:
-        fields = fieldsets.union(fields, fieldsets.of_path(path.split(".")))
-    return fields
-
-
 def _stripped(fields: Fields) -> Fields:
     """The set without what nobody can own."""
     result = {key: below for key, below in fields.items() if key not in ("f:apiVersion", "f:kind", "f:metadata")}
@@ -152,7 +136,7 @@ def _stripped(fields: Fields) -> Fields:
 
 def apply(
     live: Object | None, applied: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
-    force: bool, now: datetime.datetime, reset: Collection[str] | None = None,
+    force: bool, now: datetime.datetime, reset: written_fields.Rule = None,
 ) -> Object:  # fmt: skip
     """The object that server-side apply of ``applied`` makes, with its managedFields; ``live`` is left alone.
 
@@ -167,13 +151,13 @@ def apply(
         ) from None
     # What this endpoint does not write is not asked for; identity is, so that pruning leaves it alone. Of a new object
     # the strategy drops what it must.
-    unwritten = _unwritten(schema, subresource, reset)
-    wanted = fieldsets.without_subtrees(wanted, unwritten)
+    written = written_fields.of(reset, schema, subresource)
+    wanted = written.of(wanted)
     asked = applied
     if live is not None:
-        asked = {key: value for key, value in applied.items() if key == "metadata" or unwritten.get("f:" + key) != {}}
+        asked = {key: value for key, value in applied.items() if written.asks(key)}
     me = (manager, managed_fields.APPLY, "", subresource)
-    result = _Apply(live, asked, schema, me, api_version, now, unwritten).result(wanted, force)
+    result = _Apply(live, asked, schema, me, api_version, now, written).result(wanted, force)
     if manager == "kubectl" and _annotations(result).get(LAST_APPLIED):
         _sync_last_applied(result, applied)
     return result
@@ -215,11 +199,11 @@ class _Apply:
 
     def __init__(
         self, live: Object | None, applied: Object, schema: schemas.Schema, me: managed_fields.Identity,
-        api_version: str, now: datetime.datetime, unwritten: Fields,
+        api_version: str, now: datetime.datetime, written: written_fields.Written,
     ) -> None:  # fmt: skip
         self.schema = schema
         self.me = me
-        self.unwritten = unwritten
+        self.written = written
         self.api_version = api_version
         self.now = now
         self.exists = live is not None
@@ -233,7 +217,7 @@ class _Apply:
     def _before_first_apply(self) -> list[managed_fields.Entry]:
         """An object without a record: all of it that this endpoint writes belongs to whoever was there before."""
         fields, _ = field_changes.changes(field_changes.template(self.schema), self.live, self.schema)
-        fields = _owned(fields, self.unwritten)
+        fields = _stripped(self.written.of(fields))
         if not fields:
             return []
         time = managed_fields.timestamp(self.now)
@@ -246,12 +230,10 @@ class _Apply:
         others = [entry for entry in self.entries if entry is not own]
         merged: Object = field_values.merge(self.live, self.applied, self.schema)
         merged = self._pruned(merged, wanted, last, others)
-        changed, removed = (
-            fieldsets.without_subtrees(fields, self.unwritten)
-            for fields in field_changes.changes(self.live, merged, self.schema)
-        )
+        changed, removed = (self.written.of(fields) for fields in field_changes.changes(self.live, merged, self.schema))
         if not force:
             self._check_conflicts(others, changed)
+        others = _known(others, self.schema, self.applied, self.me)
         entries = self._without(others, changed, removed)
         owned = _stripped(wanted)
         if owned:

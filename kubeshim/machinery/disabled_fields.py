@@ -1,7 +1,7 @@
 """Fields of the served release that stand behind feature gates which are off by default: they are dropped. Pure.
 
 As upstream does: what a client writes into such a field is gone, without a word, unless the stored object uses the
-field already. ``[]`` in a path stands for every element.
+field already. ``[]`` in a path stands for every element, ``{}`` for every value of a map.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,6 +47,7 @@ _PODS: dict[str, str] = {
     "CronJob": "spec.jobTemplate.spec.template.spec",
 }
 """Where kinds have a pod's spec."""
+_REQUESTED = ("exactly", "firstAvailable[]")
 _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "Job": {"WorkloadWithJob": ("spec.scheduling",)},
     "CronJob": {"WorkloadWithJob": ("spec.jobTemplate.spec.scheduling",)},
@@ -55,12 +56,28 @@ _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "StatefulSet": {
         "CrossNamespaceVolumeDataSource": ("spec.volumeClaimTemplates[].spec.dataSourceRef.namespace",),
     },
+    "ResourceSlice": {
+        "DRAListTypeAttributes": tuple(
+            f"spec.devices[].attributes{{}}.{kind}" for kind in ("ints", "bools", "strings", "versions")
+        ),
+        "DRANodeAllocatableResources": ("spec.devices[].nodeAllocatableResources",),
+        "DRADeviceCompatibilityGroups": ("spec.devices[].consumesCounters[].compatibilityGroups",),
+        "DRAPartitionableDevicesType": ("spec.partitionTypeAttribute",),
+        "DRAOptionalNodeOperations": ("spec.skipNodeOperations",),
+    },
+    "ResourceClaim": {
+        "DRADerivedAttributes": tuple(f"spec.devices.requests[].{each}.derivedAttributes" for each in _REQUESTED),
+    },
+    "ResourceClaimTemplate": {
+        "DRADerivedAttributes": tuple(f"spec.spec.devices.requests[].{each}.derivedAttributes" for each in _REQUESTED),
+    },
 }
 
 
 _GROUPS = {
     **dict.fromkeys(("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"), "apps"),
     **dict.fromkeys(("Job", "CronJob"), "batch"),
+    **dict.fromkeys(("ResourceSlice", "ResourceClaim", "ResourceClaimTemplate"), "resource.k8s.io"),
 }
 """Of kinds that are not in the core group: others may have kinds of the same names."""
 
@@ -75,7 +92,7 @@ def _compiled() -> dict[str, list[list[tuple[str, ...]]]]:
 
 
 def _path(text: str) -> tuple[str, ...]:
-    return tuple(text.replace("[]", ".[]").split("."))
+    return tuple(text.replace("[]", ".[]").replace("{}", ".{}").split("."))
 
 
 def drop(group: str, kind: str, obj: Object, old: Object | None = None) -> None:
@@ -96,6 +113,9 @@ def _holders(value: Any, path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     name, rest = path[0], path[1:]
     if name == "[]":
         for element in value if isinstance(value, list) else ():
+            yield from _holders(element, rest)
+    elif name == "{}":
+        for element in value.values() if isinstance(value, dict) else ():
             yield from _holders(element, rest)
     elif isinstance(value, dict) and name in value:
         if rest:

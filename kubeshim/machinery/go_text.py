@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-_ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-"""What Go escapes for the sake of HTML; none of it stands outside strings."""
+ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What Go escapes in JSON for the sake of HTML; none of it stands outside strings."""
+_ESCAPED = str.maketrans(ESCAPES)
 
 
 def type_name(given: Any) -> str:

@@ -5,12 +5,14 @@ entry whatever version it speaks. Entries are kept as they are on the wire and a
 """
 
 import datetime
+import functools
 from typing import Any
 
 import orjson
 
 from kubeshim import clock
 from kubeshim.machinery import fieldsets
+from kubeshim.machinery.codecs import descriptors
 
 Entry = dict[str, Any]
 Identity = tuple[str, str, str, str]
@@ -98,6 +100,20 @@ def _valid(entries: Any) -> list[Entry]:
         if entry.get("fieldsType") != "FieldsV1" or not isinstance(entry.get("fieldsV1", {}), dict):
             return []
     return [entry if "fieldsV1" in entry else {**entry, "fieldsV1": {}} for entry in entries]
+
+
+def of_known_versions(entries: list[Entry], kind: str, writer: Identity) -> list[Entry]:
+    """Without those of versions that the built-in kind has in no release; the writer's own stays."""
+    return [
+        entry for entry in entries
+        if identity(entry) == writer or _is_known(str(entry.get("apiVersion") or ""), kind)
+    ]  # fmt: skip
+
+
+@functools.cache
+def _is_known(api_version: str, kind: str) -> bool:
+    group, _, version = api_version.rpartition("/")
+    return descriptors.message_for_kind(group, version, kind) is not None
 
 
 def arranged(entries: list[Entry]) -> list[Entry]:

@@ -91,5 +91,11 @@ def condition(obj: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
     return None
 
 
+def observed_generation(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition of a pod says of the generation it was written for."""
+    generation = dig(pod, "metadata", "generation")
+    return {"observedGeneration": generation} if generation else {}
+
+
 def new_uid() -> str:
     return str(uuid.uuid4())

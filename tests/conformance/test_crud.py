@@ -257,7 +257,12 @@ def kinds():
         of="[sig-network] ServiceCIDR and IPAddress API should support ServiceCIDR API operations",
     )
     yield case(
-        {"kind": "IPAddress", "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "none"}}},
+        {
+            "kind": "IPAddress",
+            "spec": {
+                "parentRef": {"group": "example.com", "resource": "things", "namespace": "nowhere", "name": "none"}
+            },
+        },
         None,
         of="[sig-network] ServiceCIDR and IPAddress API should support IPAddress API operations",
     )

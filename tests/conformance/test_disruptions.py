@@ -2,6 +2,7 @@
 
 import pytest
 
+from kubeshim import clock
 from tests.conformance.kube import IDLE, JSON_PATCH, Refused, condition, container, is_ready, meta, pod
 from tests.conformance.names import answers
 
@@ -49,6 +50,21 @@ def test_status(kube):
     found = kube.wait(BUDGET, "foo", lambda b: b["status"].get("disruptionsAllowed") == 2)["status"]
     assert (found["currentHealthy"], found["desiredHealthy"], found["expectedPods"]) == (3, 1, 3)
     assert condition({"status": found}, "DisruptionAllowed")["status"] == "True"
+
+
+@answers(CONTROLLER + "should update/patch PodDisruptionBudget status")
+def test_status_written_by_hand(kube):
+    kube.create(budget(minAvailable=1))
+    pods(kube, 1)
+    kube.wait(BUDGET, "foo", lambda b: b["status"].get("currentHealthy") == 1)
+    disrupted = {"rs-0": clock.rfc3339(clock.SystemClock().now())}
+    kube.change(BUDGET, "foo", lambda b: b["status"].update(disruptedPods=disrupted), subresource="status")
+    # the controller counts it and leaves it there, for the pod is
+    kube.wait(BUDGET, "foo", lambda b: b["status"]["currentHealthy"] == 0)
+    assert kube.get(BUDGET, "foo", subresource="status")["status"]["disruptedPods"] == disrupted
+    patched = kube.patch(BUDGET, "foo", {"status": {"disruptedPods": None}}, subresource="status")
+    assert not patched["status"].get("disruptedPods")
+    kube.wait(BUDGET, "foo", lambda b: b["status"]["currentHealthy"] == 1)
 
 
 @answers(CONTROLLER + "should block an eviction until the PDB is updated to allow it")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conformance.kube import WEB, container, is_ready, meta, pod
+from tests.conformance.kube import IDLE, STRATEGIC, WEB, container, is_ready, meta, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_workloads import workload
 
@@ -101,23 +101,49 @@ def test_endpoints_of_nothing(kube):
     "[sig-network] EndpointsController should create Endpoints for Pods matching a Service",
 )
 def test_endpoints_of_pods(kube):
-    kube.create(service("one", {"foo": "bar"}, ports=[{"name": "example", "port": 80, "targetPort": "http"}]))
-    kube.create(
-        service(
-            "two",
-            {"shared": "yes"},
-            ports=[{"name": "a", "port": 80, "targetPort": 3000}, {"name": "b", "port": 81, "targetPort": 3001}],
-        )
-    )
-    first = kube.start(web("pod1", {"foo": "bar", "shared": "yes"}))
-    second = kube.start(web("pod2", {"shared": "yes"}))
-    one, two = ([first["status"]["podIP"]], sorted(p["status"]["podIP"] for p in (first, second)))
-    for name, expected, ports in (("one", one, [8080]), ("two", two, [3000, 3001])):
-        kube.wait("Endpoints", name, lambda e, expected=expected: e and addresses(e) == expected)
-        found = kube.wait_all("EndpointSlice", lambda s, expected=expected: of_slices(s) == expected, **slices_of(name))
-        assert sorted({p["port"] for s in found for p in s["ports"]}) == ports
-        targets = {e["targetRef"]["uid"] for s in found for e in s["endpoints"]}
-        assert targets <= {p["metadata"]["uid"] for p in (first, second)}
+    for name, port, labels in (("pod1", 3000, {"foo": "bar", "shared": "yes"}), ("pod2", 3001, {"shared": "yes"})):
+        ports = [{"name": "named", "containerPort": port}, {"name": "other", "containerPort": port + 10}]
+        kube.create(pod(name, container(IDLE, ports=ports), labels=labels))
+    for name, chosen, target in (
+        ("one", {"foo": "bar"}, 3000),
+        ("two", {"shared": "yes"}, "named"),
+        ("none", {"no": "pod"}, 80),
+    ):
+        ports = [{"name": "http", "port": 80, "targetPort": target}]
+        kube.create(service(name, chosen, ports=ports, publishNotReadyAddresses=True))
+    running = {name: kube.wait("Pod", name, lambda p: p["status"].get("podIP")) for name in ("pod1", "pod2")}
+
+    def told(addresses, ports):
+        """{(pod, port)} of a subset or a slice, each of which says who is meant."""
+        for address in addresses:
+            target = address["targetRef"]
+            meant = running[target["name"]]["metadata"]
+            assert (target["kind"], target["namespace"], target["uid"]) == ("Pod", kube.namespace, meant["uid"])
+        return {(address["targetRef"]["name"], port["port"]) for address in addresses for port in ports}
+
+    def expect(name, wanted, slices):
+        def of_endpoints(obj):
+            subsets = obj.get("subsets") or [] if obj else [{}]
+            return (
+                all(told(s.get("addresses") or [], s.get("ports") or []) for s in subsets)
+                and {pair for s in subsets for pair in told(s["addresses"], s["ports"])} == wanted
+            )
+
+        def of_all_slices(found):
+            pairs = [told(s["endpoints"] or [], s["ports"] or []) for s in found]
+            return len(found) == slices and set().union(*pairs) == wanted
+
+        kube.wait("Endpoints", name, of_endpoints)
+        return kube.wait_all("EndpointSlice", of_all_slices, **slices_of(name))
+
+    expect("one", {("pod1", 3000)}, 1)
+    [empty] = expect("none", set(), 1)
+    assert not empty["ports"]
+    # a port of the same name is another of each pod
+    for again in (False, True):
+        for one in expect("two", {("pod1", 3000), ("pod2", 3001)}, 2):
+            if not again:
+                kube.delete("EndpointSlice", one["metadata"]["name"])
 
 
 def by_hand(name, ips, ports):
@@ -165,16 +191,18 @@ def test_slices_by_hand(kube, what):
 def test_mirrored(kube):
     kube.create(service(ports=[{"name": "example", "port": 80}]))
 
-    def subsets(ip, port):
-        return [{"addresses": [{"ip": ip}], "ports": [{"name": "example", "port": port}]}]
+    def endpoints(ip, port):
+        subset = {"addresses": [{"ip": ip}], "ports": [{"port": port}]}
+        return {"kind": "Endpoints", "metadata": meta("it"), "subsets": [subset]}
 
-    kube.create({"kind": "Endpoints", "metadata": meta("it"), "subsets": subsets("10.1.2.3", 80)})
+    kube.create(endpoints("10.1.2.3", 80))
     (found,) = kube.wait_all("EndpointSlice", lambda s: of_slices(s) == ["10.1.2.3"], **slices_of())
     assert (
         found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"]
         == "endpointslicemirroring-controller.k8s.io"
     )
-    kube.change("Endpoints", "it", lambda e: e.update(subsets=subsets("10.2.3.4", 90)))
+    # whatever was there before
+    kube.update(endpoints("10.2.3.4", 90))
     (found,) = kube.wait_all("EndpointSlice", lambda s: of_slices(s) == ["10.2.3.4"], **slices_of())
     assert found["ports"][0]["port"] == 90
     kube.delete("Endpoints", "it")
@@ -202,23 +230,6 @@ def test_endpoints_come_and_go(kube, ports):
     who(kube, address, good=lambda said: " pod2 " in said)
     kube.delete("Pod", "pod2", grace=0)
     kube.wait("Endpoints", "it", lambda e: addresses(e) == [])
-
-
-@answers("[sig-network] Services should serve endpoints on same port and different protocols")
-def test_one_port_of_two_protocols(kube):
-    ports = [{"name": p.lower(), "port": 80, "protocol": p, "targetPort": 8080} for p in ("TCP", "UDP")]
-    kube.create(service(selector={"app": "it"}, ports=ports))
-    ip = kube.start(web("it", {"app": "it"}))["status"]["podIP"]
-    found = kube.wait("Endpoints", "it", lambda e: addresses(e) == [ip])
-    assert sorted((p["protocol"], p["port"]) for s in found["subsets"] for p in s["ports"]) == [
-        ("TCP", 8080),
-        ("UDP", 8080),
-    ]
-    client(kube)
-    who(kube, "it", good=lambda said: " it " in said)
-    kube.patch("Service", "it", {"spec": {"ports": ports[:1]}})
-    kube.wait("Endpoints", "it", lambda e: [p["protocol"] for s in e["subsets"] for p in s["ports"]] == ["TCP"])
-    who(kube, "it", good=lambda said: " it " in said)
 
 
 @answers("[sig-network] Services should be able to create a functioning NodePort service")
@@ -255,23 +266,23 @@ def test_types_change(kube, before, after):
     name = f"target.{kube.namespace}.svc.cluster.local"
     ports = [{"port": 80, "targetPort": 8080}]
     if before == "ExternalName":
-        kube.create(service(type=before, externalName="foo.example.com"))
+        kube.create(service(selector={"app": "it"}, type=before, externalName="foo.example.com"))
     else:
         kube.create(service(selector={"app": "it"}, type=before))
 
     def edit(found):
-        spec = found["spec"]
+        # addresses and node ports stay in what is written: the server takes back what the new type has not
         if after == "ExternalName":
-            found["spec"] = {"type": after, "externalName": name}
+            found["spec"].update(type=after, externalName=name)
         else:
-            spec.pop("externalName")
-            spec.update(type=after, ports=ports, selector={"app": "it"})
+            found["spec"].update(type=after, externalName="", ports=ports)
 
     changed = kube.change("Service", "it", edit)["spec"]
     client(kube)
     if after == "ExternalName":
         assert not changed.get("clusterIP")
-        assert not any("nodePort" in p for p in changed.get("ports") or [])
+        assert not changed.get("clusterIPs")
+        assert not any("nodePort" in p for p in changed["ports"])
         found = kube.execute(
             "client",
             "sh",
@@ -324,19 +335,20 @@ def test_affinity(kube, kind, switch):
 
 @answers("[sig-network] Services should complete a service status lifecycle")
 def test_status_of_a_service(kube):
-    kube.create(service(type="LoadBalancer"))
-    ingress = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1", "ipMode": "VIP"}]}}
-    assert kube.patch("Service", "it", {"status": ingress}, subresource="status")["status"]["loadBalancer"]["ingress"]
-    one = {
-        "type": "StatusUpdate",
-        "status": "True",
-        "reason": "E2E",
-        "message": "x",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }
+    kube.create(service(type="LoadBalancer", loadBalancerClass="example.com/internal-vip"))
+    given = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    patch = {"metadata": {"annotations": {"patchedstatus": "true"}}, "status": given}
+    answer = kube.patch("Service", "it", patch, subresource="status")
+    assert answer["metadata"]["annotations"]["patchedstatus"] == "true"
+    assert answer["status"]["loadBalancer"]["ingress"] == [{"ip": "203.0.113.1", "ipMode": "VIP"}]
+    # a time is not asked for
+    one = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "x", "lastTransitionTime": None}
     kube.change("Service", "it", lambda s: s["status"].setdefault("conditions", []).append(one), subresource="status")
+    # as a client writes that has types: with all that is nothing
+    nothing = {"spec": {}, "status": {"loadBalancer": {}}}
+    patch = {"metadata": {"creationTimestamp": None, "labels": {"test-service": "patched"}}, **nothing}
+    assert kube.patch("Service", "it", patch, how=STRATEGIC)["metadata"]["labels"] == {"test-service": "patched"}
     assert kube.get("Service", "it", subresource="status")["status"]["conditions"][0]["type"] == "StatusUpdate"
-    kube.patch("Service", "it", {"metadata": {"labels": {"test-service": "patched"}}})
     kube.delete("Service", "it")
     kube.gone("Service", "it")
 

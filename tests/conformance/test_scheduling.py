@@ -37,11 +37,8 @@ def test_a_node_matches(kube):
 
 @pytest.fixture
 def device(kube):
-    """A resource of which one node has five; its name and the node's.
-
-    Each test has one of its own: a kubelet still counts what a test before has deleted by force.
-    """
-    node, name = kube.items("Node")[0]["metadata"]["name"], f"example.com/{kube.namespace}"
+    """A resource of which one node has five; its name and the node's."""
+    node, name = kube.items("Node")[0]["metadata"]["name"], "example.com/device"
     amount = {"status": {"capacity": {name: "5"}, "allocatable": {name: "5"}}}
     kube.patch("Node", node, amount, how=STRATEGIC, subresource="status")
     yield name, node

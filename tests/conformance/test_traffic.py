@@ -7,7 +7,7 @@ import urllib.parse
 
 import pytest
 
-from tests.conformance.kube import IDLE, Refused, container, is_ready, pod
+from tests.conformance.kube import IDLE, JSON_PATCH, Refused, container, is_ready, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_network import addresses, service
 
@@ -78,6 +78,50 @@ def test_host_ports_side_by_side(kube, testhost):
     assert asked("python3", "-c", script).strip() == "three"
 
 
+ASK_BY_UDP = """import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.settimeout(2)
+    s.connect((sys.argv[1], 80))
+    try:
+        s.send(b"hostname")
+        print(s.recv(100).decode())
+    except OSError:
+        print("nobody")
+"""
+
+
+@answers("[sig-network] Services should serve endpoints on same port and different protocols")
+def test_one_port_of_two_protocols(kube, testhost):
+    ports = [{"name": p.lower(), "port": 80, "protocol": p, "targetPort": 80} for p in ("TCP", "UDP")]
+    address = kube.create(service(selector={"app": "it"}, ports=ports))["spec"]["clusterIP"]
+    listening = {"httpGet": {"path": "/healthz", "port": 80}}
+    arguments = ("netexec", "--http-port", "80", "--udp-port", "80")
+    ip = kube.start(host(testhost, "it", *arguments, labels={"app": "it"}, probe=listening))["status"]["podIP"]
+    found = kube.wait("Endpoints", "it", lambda e: addresses(e) == [ip])
+    assert sorted((p["protocol"], p["port"]) for s in found["subsets"] for p in s["ports"]) == [
+        ("TCP", 80),
+        ("UDP", 80),
+    ]
+    kube.start(host(testhost, "client"))
+    ways = {
+        "TCP": ("sh", "-c", f"curl -s -m 2 http://{address}/hostname || echo nobody"),
+        "UDP": ("python3", "-c", ASK_BY_UDP, address),
+    }
+
+    def until(protocol, wanted):
+        said = ""
+        for _ in range(20):
+            said = kube.execute("client", *ways[protocol]).strip()
+            if said == wanted:
+                return
+        raise AssertionError((protocol, said))
+
+    for offered in (ports, ports[:1], ports[1:]):
+        kube.patch("Service", "it", [{"op": "replace", "path": "/spec/ports", "value": offered}], how=JSON_PATCH)
+        for protocol in ways:
+            until(protocol, "it" if protocol in {p["protocol"] for p in offered} else "nobody")
+
+
 # ---- through the API server
 
 
@@ -95,7 +139,8 @@ PORTS = {
 @answers("[sig-network] Proxy version v1 should proxy through a service and a pod")
 def test_proxy(kube, testhost):
     env = [{"name": name, "value": value} for name, value in PORTS.items()]
-    ports = [{"name": name, "containerPort": port} for name, port in (("dest1", 160), ("dest2", 162))]
+    ports = [{"containerPort": 80}]
+    ports += [{"name": name, "containerPort": port} for name, port in (("dest1", 160), ("tlsdest1", 460))]
     ready = {"httpGet": {"path": "/", "port": 80}}
     kube.start(host(testhost, "it", "porter", ports=ports, env=env, labels={"app": "it"}, probe=ready))
     kube.create(
@@ -104,7 +149,7 @@ def test_proxy(kube, testhost):
             ports=[
                 {"name": "portname1", "port": 80, "targetPort": "dest1"},
                 {"name": "portname2", "port": 81, "targetPort": 162},
-                {"name": "tlsportname1", "port": 443, "targetPort": 460},
+                {"name": "tlsportname1", "port": 443, "targetPort": "tlsdest1"},
                 {"name": "tlsportname2", "port": 444, "targetPort": 462},
             ],
         )
@@ -123,6 +168,7 @@ def test_proxy(kube, testhost):
         f"{base}/services/https:it:tlsportname1/proxy/": "tls baz",
         f"{base}/services/https:it:tlsportname2/proxy/": "tls qux",
         f"{base}/services/https:it:443/proxy/": "tls baz",
+        f"{base}/pods/it/proxy/": rewritten("it", "rewriteme"),
         f"{base}/pods/it:1080/proxy/": rewritten("it:1080", "rewriteme"),
         f"{base}/pods/it:160/proxy/": "foo",
         f"{base}/pods/it:162/proxy/": "bar",

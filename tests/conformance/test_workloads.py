@@ -8,6 +8,7 @@ from tests.conformance.kube import (
     BUSYBOX,
     IDLE,
     MERGE,
+    STRATEGIC,
     WEB,
     Refused,
     condition,
@@ -90,7 +91,7 @@ def test_scale(kube, kind):
 
 def stranger(kube):
     """A pod without an owner that the workloads of the next tests would choose."""
-    return kube.create(pod("stranger", labels={"app": "it"}, restart="Always"))
+    return kube.start(pod("stranger", labels={"app": "it"}, restart="Always"))
 
 
 @pytest.mark.parametrize(
@@ -130,15 +131,19 @@ def test_adopt_and_release(kube, kind, release):
         ),
     ],
 )
-def test_each_replica_answers(kube, kind):
+def test_each_replica_answers(kube, testhost, kind):
     obj = workload(kind, "it", 2)
-    obj["spec"]["template"]["spec"]["containers"] = [container(image=WEB)]
+    listening = {"httpGet": {"path": "/", "port": 9376}, "periodSeconds": 1}
+    server = container(
+        image=testhost, args=["serve-hostname"], ports=[{"containerPort": 9376}], readinessProbe=listening
+    )
+    obj["spec"]["template"]["spec"]["containers"] = [server]
     kube.create(obj)
     kube.wait(kind, "it", settled)
     for each in pods(kube, app="it"):
         name = each["metadata"]["name"]
-        said = kube.call("get", kube.path("Pod", f"{name}:8080", subresource="proxy") + "/cgi-bin/index.cgi")
-        assert f" {name} " in said
+        # no port is the container's first, no path leads on to the root
+        assert kube.call("get", kube.path("Pod", name, subresource="proxy")) == name
 
 
 @pytest.mark.parametrize(
@@ -165,14 +170,17 @@ def test_replace_and_patch_a_replica_set(kube):
     kube.wait("ReplicaSet", "it", settled)
     kube.change("ReplicaSet", "it", lambda obj: obj["spec"].update(replicas=2))
     kube.wait("ReplicaSet", "it", settled)
-    kube.patch(
-        "ReplicaSet",
-        "it",
-        {"metadata": {"labels": {"test-rs": "patched"}}, "spec": {"replicas": 3, **SET_IMAGE["spec"]}},
-    )
+    another = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "another", "image": WEB}]}
+    patch = {
+        "metadata": {"labels": {"test-rs": "patched"}},
+        "spec": {"replicas": 3, "template": {"spec": another}},
+    }
+    kube.patch("ReplicaSet", "it", patch, how=STRATEGIC)
     found = kube.wait("ReplicaSet", "it", settled)
     assert found["metadata"]["labels"]["test-rs"] == "patched"
+    # what a patch adds to a list comes first
     assert (found["spec"]["replicas"], image_of(found)) == (3, WEB)
+    assert [c["name"] for c in found["spec"]["template"]["spec"]["containers"]] == ["another", "main"]
 
 
 @pytest.mark.parametrize(
@@ -196,8 +204,9 @@ def test_collection(kube, kind):
     kube.patch(kind, "it", {"metadata": {"labels": {"patched": kube.namespace}}})
     chosen = f"patched={kube.namespace}"
     assert [i["metadata"]["name"] for i in kube.items(kind, namespace="", labelSelector=chosen)] == ["it"]
-    kube.delete_all(kind, labelSelector=chosen)
-    kube.gone(kind, "it")
+    kube.delete_all(kind, grace=1, labelSelector=chosen)
+    # at once: what they made goes behind them
+    assert not kube.items(kind, namespace="", labelSelector=chosen)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +227,7 @@ def test_status_written_by_hand(kube, kind):
     if kind == "DaemonSet":
         del obj["spec"]["replicas"]
     if kind == "Job":
-        obj["spec"] = {"template": {"spec": {"restartPolicy": "Never", "containers": [idle()]}}}
+        obj["spec"] = {"completions": 2, "template": {"spec": {"restartPolicy": "Never", "containers": [idle()]}}}
     kube.create(obj)
     by_hand = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"}
 
@@ -228,8 +237,18 @@ def test_status_written_by_hand(kube, kind):
     kube.wait(kind, "it", lambda found: found["status"])
     answer = kube.change(kind, "it", add, subresource="status")
     assert condition(answer, "StatusUpdate")["message"] == by_hand["message"]
-    patch = {"status": {"conditions": [{**by_hand, "type": "StatusPatched"}]}}
-    assert condition(kube.patch(kind, "it", patch, how=MERGE, subresource="status"), "StatusPatched")
+    # times that are not there are written as null
+    of_hand = {**by_hand, "type": "StatusPatched", "lastTransitionTime": None}
+    patch = {"metadata": {"annotations": {"patchedstatus": "true"}}, "status": {"conditions": [of_hand]}}
+    answer = kube.patch(kind, "it", patch, how=MERGE, subresource="status")
+    assert condition(answer, "StatusPatched")
+    assert answer["metadata"]["annotations"]["patchedstatus"] == "true"
+    if kind == "Job":
+        # the controller writes of its pods and leaves ours alone
+        wrote = answer["metadata"]["resourceVersion"]
+        kube.patch(kind, "it", {"spec": {"parallelism": 2}})
+        kube.wait(kind, "it", lambda j: j["status"].get("active") == 2 and j["metadata"]["resourceVersion"] != wrote)
+        assert condition(kube.get(kind, "it"), "StatusPatched")
 
 
 # ---- deployments
@@ -265,7 +284,7 @@ def test_recreate(kube):
     kube.wait("Deployment", "it", settled)
     since = kube.list("Pod")["metadata"]["resourceVersion"]
     with kube.watch("Pod", since=since, labelSelector="app=it") as events:
-        kube.patch("Deployment", "it", {**SET_IMAGE}, how="application/strategic-merge-patch+json")
+        kube.patch("Deployment", "it", {**SET_IMAGE}, how=STRATEGIC)
         old_is_over = False
         for event, obj in events:
             if image_of(obj) == BUSYBOX:
@@ -302,7 +321,7 @@ def test_rollover(kube):
         lambda found: any(image_of(rs).endswith("none:0") and rs["status"].get("replicas") for rs in found),
     )
     assert kube.get("ReplicaSet", "old")["status"].get("availableReplicas") == 1
-    kube.patch("Deployment", "it", SET_IMAGE, how="application/strategic-merge-patch+json")
+    kube.patch("Deployment", "it", SET_IMAGE, how=STRATEGIC)
     kube.wait("Deployment", "it", settled)
     left = {image_of(rs): rs["spec"]["replicas"] for rs in replica_sets(kube)}
     assert left == {BUSYBOX: 0, "kubeshim.example/none:0": 0, WEB: 1}
@@ -313,7 +332,7 @@ def test_proportional_scaling(kube):
     kube.create(deployment(replicas=10, strategy={"rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}}))
     kube.wait("Deployment", "it", settled, seconds=120)
     bad = json.loads(json.dumps(SET_IMAGE).replace(WEB, "kubeshim.example/none:0"))
-    kube.patch("Deployment", "it", bad, how="application/strategic-merge-patch+json")
+    kube.patch("Deployment", "it", bad, how=STRATEGIC)
 
     def sizes(sets):
         return {image_of(rs): rs["spec"]["replicas"] for rs in sets}
@@ -331,7 +350,7 @@ def test_life_of_a_deployment(kube):
         kube.wait("Deployment", "it", settled)
         assert next(events)[0] == "ADDED"
         patch = {"metadata": {"labels": {"test-deployment": "patched"}}, "spec": {"replicas": 1, **SET_IMAGE["spec"]}}
-        kube.patch("Deployment", "it", patch, how="application/strategic-merge-patch+json")
+        kube.patch("Deployment", "it", patch, how=STRATEGIC)
         found = kube.wait("Deployment", "it", settled)
         assert image_of(found) == WEB
         assert "it" in [
@@ -353,16 +372,41 @@ def test_life_of_a_deployment(kube):
 @answers("[sig-apps] ReplicationController should test the lifecycle of a ReplicationController")
 def test_life_of_a_replication_controller(kube):
     kind = "ReplicationController"
-    kube.create(workload(kind, "it"))
-    kube.wait(kind, "it", settled)
-    kube.patch(kind, "it", {"metadata": {"labels": {"test-rc": "patched"}}})
-    kube.patch(kind, "it", {"status": {"readyReplicas": 0, "availableReplicas": 0}}, subresource="status")
-    kube.wait(kind, "it", settled)
-    assert kube.get(kind, "it", subresource="status")["status"]["replicas"] == 1
-    kube.patch(kind, "it", {"spec": {"replicas": 2}}, subresource="scale")
-    kube.wait(kind, "it", settled)
-    kube.change(kind, "it", lambda rc: rc["spec"].update(replicas=0))
-    kube.wait(kind, "it", settled)
-    assert kube.items(kind, namespace="", labelSelector="test-rc=patched")
-    kube.delete_all(kind, labelSelector="test-rc=patched")
-    kube.gone(kind, "it")
+
+    def counts(replicas):
+        keys = ("replicas", "readyReplicas")
+        return lambda event, rc: all(rc["status"].get(key, 0) == replicas for key in keys)
+
+    def modified(event, rc):
+        return event == "MODIFIED"
+
+    since = kube.list(kind)["metadata"]["resourceVersion"]
+    with kube.watch(kind, since=since) as events:
+
+        def next_that(good):
+            return next(rc for event, rc in events if good(event, rc))
+
+        kube.create(workload(kind, "it"))
+        next_that(counts(1))
+        # as a client writes that has types: with all that is nothing
+        nothing = {"spec": {}, "status": {"replicas": 0}}
+        patch = {"metadata": {"creationTimestamp": None, "labels": {"test-rc": "patched"}}, **nothing}
+        kube.patch(kind, "it", patch, how=STRATEGIC)
+        next_that(modified)
+        zero = {"status": {"readyReplicas": 0, "availableReplicas": 0}}
+        assert not kube.patch(kind, "it", zero, how=STRATEGIC, subresource="status")["status"].get("readyReplicas")
+        next_that(modified)
+        # the controller corrects what was written over it
+        next_that(counts(1))
+        assert kube.get(kind, "it", subresource="status")["status"]["replicas"] == 1
+        scale = {"metadata": {"creationTimestamp": None}, "spec": {"replicas": 2}, "status": {"replicas": 0}}
+        kube.patch(kind, "it", scale, how=STRATEGIC, subresource="scale")
+        # nothing is written behind it that would make the next update a conflict
+        next_that(counts(2))
+        found = kube.get(kind, "it")
+        found["status"].update(availableReplicas=1, readyReplicas=1)
+        kube.update(found, subresource="status")
+        next_that(modified)
+        assert kube.items(kind, namespace="", labelSelector="test-rc=patched")
+        kube.delete_all(kind, labelSelector="test-rc=patched")
+        next_that(lambda event, rc: event == "DELETED")

@@ -27,6 +27,8 @@ def test_undo_and_history(kubectl, kind):
     for mode in ("client", "server"):
         kubectl("rollout", "undo", it, f"--dry-run={mode}")
     assert kubectl.path(it, IMAGE) == "absent:2"
+    # compared byte by byte
+    assert "skipped rollback" in kubectl("rollout", "undo", it, "--to-revision=2")
     kubectl("rollout", "undo", it, "--to-revision=1")
     assert kubectl.path(it, IMAGE) == "absent:1"
     assert "unable to find" in kubectl.refusal("rollout", "undo", it, "--to-revision=1000000")

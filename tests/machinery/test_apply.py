@@ -139,6 +139,22 @@ def test_an_empty_entry_resets_the_record_and_it_stays_off():
     assert "managedFields" not in track(reset, changed)["metadata"]
 
 
+def test_what_nobody_can_read_is_nobodys():
+    """Versions of other releases are known; one that never was is dropped by whoever writes next."""
+
+    def entry(manager, version):
+        return {
+            "manager": manager, "operation": "Update", "apiVersion": version, "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:paused": {}}},
+        }  # fmt: skip
+
+    live = deployment(managedFields=[entry("old", "apps/v1beta1"), entry("never", "apps/v7")])
+    new = track(live, deployment())
+    assert [one["manager"] for one in new["metadata"]["managedFields"]] == ["old", "kubectl-create"]
+    result = applied(live, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"a": "b"}}})
+    assert [one["manager"] for one in result["metadata"]["managedFields"]] == ["me", "old"]
+
+
 def test_status_is_owned_through_its_own_endpoint_only():
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]},
            "status": {"phase": "Pending"}}  # fmt: skip

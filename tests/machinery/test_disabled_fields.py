@@ -72,6 +72,18 @@ def test_what_is_stored_already_stays():
             {"spec": {"dataSourceRef": {"kind": "K", "name": "n", "namespace": "x"}}},
             {"spec": {"dataSourceRef": {"kind": "K", "name": "n"}}},
         ),
+        (
+            "resource.k8s.io",
+            "ResourceSlice",
+            {"spec": {"skipNodeOperations": ["x"], "devices": [{"attributes": {"a": {"ints": [1]}, "b": {"int": 1}}}]}},
+            {"spec": {"devices": [{"attributes": {"a": {}, "b": {"int": 1}}}]}},
+        ),
+        (
+            "resource.k8s.io",
+            "ResourceClaim",
+            {"spec": {"devices": {"requests": [{"exactly": {"count": 1, "derivedAttributes": [{}]}}]}}},
+            {"spec": {"devices": {"requests": [{"exactly": {"count": 1}}]}}},
+        ),
         ("", "ConfigMap", {"spec": {"scheduling": {}}}, {"spec": {"scheduling": {}}}),
     ],
 )

@@ -66,8 +66,9 @@ def operation_of(asked: request.Request, server: "servers.Server", resource: res
     if info.name and info.verb in _ITEM_VERBS and (wrong := content.path_segment(info.name)):
         raise errors.BadRequest(f"Name parameter invalid: {fields.quote(info.name)}: {';'.join(wrong)}")
     op = operation.Operation(
-        server, resource, asked.user, namespace, info.name, info.subresource, warnings=asked.warnings
-    )
+        server, resource, asked.user, namespace, info.name, info.subresource, warnings=asked.warnings,
+        verb=info.verb,
+    )  # fmt: skip
     kind = _OPTIONS.get(info.verb)
     if kind is not None:
         op.options = options.write_options(asked, kind)

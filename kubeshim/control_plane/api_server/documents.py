@@ -1,7 +1,7 @@
 """The paths that are no resources: discovery, OpenAPI, version, health, metrics, and what others add.
 
 Discovery and OpenAPI are computed from the registry and from what aggregated servers told, encoded once and kept under
-the generations of both, with an ETag each.
+the generations of both; what clients keep for long, OpenAPI and discovery's aggregated form, has an ETag.
 OpenAPI documents are large: they are built in a native thread, when first asked for.
 """
 
@@ -82,9 +82,9 @@ class Documents:
             case [name, *_] if name in _HEALTH:
                 return server.health.handle(asked)
             case ["metrics"]:
-                return _exposed(self._metrics())
+                return _exposition(self._metrics())
             case ["metrics", "slis"]:
-                return _exposed(server.health.indicators())
+                return _exposition(server.health.slis.text())
             case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
                 detailed = bool(asked.param("includeRequestDetails"))
                 return request.Response(
@@ -101,7 +101,7 @@ class Documents:
         registry, config = self._server.registry, self._server.config
         if media.kind:
             return self._discovery(
-                ("aggregated", str(core)), lambda: self._aggregated(core), asked, media, _AGGREGATED_TYPE
+                ("aggregated", str(core)), lambda: self._aggregated(core), asked, media, _AGGREGATED_TYPE, tagged=True
             )
         if core:
             address = f"{config.advertise_address}:{config.advertise_port}"
@@ -193,9 +193,9 @@ class Documents:
         checks = {f"/{probe}/{name}" for probe in ("healthz", "livez") for name in health.live} | {
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
-        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/metrics/slis",
-                 "/openapi/v2", "/openapi/v3", "/version"}  # fmt: skip
-        return sorted(served | groups | checks | fixed | {issuer.CONFIGURATION, issuer.KEYS})
+        fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/openapi/v2", "/openapi/v3", "/version"}
+        fixed |= {"/metrics", "/metrics/slis", issuer.CONFIGURATION, issuer.KEYS}
+        return sorted(served | groups | checks | fixed)
 
     def _metrics(self) -> str:
         storage = self._server.storage
@@ -224,11 +224,11 @@ class Documents:
         self, key: tuple[str, ...], make: Callable[[], dict[str, Any]], asked: request.Request
     ) -> request.Response | None:
         """What is no API object: JSON for people."""
-        return self._document(key, lambda: json.encode_pretty(make()), asked, negotiation.JSON)
+        return self._document(key, lambda: json.encode_pretty(make()), asked, negotiation.JSON, tagged=False)
 
     def _discovery(
         self, key: tuple[str, ...], make: Callable[[], dict[str, Any] | None], asked: request.Request,
-        media: negotiation.MediaType | None = None, content_type: str = "{}",
+        media: negotiation.MediaType | None = None, content_type: str = "{}", *, tagged: bool = False,
     ) -> request.Response | None:  # fmt: skip
         """An API object: JSON, YAML or protobuf. Raises ``errors.NotAcceptable``."""
         if media is None:
@@ -239,14 +239,17 @@ class Documents:
             made = make()
             return None if made is None else response.encode(made, essence, pretty=pretty)
 
-        return self._document((*key, essence, str(pretty)), encode, asked, content_type.format(essence))
+        return self._document((*key, essence, str(pretty)), encode, asked, content_type.format(essence), tagged=tagged)
 
     def _document(
         self, key: tuple[str, ...], make: Callable[[], bytes | None], asked: request.Request, content_type: str, *,
-        in_thread: bool = False, gather: Callable[[], None] | None = None, etag: str = "",
+        in_thread: bool = False, gather: Callable[[], None] | None = None, etag: str = "", tagged: bool = True,
         cached: Sequence[tuple[str, str]] = (("Cache-Control", "public"),),
     ) -> request.Response | None:  # fmt: skip
-        """An encoded document with its ETag, or 304 for a client that has it. ``gather`` may wait for the network."""
+        """An encoded document; a ``tagged`` one with its ETag, or 304 for a client that has it.
+
+        ``gather`` may wait for the network.
+        """
         generation = self._now()
         if generation != self._generation:
             self._kept.clear()
@@ -264,8 +267,10 @@ class Documents:
         if found is None:
             return None
         body, etag = found
-        headers = [("Content-Type", content_type), ("ETag", etag), ("Vary", "Accept"), *cached]
-        if _matches(asked.header("if-none-match"), etag):
+        headers = [("Content-Type", content_type), _NOT_CACHED]
+        if tagged:
+            headers = [("Content-Type", content_type), ("ETag", etag), ("Vary", "Accept"), *cached]
+        if tagged and _matches(asked.header("if-none-match"), etag):
             return request.Response(304, headers[1:])
         answer = request.Response(200, headers, body)
         response.gzip(asked, answer)
@@ -318,10 +323,10 @@ def handle(asked: request.Request, server: "servers.Server") -> request.Response
     return server.documents.handle(asked)
 
 
+def _exposition(text: str) -> request.Response:
+    return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())
+
+
 def page_not_found() -> request.Response:
     """What upstream's innermost handler says to a path nobody knows."""
     return response.plain(404, "404 page not found")
-
-
-def _exposed(text: str) -> request.Response:
-    return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())

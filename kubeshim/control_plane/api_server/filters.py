@@ -18,7 +18,7 @@ from kubeshim.control_plane.api_server.authorization import attributes
 from kubeshim.control_plane.api_server.flow_control import controller
 from kubeshim.machinery import errors
 from kubeshim.machinery.cel import gotime
-from kubeshim.machinery.codecs import json
+from kubeshim.machinery.validation import fields
 from kubeshim.wire import http_connection
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def request_info(asked: request.Request, server: "servers.Server", following: Ne
     why = asked.info.malformed
     if not why:
         return following(asked, server)
-    text = f"Internal Server Error: {json.encode(asked.path).decode()}: failed to create RequestInfo: {why}"
+    text = f"Internal Server Error: {fields.quote(asked.path)}: failed to create RequestInfo: {why}"
     return response.plain(500, text)
 
 
@@ -207,7 +207,7 @@ def _seconds(text: str) -> float:
     try:
         return gotime.parse_duration(text).nanos / 1e9
     except ValueError:
-        quoted = json.encode(text).decode()
+        quoted = fields.quote(text)
         if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text):
             raise ValueError(f"missing unit in duration {quoted}") from None
         raise ValueError(f"invalid duration {quoted}") from None

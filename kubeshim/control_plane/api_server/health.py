@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.wire import exposition
+from kubeshim.machinery import slis
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -30,11 +30,7 @@ class Health:
 
     def __init__(self, server: "servers.Server") -> None:
         self._server = server
-        self._last: dict[tuple[str, str], bool] = {}
-        """Outcomes by a check's name and the path it was asked under."""
-        self._runs = exposition.Counter(
-            "kubernetes_healthchecks_total", "Results of all health checks.", ("name", "status", "type")
-        )
+        self.slis = slis.Slis()
         self.live: dict[str, Check] = {"ping": _fine, "log": _fine, "etcd": self._store}
         self.ready: dict[str, Check] = {"informer-sync": _fine, "shutdown": self._not_stopping}
 
@@ -82,24 +78,15 @@ class Health:
             return request.Response(200, _HEADERS, ("\n".join(lines) + f"\n{name} check passed\n").encode())
         return request.Response(200, _HEADERS, b"ok")
 
-    def _run(self, path: str, name: str, check: Check) -> bool:
-        well = True
+    def _run(self, probe: str, name: str, check: Check) -> bool:
+        ok = True
         try:
             check()
         except Exception as problem:
             _log.warning("health check %s: %s", name, problem)
-            well = False
-        self._last[name, path] = well
-        self._runs.add(name, "success" if well else "error", path)
-        return well
-
-    def indicators(self) -> str:
-        """What ``/metrics/slis`` answers: how each check went, last time and in all."""
-        about = "Result of a single health check: 1 where it went well."
-        return exposition.text(
-            exposition.family("kubernetes_healthcheck", "gauge", about, ("name", "type"), self._last.items()),
-            self._runs.lines(),
-        )
+            ok = False
+        self.slis.observe(name, probe, ok)
+        return ok
 
 
 def _fine() -> None:

@@ -118,7 +118,7 @@ def _converted(
         include = asked.param("includeObject") or "Metadata"
         if include not in ("Object", "Metadata", "None"):
             raise errors.BadRequest(f'unrecognized includeObject value: "{include}"')
-        table = _table(server, resource, found, include)
+        table = _table(server, resource, found, include, "" if single else tables.default_of(resource, found))
         return {**table, "apiVersion": f"meta.k8s.io/{media.version}", "metadata": metadata}
     partial = [{**tables.partial(obj), "apiVersion": f"meta.k8s.io/{media.version}"} for obj in found]
     if single:
@@ -138,14 +138,15 @@ def _converted(
 
 
 def _table(
-    server: "servers.Server", resource: resources.Resource, found: list[objects.Object], include: str
+    server: "servers.Server", resource: resources.Resource, found: list[objects.Object], include: str, default: str
 ) -> objects.Object:
     """The rows of many objects take long, so others get their turn in between."""
     now = server.clock.now()
-    table = tables.table(resource, found[:_TABLE_ROWS], now=now, include_object=include)
+    table = tables.table(resource, found[:_TABLE_ROWS], now=now, include_object=include, default=default)
     for start in range(_TABLE_ROWS, len(found), _TABLE_ROWS):
         gevent.sleep(0)
-        rest = tables.table(resource, found[start : start + _TABLE_ROWS], now=now, include_object=include)
+        more = found[start : start + _TABLE_ROWS]
+        rest = tables.table(resource, more, now=now, include_object=include, default=default)
         table["rows"] += rest["rows"]
     return table
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from kubeshim.machinery import objects, resources
-from kubeshim.machinery.codecs import protobuf
+from kubeshim.machinery.codecs import json, protobuf
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
@@ -153,9 +153,9 @@ def encode(obj: objects.Object) -> bytes:
     if "resourceVersion" in metadata:
         metadata = {key: value for key, value in metadata.items() if key != "resourceVersion"}
     # Sorted below the top, as Go writes maps: two writes of one content are one text, whatever came first in them.
-    head = head_of(obj["kind"], obj["apiVersion"]) + orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS)[1:]
+    head = head_of(obj["kind"], obj["apiVersion"]) + json.encode(metadata, sort_keys=True)[1:]
     rest = {key: value for key, value in obj.items() if key not in _FIRST}
-    return head + (b"," + orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)[1:] if rest else b"}")
+    return head + (b"," + json.encode(rest, sort_keys=True)[1:] if rest else b"}")
 
 
 _heads: dict[tuple[str, str], bytes] = {}

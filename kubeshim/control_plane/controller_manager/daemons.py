@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubeshim.control_plane.controller_manager import history, pods, rollout
@@ -97,8 +97,16 @@ class Plan:
     """Pods that ended by themselves and are deleted to be replaced."""
 
 
-def plan(daemon_set: Object, nodes: Sequence[Object], mine: Sequence[Object], surge: int, hash_text: str) -> Plan:
+def plan(
+    daemon_set: Object,
+    nodes: Sequence[Object],
+    mine: Sequence[Object],
+    surge: int,
+    hash_text: str,
+    now: datetime.datetime,
+) -> Plan:
     """What to make and delete so that each node has its pod; not yet about which template."""
+    minimum = int(daemon_set["spec"].get("minReadySeconds") or 0)
     by_node = group(mine)
     result = Plan()
     known = set()
@@ -118,7 +126,11 @@ def plan(daemon_set: Object, nodes: Sequence[Object], mine: Sequence[Object], su
                     result.ended.append(pod)
                 else:
                     alive.append(pod)
-            result.delete += _surplus(alive, surge, hash_text)
+            oldest = sorted(alive, key=_age)
+            if surge:
+                result.delete += _beside(oldest, hash_text, lambda pod: pods.is_available(pod, minimum, now))
+            else:
+                result.delete += oldest[1:]
         else:
             result.delete += [pod for pod in here if not objects.is_deleting(pod)]
     for name, here in by_node.items():
@@ -127,16 +139,18 @@ def plan(daemon_set: Object, nodes: Sequence[Object], mine: Sequence[Object], su
     return result
 
 
-def _surplus(alive: list[Object], surge: int, hash_text: str) -> list[Object]:
-    """All but the oldest; with a surge, all but the oldest of each of old and new."""
-    oldest = sorted(alive, key=_created)
-    if not surge:
-        return oldest[1:]
+def _beside(oldest: list[Object], hash_text: str, available: Callable[[Object], bool]) -> list[Object]:
+    """Those that go where there may be two: the oldest of each of old and new, while only the old one works."""
     new = [pod for pod in oldest if objects.labels(pod).get(history.HASH_LABEL) == hash_text]
     old = [pod for pod in oldest if pod not in new]
-    if new and pods.is_ready(new[0]):
+    if new and old and (available(new[0]) or not pods.is_ready(old[0])):
         return [*new[1:], *old]
     return [*new[1:], *old[1:]]
+
+
+def _age(pod: Object) -> tuple[bool, str, str]:
+    """Sorts placed pods before others, then by age."""
+    return (not pod["spec"].get("nodeName"), *_created(pod))
 
 
 def _created(pod: Object) -> tuple[str, str]:
@@ -159,41 +173,103 @@ def limits(daemon_set: Object, desired: int) -> rollout.Limits:
     return rollout.Limits(surge, unavailable)
 
 
+@dataclasses.dataclass(slots=True)
+class _Here:
+    """A node's pods that are not on their way out, at most one of each template."""
+
+    node: str
+    wanted: bool
+    new: Object | None = None
+    old: Object | None = None
+    crowded: bool = False
+
+
+def _look(daemon_set: Object, nodes: Sequence[Object], mine: Sequence[Object], hash_text: str) -> list[_Here]:
+    """Nodes that should have a pod, and those that only still have one."""
+    by_node = group(mine)
+    found = []
+    for node in nodes:
+        here = _Here(objects.name(node), should_run(daemon_set, node)[0])
+        if not here.wanted and here.node not in by_node:
+            continue
+        for pod in by_node.get(here.node, ()):
+            if objects.is_deleting(pod):
+                continue
+            if objects.labels(pod).get(history.HASH_LABEL) == hash_text:
+                here.crowded, here.new = here.crowded or here.new is not None, pod
+            else:
+                here.crowded, here.old = here.crowded or here.old is not None, pod
+        found.append(here)
+    return found
+
+
 def update(
     daemon_set: Object, nodes: Sequence[Object], mine: Sequence[Object], hash_text: str, now: datetime.datetime
 ) -> Plan:
-    """One step of a rolling update: pods of an old template to delete (or, with a surge, to start beside)."""
-    wanted = [node for node in nodes if should_run(daemon_set, node)[0]]
-    bound = limits(daemon_set, len(wanted))
-    by_node = group(mine)
+    """One step of a rolling update: pods of an old template to delete (or, with a surge, to start beside).
+
+    A node with several pods of one template is left to ``plan`` first, and so is one that has no pod.
+    """
+    found = _look(daemon_set, nodes, mine, hash_text)
+    bound = limits(daemon_set, sum(here.wanted for here in found))
     minimum = int(daemon_set["spec"].get("minReadySeconds") or 0)
+
+    def available(pod: Object | None) -> bool:
+        return pod is not None and pods.is_available(pod, minimum, now)
+
+    return (_surge if bound.surge else _replace)(found, bound, available)
+
+
+def _replace(found: Sequence[_Here], bound: rollout.Limits, available: Callable[[Object | None], bool]) -> Plan:
+    """What does not work is replaced at once; of the others as many as may be unavailable."""
     result = Plan()
-    unavailable = surging = 0
     candidates: list[Object] = []
-    waiting: list[str] = []
-    for node in wanted:
-        here = [pod for pod in by_node.get(objects.name(node), ()) if not objects.is_deleting(pod)]
-        new = [pod for pod in here if objects.labels(pod).get(history.HASH_LABEL) == hash_text]
-        old = [pod for pod in here if pod not in new]
-        available = any(pods.is_available(pod, minimum, now) for pod in here)
-        if bound.surge:
-            if old and new:
-                surging += 1
-                if any(pods.is_available(pod, minimum, now) for pod in new):
-                    result.delete += old
-            elif old and any(pods.is_available(pod, minimum, now) for pod in old):
-                waiting.append(objects.name(node))
-            elif old:  # what does not work is replaced at once
-                waiting.insert(0, objects.name(node))
+    unavailable = 0
+    for here in found:
+        if here.crowded or (here.old is None) == (here.new is None):
+            unavailable += 1
+        elif here.old is None:
+            unavailable += not available(here.new)
+        elif available(here.old):
+            candidates.append(here.old)
+        else:
+            result.delete.append(here.old)
+            unavailable += 1
+    result.delete += candidates[: max(0, bound.unavailable - unavailable)]
+    return result
+
+
+def _surge(found: Sequence[_Here], bound: rollout.Limits, available: Callable[[Object | None], bool]) -> Plan:
+    """New pods start beside old ones, which go when theirs is available.
+
+    A pod on a node that should have none any more goes once there are as many available ones as should be.
+    """
+    result = Plan()
+    candidates: list[str] = []
+    leaving: list[Object] = []
+    surging = 0
+    for here in found:
+        if here.crowded:
+            surging += 1
+        elif here.old is None:
             continue
-        unavailable += not available
-        if old and not available:
-            result.delete += old  # costs nothing
-        elif old:
-            candidates += old
-    result.create = waiting[: max(0, bound.surge - surging)] if bound.surge else []
-    if not bound.surge:
-        result.delete += candidates[: max(0, bound.unavailable - unavailable)]
+        elif here.new is not None:
+            if available(here.new):
+                result.delete.append(here.old)
+            else:
+                surging += 1
+        elif available(here.old):
+            if here.wanted:
+                candidates.append(here.node)
+            else:
+                leaving.append(here.old)
+        elif here.wanted:
+            result.create.append(here.node)
+        else:
+            result.delete.append(here.old)
+    working = sum(available(here.old if here.old is not None else here.new) for here in found if not here.crowded)
+    result.delete += leaving[: max(0, working - sum(here.wanted for here in found))]
+    result.create += candidates[: max(0, bound.surge - surging)]
     return result
 
 
@@ -209,7 +285,7 @@ def status(
     minimum = int(daemon_set["spec"].get("minReadySeconds") or 0)
     desired = scheduled = misscheduled = ready = available = updated = 0
     for node in nodes:
-        here = sorted(by_node.get(objects.name(node), ()), key=_created)
+        here = sorted(by_node.get(objects.name(node), ()), key=_age)
         if not should_run(daemon_set, node)[0]:
             misscheduled += bool(here)
             continue
@@ -217,13 +293,10 @@ def status(
         if not here:
             continue
         scheduled += 1
-        alive = [pod for pod in here if not objects.is_deleting(pod)] or here
-        current = [pod for pod in alive if objects.labels(pod).get(history.HASH_LABEL) == hash_text]
-        pod = (current or alive)[0]
-        if any(pods.is_ready(one) for one in alive):
-            ready += 1
-            available += any(pods.is_available(one, minimum, now) for one in alive)
-        updated += objects.labels(pod).get(history.HASH_LABEL) == hash_text
+        oldest = here[0]
+        ready += pods.is_ready(oldest)
+        available += pods.is_available(oldest, minimum, now)
+        updated += objects.labels(oldest).get(history.HASH_LABEL) == hash_text
     result: Object = {
         "currentNumberScheduled": scheduled,
         "numberMisscheduled": misscheduled,

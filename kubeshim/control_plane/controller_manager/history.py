@@ -1,7 +1,8 @@
 """ControllerRevisions: the templates a DaemonSet or StatefulSet has had.
 
-A revision's ``data`` is a strategic merge patch that brings the template back. Its name carries a hash of that
-data, and pods carry the same hash as the label ``controller-revision-hash``.
+A revision's ``data`` is a strategic merge patch that brings the template back, its keys sorted: clients find the
+revision of a template by the bytes of its data. Its name carries a hash of that data, and pods carry the same hash as
+the label ``controller-revision-hash``.
 """
 
 import logging
@@ -19,7 +20,13 @@ HASH_LABEL = "controller-revision-hash"
 
 
 def data_of(owner: Object) -> Object:
-    return {"spec": {"template": {**owner["spec"]["template"], "$patch": "replace"}}}
+    return {"spec": {"template": _sorted({**owner["spec"]["template"], "$patch": "replace"})}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def same(revision: Object, data: Mapping[str, Any]) -> bool:

@@ -14,7 +14,6 @@ FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
 INDEX_IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
-FIRST_DELAY, LAST_DELAY = 10.0, 600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +43,10 @@ class Tally:
     uncounted_failed: list[str]
     completed: set[int]
     failed_indexes: set[int]
+    delayed: list[str] = dataclasses.field(default_factory=list)
+    """Uids of failed pods that are noted only once their index has another, which must know how often it failed."""
+    kept: set[str] = dataclasses.field(default_factory=set)
+    """Those, and failed pods that do not count, but are kept for the same reason."""
     fail_job: Verdict | None = None
     """A pod failure policy's word."""
 
@@ -53,7 +56,12 @@ class Tally:
 
     @property
     def all_failed(self) -> int:
-        return self.failed + len(self.uncounted_failed)
+        return self.failed + len(self.uncounted_failed) + len(self.delayed)
+
+    def settle(self) -> None:
+        """No index gets another pod: nothing is delayed any more."""
+        self.uncounted_failed += self.delayed
+        self.delayed, self.kept = [], set()
 
 
 def is_indexed(job: Object) -> bool:
@@ -78,6 +86,12 @@ def index_of(pod: Object) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+def is_valid(job: Object, pod: Object) -> bool:
+    """Whether the pod counts: one of an indexed job must have one of its indexes."""
+    index = index_of(pod)
+    return not is_indexed(job) or (index is not None and index < int(job["spec"].get("completions") or 0))
+
+
 def has_finalizer(pod: Object) -> bool:
     return FINALIZER in (pod["metadata"].get("finalizers") or ())
 
@@ -91,7 +105,7 @@ def has_failed(job: Object, pod: Object) -> bool:
         return True
     if not objects.is_deleting(pod) or pods.phase(pod) == "Succeeded":
         return False
-    return pods.phase(pod) == "Pending" if replaces_only_failed(job) else True
+    return not replaces_only_failed(job)
 
 
 def tally(job: Object, mine: Sequence[Object]) -> Tally:
@@ -124,7 +138,22 @@ def tally(job: Object, mine: Sequence[Object]) -> Tally:
     for pod in mine:
         if has_finalizer(pod) and objects.uid(pod) not in known:
             _count(job, pod, found)
+    if job["spec"].get("backoffLimitPerIndex") is not None and is_indexed(job):
+        _delay(job, mine, known, found)
     return found
+
+
+def _delay(job: Object, mine: Sequence[Object], known: set[str], found: Tally) -> None:
+    """Keeps the last failed pod of each index that waits for another."""
+    done = found.completed | found.failed_indexes | {index_of(pod) for pod in found.active}
+    for index in {index_of(pod) for pod in mine} - done - {None}:
+        last = last_failed(job, mine, index) if index is not None else None
+        if last is None or not has_finalizer(last) or objects.uid(last) in known or not is_valid(job, last):
+            continue
+        found.kept.add(objects.uid(last))
+        if objects.uid(last) in found.uncounted_failed:
+            found.uncounted_failed.remove(objects.uid(last))
+            found.delayed.append(objects.uid(last))
 
 
 def _still_wanted(job: Object, text: str) -> set[int]:
@@ -134,10 +163,12 @@ def _still_wanted(job: Object, text: str) -> set[int]:
 
 
 def _count(job: Object, pod: Object, found: Tally) -> None:
+    if not is_valid(job, pod):
+        return
     index = index_of(pod)
     if pods.phase(pod) == "Succeeded":
-        if is_indexed(job):
-            if index is None or index >= int(job["spec"].get("completions") or 0) or index in found.completed:
+        if index is not None:
+            if index in found.completed:
                 return
             found.completed.add(index)
         found.uncounted_succeeded.append(objects.uid(pod))
@@ -297,10 +328,14 @@ def surplus(job: Object, active: Sequence[Object], least: int, now: datetime.dat
     return [*unwanted, *pods.deletion_order(left, (), now)[: max(0, least - len(unwanted))]]
 
 
-def last_failed(mine: Sequence[Object], index: int) -> Object | None:
+def last_failed(job: Object, mine: Sequence[Object], index: int) -> Object | None:
     """The pod whose failure the next one of that index replaces."""
-    failed = [pod for pod in mine if index_of(pod) == index and pods.phase(pod) == "Failed"]
-    return max(failed, key=lambda pod: (sum(index_failures(pod)), str(ended(pod))), default=None)
+    failed = [
+        pod
+        for pod in mine
+        if index_of(pod) == index and (pods.phase(pod) == "Failed" or (has_finalizer(pod) and has_failed(job, pod)))
+    ]
+    return max(failed, key=lambda pod: (sum(index_failures(pod)), str(pods.ended(pod))), default=None)
 
 
 def index_failures(pod: Object) -> tuple[int, int]:
@@ -320,50 +355,6 @@ def next_index_failures(job: Object, failed: Object | None) -> tuple[int, int]:
     if failure_action(job, failed)[0] == "Ignore":
         return counted, ignored + 1
     return counted + 1, ignored
-
-
-def index_backoff_left(mine: Sequence[Object], index: int, now: datetime.datetime) -> float:
-    """Seconds before a pod of the index may be made, where each index has a limit of its own."""
-    failed = last_failed(mine, index)
-    moment = ended(failed) if failed is not None else None
-    if failed is None or moment is None:
-        return 0.0
-    return _left(sum(index_failures(failed)) + 1, moment, now)
-
-
-def _left(failures: int, last: datetime.datetime, now: datetime.datetime) -> float:
-    delay = min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LAST_DELAY)
-    return max(0.0, delay - (now - last).total_seconds())
-
-
-def backoff_left(mine: Sequence[Object], now: datetime.datetime) -> float:
-    """Seconds before a failed pod may be replaced: 10 s, doubled with each failure since the last success."""
-    successes = [moment for pod in mine if pods.phase(pod) == "Succeeded" and (moment := ended(pod))]
-    last_success = max(successes, default=None)
-    failures = sorted(
-        moment
-        for pod in mine
-        if pods.phase(pod) == "Failed" and (moment := ended(pod)) and (last_success is None or moment > last_success)
-    )
-    if not failures:
-        return 0.0
-    return _left(len(failures), failures[-1], now)
-
-
-def ended(pod: Object) -> datetime.datetime | None:
-    """When its last container ended; else when it became unready, was told to go, or was made."""
-    statuses = objects.dig(pod, "status", "containerStatuses", default=())
-    texts = [objects.dig(one, "state", "terminated", "finishedAt") for one in statuses]
-    if texts and all(texts):
-        return max(clock.parse_rfc3339(text) for text in texts)
-    ready = objects.condition(pod, "Ready") or {}
-    if ready.get("status") == "False" and ready.get("lastTransitionTime"):
-        return clock.parse_rfc3339(ready["lastTransitionTime"])
-    if objects.is_deleting(pod):
-        grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-        return clock.parse_rfc3339(pod["metadata"]["deletionTimestamp"]) - datetime.timedelta(seconds=grace)
-    created = objects.dig(pod, "metadata", "creationTimestamp")
-    return clock.parse_rfc3339(created) if created else None
 
 
 def pod_for(job: Object, index: int | None, failures: tuple[int, int] = (0, 0)) -> Object:

@@ -143,6 +143,14 @@ class Manager:
         for one in self._controllers:
             one.start()
 
+    def metrics(self) -> str:
+        """What the controllers' queues hold and have taken in."""
+        lines = ["# TYPE workqueue_depth gauge"]
+        lines += [f'workqueue_depth{{name="{one.name}"}} {len(one.queue)}' for one in self._controllers]
+        lines.append("# TYPE workqueue_adds_total counter")
+        lines += [f'workqueue_adds_total{{name="{one.name}"}} {one.queue.adds}' for one in self._controllers]
+        return "".join(f"{line}\n" for line in lines)
+
     def stop(self) -> None:
         for one in self._controllers:
             one.stop()
@@ -161,7 +169,7 @@ def run(config: configuration.Config, stop: threading.Event | None = None) -> bo
     stop = stop or threading.Event()
     client = rest.Client(config.client, user_agent=LEASE)
     manager = Manager(client, config)
-    with health.serve(config.health_address, {"ping": lambda: True}):
+    with health.serve(config.health_address, {"ping": lambda: True}, manager.metrics):
         try:
             if not config.leader_elect:
                 manager.start()

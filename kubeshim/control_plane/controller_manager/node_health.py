@@ -25,6 +25,7 @@ _BY_CONDITION = {
     ("PIDPressure", "True"): "node.kubernetes.io/pid-pressure",
 }
 MANAGED_NO_SCHEDULE = frozenset({*_BY_CONDITION.values(), UNSCHEDULABLE})
+OLD_LABELS = {"beta.kubernetes.io/os": "kubernetes.io/os", "beta.kubernetes.io/arch": "kubernetes.io/arch"}
 WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 Taint = dict[str, Any]
@@ -111,6 +112,12 @@ def with_taints(node: Object, no_schedule: set[str], no_execute: str | None, now
     for key, effect in sorted(wanted - there):
         kept.append({"key": key, "effect": effect, "timeAdded": clock.rfc3339(now)})
     return kept
+
+
+def missing_labels(node: Object) -> dict[str, str]:
+    """Labels that have an older name, which must say the same."""
+    labels = objects.labels(node)
+    return {old: labels[new] for old, new in OLD_LABELS.items() if new in labels and labels.get(old) != labels[new]}
 
 
 def no_execute_taint(node: Object) -> str | None:

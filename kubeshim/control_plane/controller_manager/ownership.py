@@ -51,6 +51,8 @@ class Work:
     """Should it be deleted?"""
     orphan: list[Node] = dataclasses.field(default_factory=list)
     """Its dependents must be let go."""
+    strays: list[tuple[Node, Mapping[str, Any]]] = dataclasses.field(default_factory=list)
+    """Dependents whose owner, as they name it, is known to be in another namespace."""
 
 
 class Graph:
@@ -67,6 +69,8 @@ class Graph:
         if node is None:
             node = self.nodes[uid] = Node(uid, api_version, kind, objects.namespace(obj), objects.name(obj), gvr)
         elif node.virtual:
+            if objects.namespace(obj):
+                work.strays += _strays(node, objects.namespace(obj))
             stale = node.namespace != objects.namespace(obj) or node.name != objects.name(obj)
             node.virtual, node.gvr, node.api_version, node.kind = False, gvr, api_version, kind
             node.namespace, node.name = objects.namespace(obj), objects.name(obj)
@@ -111,6 +115,9 @@ class Graph:
                     uid, owner["apiVersion"], owner["kind"], node.namespace, owner["name"], virtual=True
                 )
                 work.judge.append(holder)
+            elif not holder.virtual and holder.namespace not in ("", node.namespace):
+                work.strays.append((node, owner))
+                work.judge.append(node)
             elif holder.namespace not in ("", node.namespace) or _names_another(owner, holder):
                 work.judge.append(node)
             holder.dependents[node.uid] = node
@@ -140,6 +147,16 @@ class Graph:
         elif FOREGROUND in finalizers and not node.deletes_dependents:
             node.deletes_dependents = True
             work.judge += [*node.dependents.values(), node]
+
+
+def _strays(owner: Node, namespace: str) -> list[tuple[Node, Mapping[str, Any]]]:
+    return [
+        (dependent, reference)
+        for dependent in owner.dependents.values()
+        if dependent.namespace != namespace
+        for reference in dependent.owners
+        if reference["uid"] == owner.uid
+    ]
 
 
 def _names_another(owner: Mapping[str, Any], holder: Node) -> bool:

@@ -141,3 +141,33 @@ def encode_hash(number: int) -> str:
     """A decimal number written in letters that form no words."""
     alphabet = "bcdfghjklmnpqrstvwxz2456789"
     return "".join(alphabet[ord(digit) % len(alphabet)] for digit in str(number))
+
+
+def ended(pod: Object) -> datetime.datetime:
+    """When its last container ended; else when it became unready, was told to go, or was made."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    sidecars = {one["name"] for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"}
+    counted = [*(status.get("containerStatuses") or ())]
+    counted += [one for one in status.get("initContainerStatuses") or () if one["name"] in sidecars]
+    texts = [objects.dig(one, "state", "terminated", "finishedAt") for one in counted]
+    if texts and all(texts):
+        return max(clock.parse_rfc3339(text) for text in texts)
+    ready = objects.condition(pod, "Ready") or {}
+    if ready.get("status") == "False" and ready.get("lastTransitionTime"):
+        return clock.parse_rfc3339(ready["lastTransitionTime"])
+    if objects.is_deleting(pod):
+        grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        return clock.parse_rfc3339(pod["metadata"]["deletionTimestamp"]) - datetime.timedelta(seconds=grace)
+    return clock.parse_rfc3339(pod["metadata"]["creationTimestamp"])
+
+
+def named_claims(pod: Object) -> list[str]:
+    """The claims its volumes name."""
+    found = (volume.get("persistentVolumeClaim") for volume in pod["spec"].get("volumes") or ())
+    return [str(claim["claimName"]) for claim in found if claim]
+
+
+def claims_of(pod: Object) -> list[str]:
+    """The same, and those that are made from an ephemeral volume's template."""
+    made = (volume["name"] for volume in pod["spec"].get("volumes") or () if volume.get("ephemeral"))
+    return [*named_claims(pod), *(f"{objects.name(pod)}-{name}" for name in made)]

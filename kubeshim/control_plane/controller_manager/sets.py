@@ -89,23 +89,33 @@ def claim_owners(stateful_set: Object, pod: Object | None, claim: Object, number
     """The owners a claim shall have by ``persistentVolumeClaimRetentionPolicy``.
 
     Owned by the set it is deleted with the set; owned by its pod, once that is surplus, with the pod; owned by
-    neither it is kept. Other owners stay.
+    neither it is kept. Other owners stay; where one of them controls the claim, or where it belonged to a set or pod of
+    the same name that is no more, it gets none of ours.
     """
     policy = stateful_set["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
     surplus = number not in wanted(stateful_set)
-    pod_uid = objects.uid(pod) if pod is not None else ""
-    ours = {objects.uid(stateful_set), pod_uid}
+    ours = {
+        ("StatefulSet", objects.name(stateful_set)): objects.uid(stateful_set),
+        ("Pod", f"{objects.name(stateful_set)}-{number}"): objects.uid(pod) if pod is not None else "",
+    }
     present = claim["metadata"].get("ownerReferences") or []
-    kept = [one for one in present if one["uid"] not in ours]
+    kept = [one for one in present if (one["kind"], one["name"]) not in ours]
+    stale = any(one["uid"] != ours.get((one["kind"], one["name"]), one["uid"]) for one in present)
+    if stale or any(one.get("controller") for one in kept):
+        return kept
     if surplus and policy.get("whenScaled") == "Delete":
-        return [*kept, _owner(pod)] if pod is not None else present
+        return [*kept, objects.owner_reference(pod)] if pod is not None else present
     if policy.get("whenDeleted") == "Delete":
-        return [*kept, _owner(stateful_set)]
+        return [*kept, objects.owner_reference(stateful_set)]
     return kept
 
 
-def _owner(owner: Object) -> Object:
-    return {**objects.owner_reference(owner), "blockOwnerDeletion": False}
+def is_stale(stateful_set: Object, claim: Object, number: int) -> bool:
+    """Whether the claim is about to be deleted with a pod that is gone, so that the next must not have it."""
+    policy = stateful_set["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    name = f"{objects.name(stateful_set)}-{number}"
+    owners = claim["metadata"].get("ownerReferences") or ()
+    return policy.get("whenScaled") == "Delete" and any((one["kind"], one["name"]) == ("Pod", name) for one in owners)
 
 
 def build(stateful_set: Object, number: int, revision: Object) -> Object:
@@ -130,6 +140,12 @@ def build(stateful_set: Object, number: int, revision: Object) -> Object:
     if volumes:
         spec["volumes"] = volumes
     return made
+
+
+def missing_labels(pod: Object) -> dict[str, str]:
+    """Labels that say which of its set's pods it is, as far as the pod lacks them."""
+    wanted = {NAME_LABEL: objects.name(pod), INDEX_LABEL: str(ordinal(pod))}
+    return {key: value for key, value in wanted.items() if objects.labels(pod).get(key) != value}
 
 
 def revision_of(pod: Object) -> str:

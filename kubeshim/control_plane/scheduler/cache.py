@@ -8,7 +8,7 @@ the scheduling thread: everyone holds ``lock``, the scheduling thread for a whol
 import threading
 from collections.abc import Mapping
 
-from kubeshim.control_plane.scheduler import node_info, pod_info
+from kubeshim.control_plane.scheduler import node_info, nominations, pod_info
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 
@@ -21,6 +21,7 @@ class Cache:
         """Pod uid → node name, confirmed or assumed."""
         self._assumed: set[str] = set()
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
+        self.nominations = nominations.Nominations()
 
     def nodes(self) -> list[node_info.NodeInfo]:
         """Those that exist. Call with ``lock`` held."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from kubeshim.control_plane.scheduler import framework
 
+LONGEST_NOTE, _MORE = 1024, " ..."
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -32,6 +33,11 @@ class FitError:
             if listed:
                 text += f" {listed}."
         return f"{text} {self.post_filter}" if self.post_filter else text
+
+
+def shortened(message: str) -> str:
+    """The message, as much of it as an event may say."""
+    return message if len(message) <= LONGEST_NOTE else f"{message[: LONGEST_NOTE - len(_MORE)]}{_MORE}"
 
 
 def histogram(statuses: Mapping[str, framework.Status], nodes: int, absent: str) -> str:

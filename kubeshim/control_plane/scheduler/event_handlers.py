@@ -29,7 +29,9 @@ class EventHandlers:
         pods.add_handler(added=self._pod_added, updated=self._pod_updated, deleted=self._pod_deleted)
         for gvr, kind in _OTHERS.items():
             informers.informer(gvr).add_handler(
-                added=self._teller(f"{kind}/Add"), updated=self._update_teller(f"{kind}/Update")
+                added=self._teller(f"{kind}/Add"),
+                updated=self._update_teller(f"{kind}/Update"),
+                deleted=self._teller(f"{kind}/Delete"),
             )
 
     def _teller(self, kind: str) -> Callable[[Object], None]:
@@ -66,10 +68,14 @@ class EventHandlers:
         node = pod["spec"].get("nodeName")
         if node:
             self._cache.set_pod(pod_info.of(pod), node)
+            self._forget_nomination(pod)
             self._queue.delete(objects.uid(pod))
             self._queue.tell(framework.Event("AssignedPod/Add", None, pod))
         elif self._is_ours(pod) and not objects.is_deleting(pod):
-            self._queue.add(pod_info.of(pod))
+            info = pod_info.of(pod)
+            with self._cache.lock:
+                self._cache.nominations.told("", info)
+            self._queue.add(info)
 
     def _pod_updated(self, old: Object, new: Object) -> None:
         if not old["spec"].get("nodeName") and new["spec"].get("nodeName"):
@@ -79,12 +85,21 @@ class EventHandlers:
             if objects.labels(old) != objects.labels(new) or old["spec"] != new["spec"]:
                 self._queue.tell(framework.Event("AssignedPod/Update", old, new))
         elif objects.is_deleting(new):
+            self._forget_nomination(new)
             self._queue.delete(objects.uid(new))
         elif self._is_ours(new) and not self._cache.is_assumed(objects.uid(new)):
             changed = old["spec"] != new["spec"] or objects.labels(old) != objects.labels(new)
-            self._queue.update(pod_info.of(new), worth_a_try=changed)
+            info = pod_info.of(new)
+            with self._cache.lock:
+                self._cache.nominations.told(str(objects.dig(old, "status", "nominatedNodeName", default="")), info)
+            self._queue.update(info, worth_a_try=changed)
+
+    def _forget_nomination(self, pod: Object) -> None:
+        with self._cache.lock:
+            self._cache.nominations.forget(objects.uid(pod))
 
     def _pod_deleted(self, pod: Object) -> None:
+        self._forget_nomination(pod)
         self._queue.delete(objects.uid(pod))
         self._cache.remove_pod(objects.uid(pod))
         # Also a pod that was only nominated or assumed may have kept others away.
@@ -95,6 +110,8 @@ _OTHERS: dict[GroupVersionResource, str] = {
     kinds.PERSISTENT_VOLUME_CLAIMS: "PersistentVolumeClaim",
     kinds.PERSISTENT_VOLUMES: "PersistentVolume",
     kinds.STORAGE_CLASSES: "StorageClass",
+    kinds.CSI_NODES: "CSINode",
+    kinds.VOLUME_ATTACHMENTS: "VolumeAttachment",
 }
 
 

@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from kubeshim.client import informer, recorder, rest
+from kubeshim.client import informer, rest, series_recorder
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import node_info, pod_info
 from kubeshim.machinery.objects import Object
@@ -51,6 +51,10 @@ def unresolvable(*reasons: str) -> Status:
     return Status(Code.UNRESOLVABLE, reasons)
 
 
+def error(*reasons: str) -> Status:
+    return Status(Code.ERROR, reasons)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
     """Something changed that may let a pod be scheduled: ``Node/Add``, ``Node/Taint``, ``AssignedPod/Delete`` …"""
@@ -79,8 +83,9 @@ class Handle:
     client: rest.Client
     cache: caches.Cache
     informer: Callable[[GroupVersionResource], informer.Informer]
-    recorder: recorder.Recorder
-    run_filters: Callable[[CycleState, pod_info.PodInfo, node_info.NodeInfo], Status | None]
+    recorder: series_recorder.SeriesRecorder
+    run_filters: Callable[[CycleState, pod_info.PodInfo, node_info.NodeInfo, Nodes], Status | None]
+    """With the pods that are nominated to the node counted in."""
     run_pre_filters: Callable[[CycleState, pod_info.PodInfo, Nodes], "Status | PreFilterResult | None"]
 
 
@@ -114,9 +119,12 @@ class Plugin:
 
     def post_filter(
         self, state: CycleState, pod: pod_info.PodInfo, statuses: dict[str, Status], nodes: Nodes
-    ) -> tuple[str, Status | None]:
-        """Tries to make room: the node that will have it (or ""), and why not."""
-        return "", None
+    ) -> tuple[str | None, Status | None]:
+        """Tries to make room: the node that will have it and no status, or why not.
+
+        Where there is none, "" takes back an earlier nomination and None lets it be.
+        """
+        return None, None
 
     def pre_score(self, state: CycleState, pod: pod_info.PodInfo, nodes: Nodes) -> bool:
         """False: this plugin has nothing to say about this pod's scores."""
@@ -137,11 +145,15 @@ class Plugin:
     def permit(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> Status | None:
         return None
 
+    def takes_time(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> bool:
+        """Whether ``pre_bind`` will have something to do: then the pod is nominated to the node meanwhile."""
+        return False
+
     def pre_bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> Status | None:
         return None
 
-    def bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> bool:
-        """True if it bound the pod. Raises what the server answered."""
+    def bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> "bool | Status":
+        """True if it bound the pod, False if it does not bind such pods. Raises ``NotFound`` where it is gone."""
         return False
 
     def post_bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> None:
@@ -161,7 +173,7 @@ class Framework:
             point: [plugin for plugin in self.plugins if overrides(plugin, point)]
             for point in (
                 "pre_enqueue", "sort_key", "pre_filter", "filter", "post_filter", "pre_score", "score", "reserve",
-                "permit", "pre_bind", "bind", "post_bind",
+                "permit", "takes_time", "pre_bind", "bind", "post_bind",
             )
         }  # fmt: skip
         self.by_name = {plugin.name: plugin for plugin in self.plugins}
@@ -194,16 +206,21 @@ class Framework:
 
     def post_filter(
         self, state: CycleState, pod: pod_info.PodInfo, statuses: dict[str, Status], nodes: Nodes
-    ) -> tuple[str, str]:
-        """The nominated node, and what the plugins say where there is none."""
+    ) -> tuple[str | None, str]:
+        """The nominated node, and what the plugins say where there is none. An error ends the asking."""
         texts = []
+        found: str | None = None
         for plugin in self._at["post_filter"]:
             nominated, status = plugin.post_filter(state, pod, statuses, nodes)
             if nominated:
                 return nominated, ""
+            if status is not None and status.code == Code.ERROR:
+                return None, status.message
+            if nominated is not None:
+                found = nominated
             if status is not None:
                 texts.append(status.message)
-        return "", ", ".join(texts)
+        return found, ", ".join(texts)
 
     def score(self, state: CycleState, pod: pod_info.PodInfo, nodes: Nodes) -> dict[str, float]:
         total = dict.fromkeys((node.name for node in nodes), 0.0)
@@ -233,17 +250,30 @@ class Framework:
                 return dataclasses.replace(status, plugin=plugin.name)
         return None
 
+    def takes_time(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> bool:
+        """Whether there is work to do before the pod can be bound."""
+        return any(plugin.takes_time(state, pod, node) for plugin in self._at["takes_time"])
+
     def bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> Status | None:
-        """PreBind, Bind and PostBind. Raises what the server answered to binding."""
+        """PreBind, Bind and PostBind. Raises ``NotFound`` where the pod is gone."""
         for plugin in self._at["pre_bind"]:
             if (status := plugin.pre_bind(state, pod, node)) is not None:
-                return dataclasses.replace(status, plugin=plugin.name)
+                return _failed("PreBind", plugin, status)
         for plugin in self._at["bind"]:
-            if plugin.bind(state, pod, node):
+            if (bound := plugin.bind(state, pod, node)) is True:
                 break
+            if bound:
+                return _failed("Bind", plugin, bound)
         for plugin in self._at["post_bind"]:
             plugin.post_bind(state, pod, node)
         return None
+
+
+def _failed(point: str, plugin: Plugin, status: Status) -> Status:
+    """An error of a plugin, with its name and where; a rejection is the plugin's own word."""
+    if status.code == Code.ERROR:
+        status = Status(Code.ERROR, (f'running {point} plugin "{plugin.name}": {status.message}',))
+    return dataclasses.replace(status, plugin=plugin.name)
 
 
 def default_normalize(scores: dict[str, float], *, reverse: bool = False) -> None:

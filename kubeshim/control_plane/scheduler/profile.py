@@ -4,6 +4,7 @@ from kubeshim.control_plane.scheduler import framework
 from kubeshim.control_plane.scheduler.plugins import (
     default_binder,
     default_preemption,
+    dynamic_resources,
     image_locality,
     inter_pod_affinity,
     node_affinity,
@@ -12,11 +13,14 @@ from kubeshim.control_plane.scheduler.plugins import (
     node_resources_balanced_allocation,
     node_resources_fit,
     node_unschedulable,
+    node_volume_limits,
     pod_topology_spread,
     priority_sort,
     scheduling_gates,
     taint_toleration,
     volume_binding,
+    volume_restrictions,
+    volume_zone,
 )
 
 PLUGINS: tuple[type[framework.Plugin], ...] = (
@@ -28,9 +32,13 @@ PLUGINS: tuple[type[framework.Plugin], ...] = (
     node_affinity.NodeAffinity,
     node_ports.NodePorts,
     node_resources_fit.NodeResourcesFit,
+    volume_restrictions.VolumeRestrictions,
+    node_volume_limits.NodeVolumeLimits,
     volume_binding.VolumeBinding,
+    volume_zone.VolumeZone,
     pod_topology_spread.PodTopologySpread,
     inter_pod_affinity.InterPodAffinity,
+    dynamic_resources.DynamicResources,
     default_preemption.DefaultPreemption,
     node_resources_balanced_allocation.NodeResourcesBalancedAllocation,
     image_locality.ImageLocality,

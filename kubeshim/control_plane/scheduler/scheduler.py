@@ -8,11 +8,12 @@ pod is being placed. What could not be placed waits in the queue for an event th
 import dataclasses
 import logging
 import random
+import socket
 import threading
 from concurrent import futures
 
 from kubeshim import clock
-from kubeshim.client import informer, kinds, leader_election, recorder, rest
+from kubeshim.client import informer, kinds, leader_election, rest, series_recorder
 from kubeshim.control_plane import health
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import (
@@ -46,7 +47,8 @@ class Decision:
     node: str = ""
     state: framework.CycleState = dataclasses.field(default_factory=dict)
     why: diagnosis.FitError | None = None
-    nominated: str = ""
+    nominated: str | None = ""
+    """The node that is kept for it; "" takes an earlier nomination back, None lets it be."""
 
 
 class Scheduler:
@@ -55,7 +57,10 @@ class Scheduler:
     ) -> None:
         self._client, self._config, self._clock = client, config, time_source
         self._informers = informer.Factory(client)
-        self._recorder = recorder.Recorder(client, config.scheduler_name, time_source=time_source)
+        instance = f"{config.scheduler_name}-{socket.gethostname()}"
+        self._recorder = series_recorder.SeriesRecorder(
+            client, config.scheduler_name, instance, time_source=time_source
+        )
         self.cache = caches.Cache()
         handle = framework.Handle(
             client, self.cache, self._informers.informer, self._recorder, self._run_filters, self._run_pre_filters
@@ -64,9 +69,6 @@ class Scheduler:
         self.queue = queue.SchedulingQueue(self._framework)
         self._pods = self._informers.informer(kinds.PODS, field_selector=event_handlers.PODS_THAT_COUNT)
         event_handlers.EventHandlers(self._informers, self.cache, self.queue, config.scheduler_name)
-        self._nominated: dict[str, tuple[str, pod_info.PodInfo]] = {}
-        """Pod uid → node that preemption made room on, until the pod is placed or gone."""
-        self._pods.add_handler(deleted=lambda pod: self._forget_nominated(objects.uid(pod)))
         self._offset = 0
         self._binders = futures.ThreadPoolExecutor(BINDERS, "bind")
         self._random = random.Random()
@@ -75,6 +77,11 @@ class Scheduler:
         """Returns at once; placing begins when the caches are filled."""
         self._informers.start()
         threading.Thread(target=self._run, name="scheduling", daemon=True).start()
+
+    def metrics(self) -> str:
+        lines = ["# TYPE scheduler_pending_pods gauge"]
+        lines += [f'scheduler_pending_pods{{queue="{name}"}} {count}' for name, count in self.queue.counts().items()]
+        return "".join(f"{line}\n" for line in lines)
 
     def stop(self) -> None:
         self.queue.close()
@@ -101,7 +108,7 @@ class Scheduler:
             decision = self._decide(info)
             if decision.node:
                 self.cache.assume(info, decision.node)
-                self._forget_nominated(info.uid)
+                self.cache.nominations.forget(info.uid)
         if decision.node:
             self._start_binding(info, decision)
         else:
@@ -141,8 +148,7 @@ class Scheduler:
         refusal = self._framework.reserve(state, info, best) or self._framework.permit(state, info, best)
         if refusal is not None:
             self._framework.unreserve(state, info, best)
-            why.statuses = {best: refusal}
-            why.plugins.add(refusal.plugin)
+            why = diagnosis.FitError(1, {best: refusal}, plugins={refusal.plugin})
             return Decision(why=why)
         return Decision(best, state)
 
@@ -154,8 +160,7 @@ class Scheduler:
         why: diagnosis.FitError,
     ) -> list[node_info.NodeInfo]:
         """Nodes that pass all filters; in large clusters not all are looked at, starting where we stopped."""
-        if info.nominated or info.uid in self._nominated:
-            wanted = self._nominated.get(info.uid, (info.nominated, info))[0]
+        if wanted := self.cache.nominations.node_of(info.uid) or info.nominated:
             first = [node for node in nodes if node.name == wanted]
             if first and self._filter(info, state, first[0], nodes) is None:
                 return first
@@ -179,20 +184,22 @@ class Scheduler:
         info: pod_info.PodInfo,
         state: framework.CycleState,
         node: node_info.NodeInfo,
-        nodes: list[node_info.NodeInfo],
+        nodes: framework.Nodes,
     ) -> framework.Status | None:
         """Filters with the pods that are nominated to the node counted in, then as it is."""
         expected = [
             other
-            for uid, (name, other) in self._nominated.items()
-            if name == node.name and uid != info.uid and other.priority >= info.priority and uid not in node.pods
+            for other in self.cache.nominations.on(node.name)
+            if other.uid != info.uid and other.priority >= info.priority and other.uid not in node.pods
         ]
         if expected:
             trial = node.copy()
             for other in expected:
                 trial.add(other)
             fresh: framework.CycleState = {}
-            self._framework.pre_filter(fresh, info, [trial if one is node else one for one in nodes])
+            found = self._framework.pre_filter(fresh, info, [trial if one is node else one for one in nodes])
+            if isinstance(found, framework.Status):
+                return found
             status = self._framework.filter(fresh, info, trial)
             if status is not None:
                 return status
@@ -211,28 +218,28 @@ class Scheduler:
         nodes: list[node_info.NodeInfo],
     ) -> Decision:
         nominated, why.post_filter = self._framework.post_filter(state, info, why.statuses, nodes)
-        if nominated:
-            self._nominated[info.uid] = nominated, info
         return Decision(why=why, nominated=nominated)
 
     def _run_filters(
-        self, state: framework.CycleState, info: pod_info.PodInfo, node: node_info.NodeInfo
+        self,
+        state: framework.CycleState,
+        info: pod_info.PodInfo,
+        node: node_info.NodeInfo,
+        nodes: framework.Nodes,
     ) -> framework.Status | None:
-        return self._framework.filter(state, info, node)
+        return self._filter(info, state, node, nodes)
 
     def _run_pre_filters(
         self, state: framework.CycleState, info: pod_info.PodInfo, nodes: framework.Nodes
     ) -> framework.Status | framework.PreFilterResult | None:
         return self._framework.pre_filter(state, info, nodes)
 
-    def _forget_nominated(self, uid: str) -> None:
-        with self.cache.lock:
-            self._nominated.pop(uid, None)
-
     # carrying out; in other threads
 
     def _bind(self, info: pod_info.PodInfo, decision: Decision) -> None:
         try:
+            if self._framework.takes_time(decision.state, info, decision.node):
+                self._write(info, nomination_patch(self._pods.get(info.key) or info.pod, decision.node))
             refusal = self._framework.bind(decision.state, info, decision.node)
         except errors.NotFound:
             _log.info("pod %s was deleted before it could be bound", info.key)
@@ -241,18 +248,16 @@ class Scheduler:
             return
         except Exception as error:
             _log.info("binding %s to %s failed: %s", info.key, decision.node, error)
-            self._take_back(info, decision)
-            self._tell_failure(info, f"binding rejected: {error}", "SchedulerError", "")
-            self.queue.failed(info)
-            return
+            refusal = framework.error(str(error))
         if refusal is not None:
             self._take_back(info, decision)
             self._tell_failure(info, refusal.message, "SchedulerError", "")
-            self.queue.failed(info)
+            if (latest := self._latest(info)) is not None:
+                self.queue.failed(latest)
             return
         self.queue.done(info.uid)
         text = f"Successfully assigned {info.key} to {decision.node}"
-        self._recorder.event(info.pod, "Normal", "Scheduled", text)
+        self._recorder.event(info.pod, "Normal", "Scheduled", "Binding", text)
 
     def _take_back(self, info: pod_info.PodInfo, decision: Decision) -> None:
         with self.cache.lock:
@@ -265,13 +270,30 @@ class Scheduler:
         why = decision.why
         assert why is not None
         message = why.message()
-        self.queue.unschedulable(info, frozenset(why.plugins))
+        if decision.nominated is not None:
+            with self.cache.lock:
+                self.cache.nominations.put(info, decision.nominated)
+        if (latest := self._latest(info)) is None:
+            return
+        self.queue.unschedulable(latest, frozenset(why.plugins))
         self._binders.submit(self._tell_failure, info, message, "Unschedulable", decision.nominated)
 
-    def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str) -> None:
-        self._recorder.event(info.pod, "Warning", "FailedScheduling", message)
+    def _latest(self, info: pod_info.PodInfo) -> pod_info.PodInfo | None:
+        """The pod as it is by now, for the queue; None where it waits no more."""
+        current = self._pods.get(info.key)
+        if current is None or objects.uid(current) != info.uid or current["spec"].get("nodeName"):
+            self.queue.done(info.uid)
+            return None
+        latest = pod_info.of(current)
+        latest.attempts, latest.since = info.attempts, info.since
+        return latest
+
+    def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str | None) -> None:
+        self._recorder.event(info.pod, "Warning", "FailedScheduling", "Scheduling", diagnosis.shortened(message))
         current = self._pods.get(info.key) or info.pod
-        patch = failure_patch(current, reason, message, nominated, clock.rfc3339(self._clock.now()))
+        self._write(info, failure_patch(current, reason, message, nominated, clock.rfc3339(self._clock.now())))
+
+    def _write(self, info: pod_info.PodInfo, patch: Object | None) -> None:
         if patch is None:
             return
         try:
@@ -281,22 +303,35 @@ class Scheduler:
         except errors.NotFound:
             _log.debug("pod %s is gone", info.key)
         except (errors.APIStatusError, OSError) as error:
-            _log.info("cannot write why %s is not scheduled: %s", info.key, error)
+            _log.info("cannot write the status of %s: %s", info.key, error)
 
 
-def failure_patch(pod: Object, reason: str, message: str, nominated: str, moment: str) -> Object | None:
+def failure_patch(pod: Object, reason: str, message: str, nominated: str | None, moment: str) -> Object | None:
     """The status patch that says why; None if the status says so already. Pure."""
     old = objects.condition(pod, "PodScheduled") or {}
-    wanted = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
+    wanted = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": reason,
+        "message": message,
+        **objects.observed_generation(pod),
+    }
+    status: Object = {} if nominated is None else _nomination(pod, nominated)
+    if any(old.get(field) != value for field, value in wanted.items()):
+        changed_at = old.get("lastTransitionTime", moment) if old.get("status") == "False" else moment
+        status["conditions"] = [{**wanted, "lastProbeTime": None, "lastTransitionTime": changed_at}]
+    return {"metadata": {"uid": objects.uid(pod)}, "status": status} if status else None
+
+
+def nomination_patch(pod: Object, node: str) -> Object | None:
+    """The status patch that says which node is kept for the pod; None if the status says so already. Pure."""
+    status = _nomination(pod, node)
+    return {"metadata": {"uid": objects.uid(pod)}, "status": status} if status else None
+
+
+def _nomination(pod: Object, node: str) -> Object:
     before = str(objects.dig(pod, "status", "nominatedNodeName", default=""))
-    same = all(old.get(field) == value for field, value in wanted.items())
-    if same and (not nominated or nominated == before):
-        return None
-    changed_at = old.get("lastTransitionTime", moment) if old.get("status") == "False" else moment
-    status: Object = {"conditions": [{**wanted, "lastProbeTime": None, "lastTransitionTime": changed_at}]}
-    if nominated and nominated != before:
-        status["nominatedNodeName"] = nominated
-    return {"metadata": {"uid": objects.uid(pod)}, "status": status}
+    return {} if before == node else {"nominatedNodeName": node or None}
 
 
 def enough_nodes(count: int, percentage: int) -> int:
@@ -312,7 +347,7 @@ def run(config: configuration.Config, stop: threading.Event | None = None) -> bo
     stop = stop or threading.Event()
     client = rest.Client(config.client, user_agent=LEASE)
     scheduler = Scheduler(client, config)
-    with health.serve(config.health_address, {"ping": lambda: True}):
+    with health.serve(config.health_address, {"ping": lambda: True}, scheduler.metrics):
         try:
             if not config.leader_elect:
                 scheduler.start()

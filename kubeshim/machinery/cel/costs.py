@@ -78,7 +78,7 @@ class _Coster:
             elif step == "@keys":
                 place = place.key
             else:
-                place = place.fields.get(step)
+                place = place.element if place.fields_alike else place.fields.get(step)
         return place
 
     def _by_path(self, path: Path) -> ranges.Range | None:

@@ -35,6 +35,8 @@ class Declaration:
     key: "Declaration | None" = None
     fields: dict[str, "Declaration"] = dataclasses.field(default_factory=dict)
     """By the name expressions use."""
+    fields_alike: bool = False
+    """Of a map: read by a field's name, every value is ``element``."""
 
     def value(self, data: Any) -> Any:
         return data if self.wrap is None or data is None else self.wrap(data)

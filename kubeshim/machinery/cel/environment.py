@@ -75,9 +75,13 @@ def compile_expression(
     result: types.Type | Sequence[types.Type] | None = None,
     struct_type: checker.StructType = lambda name: None,
     functions_table: functions.Table = table.TABLE,
+    binds: bool = False,
 ) -> Expression:
-    """Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …``, ``must evaluate to bool but got int``."""
-    tree = _checked(source, variables, struct_type, functions_table)
+    """``binds``: the expression may say ``cel.bind``.
+
+    Raises ``CompileError``: ``compilation failed: ERROR: <input>:1:1: …``, ``must evaluate to bool but got int``.
+    """
+    tree = _checked(source, variables, struct_type, functions_table, binds)
     wanted = [result] if isinstance(result, types.Type) else list(result or ())
     if wanted and tree.type not in wanted:
         names = [type_.declared_name() for type_ in wanted]
@@ -95,10 +99,11 @@ def type_of(source: str, variables: Mapping[str, types.Type], functions_table: f
 
 
 def _checked(
-    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table
-) -> syntax.Node:
+    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table,
+    binds: bool,
+) -> syntax.Node:  # fmt: skip
     try:
-        return _deeply(lambda: _checked_here(source, variables, struct_type, known))
+        return _deeply(lambda: _checked_here(source, variables, struct_type, known, binds=binds))
     except CompileError as problem:
         raise CompileError(f"compilation failed: {problem}") from None
 
@@ -121,9 +126,10 @@ def _deeply(run: Callable[[], _Result]) -> _Result:
 
 
 def _checked_here(
-    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table
-) -> syntax.Node:
-    tree = parser.parse(source)
+    source: str, variables: Mapping[str, types.Type], struct_type: checker.StructType, known: functions.Table,
+    *, binds: bool = False,
+) -> syntax.Node:  # fmt: skip
+    tree = parser.parse(source, binds=binds)
     checker.check(source, tree, known, variables, struct_type)
     problems = [problem for node in walk(tree) for problem in _literal_problems(node)]
     if problems:

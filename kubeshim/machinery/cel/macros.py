@@ -11,9 +11,11 @@ Expansion = syntax.Node | syntax.Problem | None
 """None: not a macro after all, an ordinary call."""
 
 
-def expand(call: syntax.Call) -> Expansion:
+def expand(call: syntax.Call, *, binds: bool = False) -> Expansion:
     if call.target is None:
         return _has(call) if call.function == "has" and len(call.args) == 1 else None
+    if binds and call.function == "bind" and len(call.args) == 3:
+        return _bind(call.target, call)
     found = _MEMBERS.get((call.function, len(call.args)))
     return found(call.target, call) if found else None
 
@@ -121,6 +123,15 @@ def _iterating(kind: str, variables: int) -> Callable[[syntax.Node, syntax.Call]
 def binding(at: int, name: str, value: syntax.Node, body: syntax.Node) -> syntax.Comprehension:
     empty, never = syntax.ListExpr(at, []), syntax.Literal(at, False)
     return syntax.Comprehension(at, empty, syntax.UNUSED, "", name, value, never, syntax.Ident(at, name), body)
+
+
+def _bind(target: syntax.Node, call: syntax.Call) -> Expansion:
+    name, value, body = call.args
+    if not isinstance(target, syntax.Ident) or target.name != "cel":
+        return None
+    if not isinstance(name, syntax.Ident):
+        return syntax.Problem(name.position, "cel.bind() variable names must be simple identifiers")
+    return binding(call.position, name.name, value, body)
 
 
 def _optional_map(flat: bool) -> Callable[[syntax.Node, syntax.Call], Expansion]:

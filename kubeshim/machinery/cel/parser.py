@@ -19,15 +19,15 @@ _SUMS = {"+": "_+_", "-": "_-_"}
 _PRODUCTS = {"*": "_*_", "/": "_/_", "%": "_%_"}
 
 
-def parse(source: str) -> syntax.Node:
-    """The tree of ``source``; raises ``syntax.CompileError``."""
+def parse(source: str, *, binds: bool = False) -> syntax.Node:
+    """The tree of ``source``; raises ``syntax.CompileError``. ``binds``: ``cel.bind`` is a macro."""
     if len(source) > MAX_SIZE:
         raise syntax.CompileError(
             f"ERROR: <input>:-1:0: expression code point size exceeds limit: size: {len(source)}, limit {MAX_SIZE}"
         )
     problems: list[syntax.Problem] = []
     found = lexer.tokens(source, problems)
-    parser = _Parser(found, problems)
+    parser = _Parser(found, problems, binds)
     try:
         tree = parser.whole()
     except _Stop:
@@ -42,8 +42,8 @@ class _Stop(Exception):
 
 
 class _Parser:
-    def __init__(self, tokens: list[lexer.Token], problems: list[syntax.Problem]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: list[lexer.Token], problems: list[syntax.Problem], binds: bool) -> None:
+        self._tokens, self._binds = tokens, binds
         self._problems = problems
         self._at = 0
         self._depth = 0
@@ -251,7 +251,7 @@ class _Parser:
         return args
 
     def _called(self, call: syntax.Call) -> syntax.Node:
-        expanded = macros.expand(call)
+        expanded = macros.expand(call, binds=self._binds)
         if isinstance(expanded, syntax.Problem):
             self._problems.append(expanded)
             return call

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kubeshim import clock
+from kubeshim.machinery.codecs import json
 
 OMIT = object()
 
@@ -67,7 +68,8 @@ def _raw_in(fields: Fields) -> Any:
 
 
 def _raw_out(value: Any) -> Fields:
-    return {"raw": orjson.dumps(value)}
+    # clients compare these bytes with what their own encoder makes
+    return {"raw": json.encode(value)}
 
 
 def _items_in(fields: Fields) -> Any:

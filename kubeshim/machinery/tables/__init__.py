@@ -6,5 +6,6 @@ Everything here is computed from the object and the time now. Nothing here is fo
 
 from kubeshim.machinery.tables.render import SCALE as SCALE
 from kubeshim.machinery.tables.render import columns as columns
+from kubeshim.machinery.tables.render import default_of as default_of
 from kubeshim.machinery.tables.render import partial as partial
 from kubeshim.machinery.tables.render import table as table

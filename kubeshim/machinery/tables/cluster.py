@@ -17,6 +17,9 @@ def node(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     state = "Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"
     if cells.spec(obj).get("unschedulable"):
         state += ",SchedulingDisabled"
+    kernel = info.get("kernelVersion") or cells.UNKNOWN
+    if info.get("architecture"):
+        kernel += f" ({info['architecture']})"
     return [
         cells.name(obj),
         state,
@@ -26,7 +29,7 @@ def node(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
         _address(status, "InternalIP"),
         _address(status, "ExternalIP"),
         info.get("osImage") or cells.UNKNOWN,
-        info.get("kernelVersion") or cells.UNKNOWN,
+        kernel,
         info.get("containerRuntimeVersion") or cells.UNKNOWN,
     ]
 
@@ -143,5 +146,8 @@ def api_service(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
 
 
 def storage_version_migration(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
-    target = cells.spec(obj).get("resource") or {}
-    return [cells.name(obj), ".".join(target[part] for part in ("resource", "group") if target.get(part))]
+    target, state = cells.spec(obj).get("resource") or {}, "Unknown"
+    for condition in cells.status(obj).get("conditions") or ():
+        if condition.get("status") == "True" and condition.get("type") in ("Running", "Failed", "Succeeded"):
+            state = condition["type"]
+    return [cells.name(obj), ".".join(target[part] for part in ("resource", "group") if target.get(part)), state]

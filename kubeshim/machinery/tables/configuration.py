@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import objects, selectors
 from kubeshim.machinery.tables import cells, durations
 
 
@@ -17,7 +17,7 @@ def secret(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
 
 
 def service_account(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
-    return [cells.name(obj), len(obj.get("secrets") or ()), cells.age(obj, now)]
+    return [cells.name(obj), cells.age(obj, now)]
 
 
 def resource_quota(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -72,6 +72,19 @@ def trust_bundle(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
     return [cells.name(obj), cells.spec(obj).get("signerName") or cells.NONE]
 
 
+def pod_certificate(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
+    spec, state = cells.spec(obj), "Pending"
+    for condition in cells.status(obj).get("conditions") or ():
+        if condition.get("type") in ("Issued", "Denied", "Failed"):
+            state = condition["type"]
+    return [
+        cells.name(obj),
+        *(spec.get(field, "") for field in ("podName", "serviceAccountName", "nodeName", "signerName")),
+        state,
+        cells.labels(spec.get("unverifiedUserAnnotations")),
+    ]
+
+
 def webhooks(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     return [cells.name(obj), len(obj.get("webhooks") or ()), cells.age(obj, now)]
 
@@ -91,5 +104,5 @@ def admission_policy_binding(obj: objects.Object, now: datetime.datetime) -> cel
     if reference.get("name"):
         shown = f"{reference.get('namespace') or '*'}/{reference['name']}"
     elif reference.get("selector") is not None:
-        shown = cells.selector_text(reference["selector"])
+        shown = selectors.as_go_text(reference["selector"])
     return [cells.name(obj), spec.get("policyName", ""), shown, cells.age(obj, now)]

@@ -7,6 +7,8 @@ from typing import Any
 from kubeshim.machinery import objects
 from kubeshim.machinery.tables import cells
 
+_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+
 
 def service(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     spec = cells.spec(obj)
@@ -111,7 +113,8 @@ def ingress_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     if parameters:
         group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") is not None else ""
         shown = f"{parameters['kind']}{group}/{parameters['name']}"
-    return [cells.name(obj), spec.get("controller", ""), shown, cells.age(obj, now)]
+    name = cells.name(obj) + (" (default)" if cells.is_default(obj, _DEFAULT_CLASS) else "")
+    return [name, spec.get("controller", ""), shown, cells.age(obj, now)]
 
 
 def network_policy(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -122,10 +125,11 @@ def service_cidr(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     return [cells.name(obj), ",".join(cells.spec(obj).get("cidrs") or ()), cells.age(obj, now)]
 
 
-def ip_address(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
+def ip_address(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
+    """One cell more than there are columns: upstream's row has the age, its columns do not."""
     parent, shown = cells.spec(obj).get("parentRef"), cells.NONE
     if parent:
         group = f".{parent['group']}" if parent.get("group") else ""
         steps = [f"{parent.get('resource', '')}{group}".lower(), parent.get("namespace"), parent.get("name", "")]
         shown = "/".join(step for step in steps if step)
-    return [cells.name(obj), shown]
+    return [cells.name(obj), shown, cells.age(obj, now)]

@@ -114,7 +114,7 @@ def _init_reason(container: Mapping[str, Any], terminated: Any, index: int, coun
 
 def _running_summary(status: Mapping[str, Any], reason: str, sidecars: _Summary) -> _Summary:
     ready, restarts, last = sidecars.ready, sidecars.restarts, sidecars.last_restart
-    running = False
+    running, error = False, ""
     for container in reversed(status.get("containerStatuses") or ()):
         restarts += container.get("restartCount") or 0
         last = max(last, _last_ended(container))
@@ -124,12 +124,13 @@ def _running_summary(status: Mapping[str, Any], reason: str, sidecars: _Summary)
             reason = waiting
         elif state.get("terminated") is not None:
             reason = _ended_reason(state["terminated"])
+            error = reason if state["terminated"].get("exitCode") else error
         elif container.get("ready") and state.get("running") is not None:
             running = True
             ready += 1
-    if reason == "Completed" and running:
+    if reason == "Completed":
         is_ready = cells.condition_status(status.get("conditions"), "Ready") == "True"
-        reason = "Running" if is_ready else "NotReady"
+        reason = "Running" if running and is_ready else error or ("NotReady" if running else reason)
     return _Summary(reason, ready, restarts, last)
 
 

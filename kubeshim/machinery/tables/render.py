@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubeshim.machinery import objects, resources, upstream
-from kubeshim.machinery.tables import cells, custom, pods, rows
+from kubeshim.machinery.tables import cells, custom, pods, rows, storage
 
 _NAME = resources.Column("Name", format="name", description="@meta.name")
 _CREATED = resources.Column("Created At", type="date", description="@meta.creationTimestamp")
 _AGE = resources.Column("Age", type="date", path=".metadata.creationTimestamp", description="@meta.creationTimestamp")
+_STORAGE_CLASS = ("storage.k8s.io", "StorageClass")
 
 SCALE = resources.Resource(
     "autoscaling",
@@ -47,8 +48,11 @@ def table(
     now: datetime.datetime,
     include_object: str = "Metadata",
     version: str = "v1",
+    default: str = "",
 ) -> dict[str, Any]:
     """The Table of some objects of one type; the caller fills in the list's metadata.
+
+    ``default`` names the object that is shown as the default of its type (``default_of``).
 
     ``include_object`` is ``None``, ``Metadata`` or ``Object``, as the query parameter has it; ``version`` that of
     ``meta.k8s.io`` (``v1`` or ``v1beta1``).
@@ -61,8 +65,17 @@ def table(
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": {},
         "columnDefinitions": columns(resource),
-        "rows": [_table_row(resource, obj, make(obj, now), include_object, version) for obj in objs],
+        "rows": [_table_row(resource, obj, _marked(make(obj, now), default), include_object, version) for obj in objs],
     }
+
+
+def default_of(resource: resources.Resource, listed: Sequence[objects.Object]) -> str:
+    """Which of the listed storage classes is in effect the default one; other types have none."""
+    return storage.default_class(listed) if (resource.group, resource.kind) == _STORAGE_CLASS else ""
+
+
+def _marked(found: cells.Cells, default: str) -> cells.Cells:
+    return [f"{default} (default)", *found[1:]] if default and found[0] == default else found
 
 
 def partial(obj: objects.Object, *, version: str = "v1") -> dict[str, Any]:

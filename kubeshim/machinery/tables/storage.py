@@ -1,7 +1,7 @@
 """Rows of volumes, claims, their classes and drivers, and of devices."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.tables import cells
@@ -9,7 +9,6 @@ from kubeshim.machinery.tables import cells
 _ACCESS_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
-_DEFAULT_ATTRIBUTES = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
 
 
 def volume(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -66,7 +65,7 @@ def _modes(modes: Iterable[str]) -> str:
 
 def storage_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     return [
-        cells.name(obj) + (" (default)" if cells.is_default(obj, *_DEFAULT) else ""),
+        cells.name(obj),
         obj.get("provisioner", ""),
         obj.get("reclaimPolicy") or "Delete",
         obj.get("volumeBindingMode") or "Immediate",
@@ -75,9 +74,14 @@ def storage_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     ]
 
 
+def default_class(classes: Sequence[objects.Object]) -> str:
+    """The name of the class that claims without one get: the youngest of those annotated, then by name."""
+    marked = sorted((obj for obj in classes if cells.is_default(obj, *_DEFAULT)), key=objects.name)
+    return objects.name(max(marked, key=lambda obj: obj["metadata"].get("creationTimestamp") or "")) if marked else ""
+
+
 def attributes_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
-    name = cells.name(obj) + (" (default)" if cells.is_default(obj, _DEFAULT_ATTRIBUTES) else "")
-    return [name, obj.get("driverName", ""), cells.age(obj, now)]
+    return [cells.name(obj), obj.get("driverName", ""), cells.age(obj, now)]
 
 
 def attachment(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -123,6 +127,17 @@ def resource_claim(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     else:
         states += ["allocated", "reserved"] if status.get("reservedFor") else ["allocated"]
     return [cells.name(obj), ",".join(states), cells.age(obj, now)]
+
+
+def device_taint(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
+    taint = cells.spec(obj).get("taint") or {}
+    added = taint.get("timeAdded")
+    return [
+        cells.name(obj),
+        *(taint.get(field, "") for field in ("key", "value", "effect")),
+        cells.since(added, now) if added else "",
+        cells.age(obj, now),
+    ]
 
 
 def resource_slice(obj: objects.Object, now: datetime.datetime) -> cells.Cells:

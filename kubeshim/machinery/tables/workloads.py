@@ -76,7 +76,7 @@ def _job_status(obj: objects.Object) -> str:
             return text
     if objects.is_deleting(obj):
         return "Terminating"
-    for kind in ("Suspended", "FailureTarget"):
+    for kind in ("Suspended", "FailureTarget", "SuccessCriteriaMet"):
         if cells.condition_status(conditions, kind) == "True":
             return kind
     return "Running"

@@ -6,13 +6,15 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import admission_rules, conditions, content, fields, metadata
+from kubeshim.machinery.validation import admission_rules, conditions, content, fields, go_values, metadata
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _MUTATED = ("*", "CONNECT", "CREATE", "UPDATE")
+_ANNOTATION = "k8s.io.api.admissionregistration.v1.AuditAnnotation"
 _ANNOTATIONS_LIMIT = 20
 _ANNOTATION_EXPRESSION_LIMIT = 5 * 1024
+_STATIC = ".static.k8s.io"
 _is_identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
 _RESERVED = frozenset(
     (
@@ -35,7 +37,8 @@ def validating(obj: objects.Object) -> list[FieldError]:
         wrong += _validation(validation, f"spec.validations[{index}]")
     if len(annotations) > _ANNOTATIONS_LIMIT:
         text = f"must not have more than {_ANNOTATIONS_LIMIT} auditAnnotations"
-        wrong.append(fields.invalid("spec.auditAnnotations", annotations, text))
+        shown = [go_values.internal(_ANNOTATION, annotation) for annotation in annotations]
+        wrong.append(fields.invalid("spec.auditAnnotations", shown, text))
     keys = [annotation.get("key") or "" for annotation in annotations]
     for index, annotation in enumerate(annotations):
         path = f"spec.auditAnnotations[{index}]"
@@ -61,6 +64,15 @@ def mutating(obj: objects.Object) -> list[FieldError]:
     else:
         wrong += fields.one_of("spec.reinvocationPolicy", policy, admission_rules.REINVOCATION_POLICIES)
     return wrong + policies.compile_mutating(spec)[1]
+
+
+def not_static(obj: objects.Object) -> list[FieldError]:
+    """Some names are for what stands in files: those of configurations of webhooks, too."""
+    name = objects.name(obj)
+    if not name.endswith(_STATIC):
+        return []
+    text = f"names ending with {fields.quote(_STATIC)} are reserved for static manifest-based configurations"
+    return [fields.invalid("metadata.name", name, f"{text} and cannot be managed via the API")]
 
 
 def _common(spec: Mapping[str, Any]) -> list[FieldError]:

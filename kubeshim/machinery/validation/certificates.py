@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields, metadata
+from kubeshim.machinery.validation import content, fields, go_values, metadata
 
 _USAGES = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
@@ -296,4 +296,5 @@ def _stub(encoded: str, path: str) -> list[FieldError]:
 
 
 def pod_request_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("spec", obj.get("spec"), old.get("spec"))
+    message = "k8s.io.api.certificates.v1.PodCertificateRequestSpec"
+    return go_values.immutable("spec", message, obj.get("spec"), old.get("spec"))

@@ -7,6 +7,7 @@ from typing import Any
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import content, fields
 
+MESSAGE = "k8s.io.apimachinery.pkg.apis.meta.v1.Condition"
 _REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 _is_reason = re.compile(_REASON).fullmatch
 _REASON_TEXT = content.regex_error(

@@ -1,16 +1,14 @@
-"""Device classes, claims for devices, their templates, and what the status of a claim may say.
-
-That selectors' expressions compile is judged where expressions are run.
-"""
+"""Device classes, claims for devices, their templates, and what the status of a claim may say."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import amounts, conditions, content, fields, metadata, scheduling, volumes
+from kubeshim.machinery.validation import amounts, conditions, content, fields, go_values, metadata, scheduling, volumes
 from kubeshim.machinery.validation import device_common as common
 
+_GROUP = "k8s.io.api.resource.v1."
 _REQUESTS, _CONSTRAINTS, _CONFIGS, _ALTERNATIVES = 32, 32, 32, 8
 _RESULTS, _RESERVED, _CONDITIONS, _ADDRESSES = 32, 256, 8, 16
 _REFERENCE = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
@@ -38,8 +36,12 @@ def template_create(obj: objects.Object) -> list[FieldError]:
     return wrong + _spec(spec.get("spec") or {}, "spec.spec")
 
 
-def immutable_spec(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("spec", obj.get("spec"), old.get("spec"))
+def claim_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    return go_values.immutable("spec", _GROUP + "ResourceClaimSpec", obj.get("spec"), old.get("spec"))
+
+
+def template_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    return go_values.immutable("spec", _GROUP + "ResourceClaimTemplateSpec", obj.get("spec"), old.get("spec"))
 
 
 def _names(devices: Mapping[str, Any]) -> Names:
@@ -156,7 +158,8 @@ def claim_status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     if allocation is None:
         return wrong
     if before.get("allocation") is not None:
-        return wrong + fields.immutable("status.allocation", allocation, before["allocation"])
+        message = _GROUP + "AllocationResult"
+        return wrong + go_values.immutable("status.allocation", message, allocation, before["allocation"])
     names = _names(objects.dig(obj, "spec", "devices", default={}))
     return wrong + _allocation(allocation, "status.allocation", names)
 

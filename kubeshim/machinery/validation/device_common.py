@@ -75,7 +75,7 @@ def qualified(text: str, path: str) -> list[FieldError]:
     """The name of an attribute or a capacity: an identifier, perhaps of a domain."""
     domain, slash, name = text.rpartition("/")
     if text.count("/") > 1:
-        return [fields.invalid(path, text, "must not contain more than one slash")]
+        return []  # upstream judges none of the parts then
     wrong: list[FieldError] = []
     if slash and not domain:
         wrong.append(fields.invalid(path, "", "the domain must not be empty"))
@@ -104,8 +104,21 @@ def _selector(selector: Mapping[str, Any], path: str) -> list[FieldError]:
     expression = selector.get("cel")
     if expression is None:
         return [fields.required(path + ".cel")]
-    if len(expression.get("expression") or "") > _EXPRESSION_LIMIT:
-        return [fields.too_long(path + ".cel.expression", _EXPRESSION_LIMIT)]
+    source, path = expression.get("expression") or "", path + ".cel.expression"
+    if len(source.encode()) > _EXPRESSION_LIMIT:
+        return [fields.too_long(path, _EXPRESSION_LIMIT)]
+    return _uncompiled(source, path)
+
+
+def _uncompiled(source: str, path: str) -> list[FieldError]:
+    from kubeshim.machinery.cel import devices, environment  # the engine is loaded with the first expression
+
+    try:
+        compiled = devices.compile_selector(source)
+    except environment.CompileError as problem:
+        return [fields.invalid(path, source, str(problem))]
+    if devices.most(compiled) > devices.COST_LIMIT:
+        return [fields.forbidden(path, "too complex, exceeds cost limit")]
     return []
 
 
@@ -160,7 +173,7 @@ def toleration(found: Mapping[str, Any], path: str) -> list[FieldError]:
 
 
 def tolerations(holder: Mapping[str, Any], path: str) -> list[FieldError]:
-    return items(holder.get("tolerations"), 16, toleration, path + ".tolerations")
+    return items(holder.get("tolerations"), -1, toleration, path + ".tolerations")
 
 
 def binding_conditions(holder: Mapping[str, Any], path: str) -> list[FieldError]:

@@ -6,7 +6,15 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import conditions, content, device_capacities, fields, scheduling, volumes
+from kubeshim.machinery.validation import (
+    conditions,
+    content,
+    device_capacities,
+    fields,
+    go_structs,
+    scheduling,
+    volumes,
+)
 from kubeshim.machinery.validation import device_common as common
 
 _DEVICES, _DEVICES_WITH_MORE = 128, 64
@@ -18,6 +26,13 @@ _is_version = re.compile(
     r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
 ).fullmatch
+_ATTRIBUTE = go_structs.Shape(
+    ("int", "bool", "string", "version", "ints", "bools", "strings", "versions"),
+    spelled={
+        **{kind: f"{kind.capitalize()}Value" for kind in ("int", "bool", "string", "version")},
+        **{f"{kind}s": f"{kind.capitalize()}Values" for kind in ("int", "bool", "string", "version")},
+    },
+)
 _VALUES = ("bool", "int", "string", "version", "bools", "ints", "strings", "versions")
 
 
@@ -83,7 +98,8 @@ def _where(spec: Mapping[str, Any]) -> list[FieldError]:
         terms = selector.get("nodeSelectorTerms") or []
         if len(terms) != 1:
             text = "must have exactly one node selector term"
-            wrong.append(fields.invalid("spec.nodeSelector.nodeSelectorTerms", terms, text))
+            shown = go_structs.listed(go_structs.NODE_SELECTOR_TERM, terms) if terms else None
+            wrong.append(fields.invalid("spec.nodeSelector.nodeSelectorTerms", shown, text))
     for field in ("allNodes", "perDeviceNodeSelection"):
         if spec.get(field):
             given.append(f"`{field}`")
@@ -92,8 +108,8 @@ def _where(spec: Mapping[str, Any]) -> list[FieldError]:
     if not given:
         wrong.append(fields.required("spec", _ONE_PLACE))
     elif len(given) > 1:
-        shown = "{" + ", ".join(given) + "}"
-        wrong.append(fields.invalid("spec", shown, f"{_ONE_PLACE}, but multiple fields are set"))
+        told = "{" + ", ".join(given) + "}"
+        wrong.append(fields.invalid("spec", told, f"{_ONE_PLACE}, but multiple fields are set"))
     return wrong
 
 
@@ -156,7 +172,8 @@ def _attribute(value: Mapping[str, Any], path: str) -> list[FieldError]:
                 for index, item in enumerate(found):
                     wrong += _text(item, f"{place}[{index}]", version=kind == "versions")
     if len(given) != 1:
-        wrong.append(fields.invalid(path, dict(value) or "", "exactly one value must be specified"))
+        shown = go_structs.shown(_ATTRIBUTE, value) if given else ""
+        wrong.append(fields.invalid(path, shown, "exactly one value must be specified"))
     return wrong
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import content, fields
+from kubeshim.machinery.validation import content, fields, go_values
 
+_GROUP = "k8s.io.api.flowcontrol.v1."
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
 _HIGHEST_PRECEDENCE = 10000
 _MOST_QUEUES = 10_000_000
@@ -48,7 +49,8 @@ def flow_schema(obj: objects.Object) -> list[FieldError]:
     name, spec = objects.name(obj), obj.get("spec") or {}
     wrong = _schema(name, spec)
     if name in _SCHEMAS and _plain(spec) != _plain(_SCHEMAS[name]):
-        wrong.append(fields.invalid("spec", spec, f"spec of '{name}' must equal the fixed value"))
+        shown = go_values.internal(_GROUP + "FlowSchemaSpec", spec)
+        wrong.append(fields.invalid("spec", shown, f"spec of '{name}' must equal the fixed value"))
     return wrong
 
 
@@ -222,8 +224,14 @@ def priority_level(obj: objects.Object) -> list[FieldError]:
             wrong += _limited(limited, "spec.limited")
     else:
         wrong.append(fields.not_supported("spec.type", kind, ("Exempt", "Limited")))
+    why = ""
     if name == "catch-all" and spec != _CATCH_ALL_LEVEL:
-        wrong.append(fields.invalid("spec", spec, "spec of 'catch-all' must equal the fixed value"))
+        why = "must equal the fixed value"
+    elif name == "exempt" and (kind != "Exempt" or limited is not None):
+        why = "except the 'spec.exempt' field must equal the fixed value"
+    if why:
+        shown = go_values.internal(_GROUP + "PriorityLevelConfigurationSpec", spec)
+        wrong.append(fields.invalid("spec", shown, f"spec of '{name}' {why}"))
     return wrong
 
 

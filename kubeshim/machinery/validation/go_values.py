@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeshim.machinery.codecs import descriptors
+from kubeshim.machinery.errors import FieldError
+from kubeshim.machinery.validation import fields
 from kubeshim.machinery.validation.fields import Struct
 
 _CORE = "k8s.io.api.core.v1."
@@ -19,7 +21,14 @@ EPHEMERAL_CONTAINER = _CORE + "EphemeralContainer"
 CLAIM_SPEC, VOLUME_SOURCE = _CORE + "PersistentVolumeClaimSpec", _CORE + "PersistentVolumeSource"
 
 _SHARED = "k8s.io.apimachinery."
-_WRITTEN = {_SHARED + "pkg.api.resource.Quantity": "0", _SHARED + "pkg.util.intstr.IntOrString": 0}
+_WRITTEN = {
+    _SHARED + "pkg.api.resource.Quantity": "0",
+    _SHARED + "pkg.util.intstr.IntOrString": 0,
+    _SHARED + "pkg.runtime.RawExtension": None,
+    descriptors.META + ".Time": None,
+    descriptors.META + ".MicroTime": None,
+    descriptors.META + ".Duration": "0s",
+}
 """What is written as one value, and its zero."""
 _ZEROS = {"string": "", "bool": False, "bytes": None}
 
@@ -62,7 +71,8 @@ _NAMES = {
     "httpHeaders": "HTTPHeaders", "pdName": "PDName", "pdID": "PdID", "storageos": "StorageOS", "iqn": "IQN",
     "iscsiInterface": "ISCSIInterface", "chapAuthDiscovery": "DiscoveryCHAPAuth",
     "chapAuthSession": "SessionCHAPAuth", "wwids": "WWIDs", "apiVersion": "APIVersion", "apiGroup": "APIGroup",
-    "diskURI": "DataDiskURI", "gmsaCredentialSpecName": "GMSACredentialSpecName",
+    "diskURI": "DataDiskURI", "cel": "CEL", "ips": "IPs", "pkixPublicKey": "PKIXPublicKey",
+    "apiGroups": "APIGroups", "gmsaCredentialSpecName": "GMSACredentialSpecName",
     "gmsaCredentialSpec": "GMSACredentialSpec", "scaleIO": "ScaleIO", "sslEnabled": "SSLEnabled",
 }  # fmt: skip
 _RBD = {"monitors": "CephMonitors", "image": "RBDImage", "pool": "RBDPool", "user": "RadosUser"}
@@ -93,14 +103,21 @@ def internal(message: str, value: Mapping[str, Any]) -> Struct:
     return found
 
 
+def immutable(field: str, message: str, new: Mapping[str, Any] | None, old: Any) -> list[FieldError]:
+    """Complains where a struct changed, and shows the new one."""
+    return [] if new == old else [fields.invalid(field, internal(message, new or {}), fields.IMMUTABLE)]
+
+
 def written(message: str, value: Mapping[str, Any]) -> Struct:
-    """A struct that has JSON names: what is given of it, in the order of its fields."""
+    """A struct that has JSON names: what is given of it and what is always written, in the order of its fields."""
     found = Struct()
     for name, field in _fields(message).items():
         if field is not None and field.presence == "inline":
             found.update(written(field.type, value))
         elif field is not None and value.get(name) is not None:
             found[name] = _each(field, value[name], written)
+        elif field is not None and field.presence == "always":
+            found[name] = _zero(field)
     return found
 
 

@@ -3,7 +3,7 @@ themselves of before."""
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.errors import FieldError
-from kubeshim.machinery.validation import conditions, content, fields
+from kubeshim.machinery.validation import conditions, content, fields, go_values
 
 
 def migration(obj: objects.Object) -> list[FieldError]:
@@ -20,7 +20,8 @@ def migration(obj: objects.Object) -> list[FieldError]:
 
 
 def migration_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("spec", obj.get("spec"), old.get("spec"))
+    message = "k8s.io.api.storagemigration.v1.StorageVersionMigrationSpec"
+    return go_values.immutable("spec", message, obj.get("spec"), old.get("spec"))
 
 
 def migration_status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
@@ -42,7 +43,8 @@ def migration_status(obj: objects.Object, old: objects.Object) -> list[FieldErro
         (_holds(old, "Succeeded") and not succeeded, "Success condition cannot be set to false once it is true"),
         (_holds(old, "Failed") and not failed, "Failed condition cannot be set to false once it is true"),
     )
-    return wrong + [fields.invalid(path, found, text) for broken, text in texts if broken]
+    shown = [go_values.written(conditions.MESSAGE, one) for one in found] or None
+    return wrong + [fields.invalid(path, shown, text) for broken, text in texts if broken]
 
 
 def _holds(obj: objects.Object, kind: str) -> bool:

@@ -219,4 +219,5 @@ def controller_revision(obj: objects.Object) -> list[FieldError]:
 
 
 def controller_revision_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
-    return fields.immutable("data", obj.get("data"), old.get("data"))
+    new = obj.get("data")
+    return fields.immutable("data", fields.Struct(new) if isinstance(new, dict) else new, old.get("data"))

@@ -2,7 +2,7 @@
 
 0.0.0.0:10256    /healthz   200 while rules are written and the node may take traffic, else 503
                  /livez     the same without the node's part
-127.0.0.1:10249  /metrics, /proxyMode, /healthz
+127.0.0.1:10249  /metrics, /metrics/slis, /proxyMode, /healthz
 """
 
 import functools
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from kubeshim import clock
-from kubeshim.machinery import objects
+from kubeshim.machinery import objects, slis
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
 from kubeshim.node.kube_proxy import health
@@ -67,9 +67,15 @@ class Listeners:
     ) -> None:
         self._run_in_node = run_in_node
 
+        observed = slis.Slis()
+
         def check(fit: bool) -> Answer:
             now = clock.rfc3339(clock.SYSTEM.now())
             return answer(healthy(), eligible(node()) if fit else None, updated(), now)
+
+        def ping() -> Answer:
+            observed.observe("ping", "healthz", True)
+            return text("ok")
 
         everywhere = functools.partial(health.everywhere, HEALTH_PORT, dual=dual)
         here = functools.partial(socket.create_server, ("127.0.0.1", METRICS_PORT))
@@ -81,7 +87,8 @@ class Listeners:
                 {
                     "/metrics": lambda: text(metrics()),
                     "/proxyMode": lambda: text(mode()),
-                    "/healthz": lambda: text("ok"),
+                    "/metrics/slis": lambda: text(observed.text()),
+                    "/healthz": ping,
                 },
             ),
         ]

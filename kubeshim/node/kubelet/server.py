@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import flask
 
 from kubeshim.client import rest
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, objects, slis
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime as runtimes
 from kubeshim.node.kubelet import node_status, server_auth, server_logs, server_stats, server_streams
@@ -33,6 +33,7 @@ Authenticate = Callable[[Mapping[str, Any]], server_auth.User | None]
 Authorize = Callable[[server_auth.User, str, str], bool]
 """``(user, verb, subresource of this node)``."""
 
+CHECKS = ("ping", "log", "syncloop")
 _RUN_TIMEOUT = 120.0
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -138,6 +139,7 @@ class _Views:
         self._runtime = runtime
         self._configuration = configuration
         self._healthy = healthy
+        self._slis = slis.Slis()
         self._metrics, self._probe_metrics = metrics
         self._log_directory = pathlib.Path(log_directory)
         self._stats = server_stats.Collector(
@@ -167,6 +169,7 @@ class _Views:
             (f"/run{pod}", self.run, ["POST"]),
             (f"/run{with_uid}", self.run, ["POST"]),
             ("/metrics", self.metrics, get),
+            ("/metrics/slis", self.sli_metrics, get),
             ("/metrics/resource", self.resource_metrics, get),
             ("/metrics/cadvisor", self.cadvisor_metrics, get),
             ("/metrics/probes", self.probe_metrics, get),
@@ -177,10 +180,17 @@ class _Views:
         ]
 
     def healthz(self, check: str = "") -> flask.Response:
-        if check not in ("", "ping", "log", "syncloop"):
+        if check and check not in CHECKS:
             return _text("404 page not found\n", 404)
-        good = check in ("ping", "log") or self._healthy()
+        good = True
+        for name in (check,) if check else CHECKS:
+            fine = name != "syncloop" or self._healthy()
+            self._slis.observe(name, "healthz", fine)
+            good = good and fine
         return _text("ok", 200) if good else _text("internal server error: sync loop is not healthy", 500)
+
+    def sli_metrics(self) -> flask.Response:
+        return flask.Response(self._slis.text(), content_type=slis.CONTENT_TYPE)
 
     def list_pods(self) -> flask.Response:
         return _json({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": self._pods.pods()})

@@ -22,12 +22,33 @@ def test_discovery_in_both_forms(running):
     assert running.ask("GET", "/apis/apps/v1").body["groupVersion"] == "apps/v1"
 
 
-@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1"])
-def test_documents_are_not_sent_twice(running, path):
-    first = running.ask("GET", path)
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/api", AGGREGATED),
+        ("/apis", AGGREGATED),
+        ("/openapi/v2", "*/*"),
+        ("/openapi/v3", "*/*"),
+        ("/openapi/v3/api/v1", "*/*"),
+    ],
+)
+def test_documents_are_not_sent_twice(running, path, accept):
+    first = running.ask("GET", path, Accept=accept)
     assert first.status == 200
-    again = running.ask("GET", path, If_None_Match=first.headers["ETag"])
+    again = running.ask("GET", path, Accept=accept, If_None_Match=first.headers["ETag"])
     assert (again.status, again.raw) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/api", "/apis", "/apis/apps", "/api/v1", "/version", "/"])
+def test_the_old_form_has_no_tag(running, path):
+    headers = running.ask("GET", path).headers
+    assert (headers["ETag"], headers["Vary"], headers["Cache-Control"]) == (None, None, "no-cache, private")
+
+
+def test_the_beta_of_the_aggregated_form_is_gone(running):
+    beta = AGGREGATED.replace("v=v2", "v=v2beta1")
+    assert running.ask("GET", "/apis", Accept=f"{beta},application/json").body["kind"] == "APIGroupList"
+    assert running.ask("GET", "/apis", Accept=beta).status == 406
 
 
 def test_version(running):

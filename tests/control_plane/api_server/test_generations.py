@@ -19,6 +19,12 @@ KINDS = [
     ("scheduling.k8s.io/v1 priorityclasses", {"value": 1}, 1, [({"description": "d"}, 1)]),
     ("storage.k8s.io/v1 csidrivers", {"spec": {}}, None, [(LABEL, None), ({"spec": {"requiresRepublish": True}}, 1)]),
     ("v1 services", {"spec": {"ports": [{"port": 1}]}}, None, [({"spec": {"sessionAffinity": "ClientIP"}}, None)]),
+    ("autoscaling/v2 horizontalpodautoscalers",
+     {"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}}, 1,
+     [(LABEL, 1), ({"spec": {"maxReplicas": 4}}, 2)]),
+    ("autoscaling/v1 horizontalpodautoscalers",
+     {"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}}, 1,
+     [(NOTE, 1), ({"spec": {"targetCPUUtilizationPercentage": 5}}, 2)]),
     ("v1 configmaps", {}, None, [({"data": {"a": "b"}}, None)]),
 ]  # fmt: skip
 CLUSTER = ("priorityclasses", "csidrivers")

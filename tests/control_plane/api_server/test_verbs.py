@@ -233,6 +233,24 @@ def test_delete_options_that_make_no_sense(running, configmaps):
         assert running.ask("DELETE", f"{configmaps}/a", options).status == 422
 
 
+def test_what_can_be_read_is_not_deleted_as_unreadable(running, configmaps):
+    create(running, configmaps, "a")
+    option = "ignoreStoreReadErrorWithClusterBreakingPotential"
+    refused = f"is invalid: {option}: Invalid value: true:"
+    text = (
+        f'configmaps "a" {refused} is exclusively used to delete corrupt object(s), try again by removing this option'
+    )
+    assert running.ask("DELETE", f"{configmaps}/a?{option}=true").body["message"] == text
+    assert running.ask("DELETE", f"{configmaps}/a", {option: True}).body["message"] == text
+    both = running.ask("DELETE", f"{configmaps}/a", {option: True, "gracePeriodSeconds": 0})
+    kind = 'DeleteOptions.meta.k8s.io ""'
+    assert both.body["message"] == f"{kind} {refused} cannot be set together with .gracePeriodSeconds"
+    every = running.ask("DELETE", f"{configmaps}?{option}=true")
+    text = "is not allowed with DELETECOLLECTION, try again after removing the option"
+    assert every.body["message"] == f"{kind} {refused} {text}"
+    assert running.ask("DELETE", f"{configmaps}/a?{option}=false").status == 200
+
+
 def test_delete_collection_by_selector(running, configmaps):
     for name, labels in (("a", {"x": "1"}), ("b", {"x": "2"}), ("c", {"x": "1"})):
         create(running, configmaps, name, metadata={"labels": labels})

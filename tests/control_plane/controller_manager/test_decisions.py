@@ -1,6 +1,7 @@
 """Decision tables of the other controllers."""
 
 import datetime
+import json
 
 import pytest
 
@@ -8,6 +9,8 @@ from kubeshim.control_plane.controller_manager import (
     cron,
     daemons,
     expectations,
+    history,
+    job_backoff,
     jobs,
     node_health,
     ownership,
@@ -16,8 +19,11 @@ from kubeshim.control_plane.controller_manager import (
     slices,
 )
 from kubeshim.control_plane.controller_manager.controllers import (
+    disruption,
+    garbage_collector,
     namespace,
     node_ipam,
+    pod_gc,
     resource_quota,
     taint_eviction,
     ttl,
@@ -120,6 +126,20 @@ def test_a_changed_endpoint_rewrites_its_slice_only():
     assert planned([endpoint(1), endpoint(2, ready=False)], present) == ([], {"b": 1}, [])
 
 
+# revisions
+
+
+def test_the_data_of_a_revision_is_a_patch_with_sorted_keys():
+    containers = [{"name": "c", "image": "i", "resources": {}}]
+    template = {
+        "spec": {"containers": containers, "dnsPolicy": "ClusterFirst"},
+        "metadata": {"labels": {"b": "", "a": ""}},
+    }
+    data = history.data_of({"spec": {"template": template}})
+    assert data == {"spec": {"template": {**template, "$patch": "replace"}}}
+    assert json.dumps(data) == json.dumps(data, sort_keys=True)
+
+
 # ownership
 
 MAPS = GroupVersionResource("", "v1", "configmaps")
@@ -162,6 +182,18 @@ def test_foreground_deletion_judges_dependents_and_then_the_owner():
     assert [node.uid for node in applied(graph, going).judge] == ["child", "parent"]
     assert [node.uid for node in graph.nodes["parent"].blocking_dependents()] == ["child"]
     assert [node.uid for node in graph.remove("child").judge] == ["parent"]
+
+
+def test_an_owner_in_another_namespace_is_told_of_whoever_comes_first():
+    for first in ("owner", "dependent"):
+        graph = ownership.Graph()
+        found = {"owner": owned("owner", namespace="a"), "dependent": owned("dependent", "owner", namespace="b")}
+        work = [applied(graph, found.pop(first)), applied(graph, found.popitem()[1])]
+        ((node, owner),) = work[0].strays + work[1].strays
+        said = garbage_collector.invalid_owner(node, owner)
+        assert said == (
+            "ownerRef [v1/ConfigMap, namespace: b, name: owner, uid: owner] does not exist in " + 'namespace "b"'
+        )
 
 
 def test_orphaning_is_asked_for_once():
@@ -243,12 +275,33 @@ def test_each_index_with_a_limit_of_its_own_waits_for_itself():
     first = of_index("a", 0, phase="Failed", annotations={jobs.INDEX_FAILURES: "0"})
     second = of_index("b", 1, phase="Failed", annotations={jobs.INDEX_FAILURES: "1", jobs.INDEX_IGNORED_FAILURES: "1"})
     mine = [{**one, "status": {**one["status"], **ended}} for one in (first, second)]
-    assert [jobs.index_backoff_left(mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
+    assert [job_backoff.index_left(job(), mine, index, NOW) for index in range(3)] == [5.0, 35.0, 0.0]
     ignoring = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
     hit = {**mine[1], "status": {**mine[1]["status"], "conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
     assert jobs.next_index_failures(job(podFailurePolicy=ignoring), hit) == (1, 2)
     assert jobs.next_index_failures(job(podFailurePolicy=ignoring), mine[1]) == (2, 1)
     assert jobs.next_index_failures(job(), None) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "mine", "delayed", "uncounted"),
+    [
+        ({}, [of_index("a", 0, phase="Failed", **HELD)], ["a"], []),
+        ({}, [of_index("a", 0, phase="Failed", **HELD), of_index("b", 0)], [], ["a"]),
+        ({}, [of_index("a", 0, deletionTimestamp="2026-01-01T11:59:59Z", **HELD)], ["a"], []),
+        ({"podReplacementPolicy": "Failed"}, [of_index("a", 0, deletionTimestamp="t", **HELD)], [], []),
+        ({"backoffLimitPerIndex": 0}, [of_index("a", 0, phase="Failed", **HELD)], [], ["a"]),
+        ({"backoffLimitPerIndex": None}, [of_index("a", 0, phase="Failed", **HELD)], [], ["a"]),
+        ({}, [of_index("a", 7, phase="Failed", **HELD)], [], []),
+    ],
+)
+def test_a_failed_pod_stays_until_its_index_has_another(spec, mine, delayed, uncounted):
+    one = job(completionMode="Indexed", **{"backoffLimitPerIndex": 2, **spec})
+    found = jobs.tally(one, mine)
+    assert (found.delayed, found.uncounted_failed) == (delayed, uncounted)
+    assert found.all_failed == len(delayed + uncounted)
+    found.settle()
+    assert (found.uncounted_failed, found.kept) == (uncounted + delayed, set())
 
 
 @pytest.mark.parametrize(
@@ -302,9 +355,29 @@ def test_who_a_stateful_sets_claims_go_with(deleted, scaled, number, owner):
     policy = {"whenDeleted": deleted, "whenScaled": scaled}
     one = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s"}}
     one["spec"] = {"replicas": 2, "persistentVolumeClaimRetentionPolicy": policy}
-    its = {"apiVersion": "v1", "kind": "Pod", **pod()}
+    its = {"apiVersion": "v1", "kind": "Pod", **pod("p")}
     found = sets.claim_owners(one, its, {"metadata": {}}, number)
     assert [reference["uid"] for reference in found] == owner
+    assert all(reference["controller"] and reference["blockOwnerDeletion"] for reference in found)
+
+
+@pytest.mark.parametrize(
+    ("present", "kept"),
+    [
+        ([{"kind": "StatefulSet", "name": "s", "uid": "s"}], ["s"]),
+        ([{"kind": "StatefulSet", "name": "s", "uid": "earlier"}], []),
+        ([{"kind": "Pod", "name": "s-0", "uid": "earlier"}], []),
+        ([{"kind": "Pod", "name": "s-0", "uid": "p"}], ["s"]),
+        ([{"kind": "ConfigMap", "name": "a", "uid": "a"}], ["a", "s"]),
+        ([{"kind": "ConfigMap", "name": "a", "uid": "a", "controller": True}], ["a"]),
+    ],
+)
+def test_whom_a_claim_had_before(present, kept):
+    one = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s"}}
+    one["spec"] = {"replicas": 2, "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}
+    its = {"apiVersion": "v1", "kind": "Pod", **pod("p")}
+    found = sets.claim_owners(one, its, {"metadata": {"ownerReferences": present}}, 0)
+    assert [reference["uid"] for reference in found] == kept
 
 
 @pytest.mark.parametrize(
@@ -406,6 +479,71 @@ def test_a_taint_that_does_not_say_since_when_counts_from_when_it_was_seen():
     tolerations = [{"operator": "Exists", "tolerationSeconds": 30}]
     seen = NOW - datetime.timedelta(seconds=20)
     assert taint_eviction.evicted_in([taint], tolerations, NOW, seen) == 10.0
+
+
+def test_a_pod_that_came_after_the_taint_has_its_whole_time():
+    placed = taint_eviction.placed_at({"metadata": {"creationTimestamp": "2026-01-01T11:59:55Z"}})
+    tolerations = [{"operator": "Exists", "tolerationSeconds": 30}]
+    assert taint_eviction.evicted_in([TAINT], tolerations, NOW, NOW, placed) == 25.0
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing"),
+    [
+        ({}, {}),
+        ({"kubernetes.io/os": "linux"}, {"beta.kubernetes.io/os": "linux"}),
+        ({"kubernetes.io/arch": "amd64", "beta.kubernetes.io/arch": "x"}, {"beta.kubernetes.io/arch": "amd64"}),
+        ({"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}, {}),
+        ({"beta.kubernetes.io/os": "linux"}, {}),
+    ],
+)
+def test_nodes_keep_the_older_names_of_labels(labels, missing):
+    assert node_health.missing_labels({"metadata": {"labels": labels}}) == missing
+
+
+def test_of_ended_pods_the_evicted_go_first():
+    ended = [pod("new", creationTimestamp="2026-01-02T00:00:00Z"), pod("old"), pod("evicted")]
+    ended[2]["status"]["reason"] = "Evicted"
+    ended[2]["metadata"]["creationTimestamp"] = "2026-01-03T00:00:00Z"
+    assert [one["metadata"]["name"] for one in sorted(ended, key=pod_gc.in_the_way)] == ["evicted", "old", "new"]
+
+
+@pytest.mark.parametrize(
+    ("ready", "taint", "out"),
+    [
+        ("Unknown", "node.kubernetes.io/out-of-service", True),
+        ("True", "node.kubernetes.io/out-of-service", False),
+        ("Unknown", "node.kubernetes.io/unreachable", False),
+    ],
+)
+def test_when_a_node_is_out_of_service(ready, taint, out):
+    one = {"spec": {"taints": [{"key": taint}]}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+    assert pod_gc.is_out_of_service(one) == out
+
+
+def test_pods_that_were_to_be_disrupted_and_are_still_there():
+    told = {"gone": "2026-01-01T11:00:00Z", "stays": "2026-01-01T11:00:00Z", "young": "2026-01-01T11:59:00Z"}
+    budget = {"status": {"disruptedPods": told}}
+    chosen = [pod("stays"), pod("young"), pod("other")]
+    kept, wait = disruption.still_disrupted(budget, chosen, NOW)
+    assert (list(kept), wait) == (["young"], 60.0)
+    assert [objects.name(one) for one in disruption.not_deleted(budget, chosen, kept)] == ["stays"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "owner", "stale"),
+    [("Delete", "s-0", True), ("Delete", "s-1", False), ("Retain", "s-0", False)],
+)
+def test_a_claim_that_goes_with_the_former_pod(policy, owner, stale):
+    one = {"metadata": {"name": "s"}, "spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": policy}}}
+    claim = {"metadata": {"ownerReferences": [{"kind": "Pod", "name": owner, "uid": "u"}]}}
+    assert sets.is_stale(one, claim, 0) == stale
+
+
+def test_labels_that_a_stateful_sets_adopted_pod_lacks():
+    wanted = {sets.NAME_LABEL: "web-2", sets.INDEX_LABEL: "2"}
+    assert sets.missing_labels(pod("web-2")) == wanted
+    assert sets.missing_labels(pod("web-2", labels=wanted)) == {}
 
 
 def test_what_a_namespace_says_remains():

@@ -49,7 +49,7 @@ def refusal(client, name):
 
 def told(client):
     """Reasons and messages of the events there are."""
-    return {(event["reason"], event["message"]) for event in client.list(kinds.EVENTS, "x")["items"]}
+    return {(event["reason"], event["note"]) for event in client.list(kinds.SERIES_EVENTS, "x")["items"]}
 
 
 def test_a_pod_is_bound_and_told(api, client, running):
@@ -57,9 +57,9 @@ def test_a_pod_is_bound_and_told(api, client, running):
     fake_api.eventually(running.cache.nodes)
     client.create(kinds.PODS, pod("p"), "x")
     assert fake_api.eventually(lambda: place(client, "p")) == "a"
-    event = fake_api.eventually(lambda: client.list(kinds.EVENTS, "x")["items"])[0]
-    assert (event["reason"], event["message"]) == ("Scheduled", "Successfully assigned x/p to a")
-    assert event["source"]["component"] == "default-scheduler"
+    event = fake_api.eventually(lambda: client.list(kinds.SERIES_EVENTS, "x")["items"])[0]
+    said = (event["reason"], event["action"], event["note"], event["reportingController"])
+    assert said == ("Scheduled", "Binding", "Successfully assigned x/p to a", "default-scheduler")
 
 
 def test_pods_of_another_scheduler_are_left_alone(api, client, running):
@@ -77,8 +77,8 @@ def test_too_much_waits_and_is_placed_when_room_is_made(api, client, running):
     client.create(kinds.PODS, pod("late", cpu="2"), "x")
     text = fake_api.eventually(lambda: refusal(client, "late"))
     assert text == (
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
-        "1 No preemption victims found for incoming pod."
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are "
+        "available: 1 No preemption victims found for incoming pod."
     )
     fake_api.eventually(lambda: ("FailedScheduling", text) in told(client))
     client.delete(kinds.PODS, "big", "x")
@@ -99,8 +99,8 @@ def test_taints_and_cordons_are_named_and_waited_for(api, client, running):
     fake_api.eventually(lambda: len(running.cache.nodes()) == 2)
     client.create(kinds.PODS, pod("p"), "x")
     assert fake_api.eventually(lambda: refusal(client, "p")) == (
-        "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. preemption: 0/2 "
-        "nodes are available: 2 Preemption is not helpful for scheduling."
+        "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. no new claims to "
+        "deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     )
     client.create(kinds.PODS, pod("tolerant", tolerations=[{"operator": "Exists"}], nodeSelector={}), "x")
     fake_api.eventually(lambda: place(client, "tolerant"))

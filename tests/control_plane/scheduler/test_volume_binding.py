@@ -101,8 +101,8 @@ def deleted(cache, written):
     ("then", "said"),
     [
         (bound, ""),
-        (given_back, 'provisioning failed for PVC "p-v"'),
-        (deleted, 'provisioning failed for PVC "p-v"'),
+        (given_back, 'binding volumes: provisioning failed for PVC "p-v"'),
+        (deleted, 'binding volumes: provisioning failed for PVC "p-v"'),
     ],
 )
 def test_what_ends_the_wait(then, said):
@@ -116,4 +116,4 @@ def test_a_cache_that_is_behind_ends_nothing(monkeypatch):
     monkeypatch.setattr(volume_binding, "TIMEOUT", 0.01)
     this = plugin(claim())
     state = {this.name: volume_binding._Claims([], [claim()], {"n": volume_binding._Plan((), (claim(),))})}
-    assert this.pre_bind(state, pod(), "n").message == "timed out waiting for the condition"
+    assert this.pre_bind(state, pod(), "n").message == "binding volumes: context deadline exceeded"

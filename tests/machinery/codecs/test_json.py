@@ -86,3 +86,12 @@ def test_depth_is_bounded_also_where_the_fast_parser_would_go_on():
     assert json.decode(b"[" * 250 + b"]" * 250, strict=True)[1] == []
     with pytest.raises(json.Malformed, match="exceeded max depth"):
         json.decode(b"[" * 400 + b"]" * 400, strict=True)
+
+
+def test_what_go_escapes_for_the_sake_of_html():
+    value = {"a<": "b > c && d\u2028"}
+    for encode in (json.encode, json.encode_pretty):
+        written = encode(value)
+        assert stdlib_json.loads(written) == value
+        assert not any(char.encode() in written for char in "<>&\u2028")
+    assert json.encode(value) == rb'{"a\u003c":"b \u003e c \u0026\u0026 d\u2028"}'

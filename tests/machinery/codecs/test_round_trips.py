@@ -130,6 +130,7 @@ def test_the_metadata_of_a_kind_alone(gvk):
         ("apimachinery.pkg.apis.meta.v1.MicroTime", "1970-01-01T00:00:01.000002Z", "0801 10d0 0f"),
         ("apimachinery.pkg.apis.meta.v1.FieldsV1", {"f:a": {}}, "0a0a 7b22 663a 6122 3a7b 7d7d"),
         ("apimachinery.pkg.runtime.RawExtension", {"a": 1}, "0a07 7b22 6122 3a31 7d"),
+        ("apimachinery.pkg.runtime.RawExtension", {"a": "<"}, "0a0e 7b22 6122 3a22 5c75 3030 3363 227d"),
         ("api.core.v1.Secret", {"data": {"b": "AA==", "a": ""}}, "1205 0a01 6112 00 1206 0a01 6212 0100"),
         ("api.core.v1.PodSpec", {"priority": -1}, "c801 ffff ffff ffff ffff ff01"),
         ("api.apps.v1.DeploymentSpec", {"replicas": 0}, "0800"),

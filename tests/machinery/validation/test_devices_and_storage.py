@@ -146,7 +146,11 @@ def test_what_of_devices_never_changes():
         'spec.driver: Invalid value: "e.example.com": field is immutable',
         'spec.nodeName: Invalid value: "m": field is immutable',
     ]
-    assert device_claims.immutable_spec({"spec": {"a": 1}}, {"spec": {"a": 2}})
+    opaque = {"opaque": {"driver": "d", "parameters": {"b": 1, "a": 2}}}
+    assert texts(device_claims.claim_update({"spec": {"devices": {"config": [opaque]}}}, {})) == [
+        'spec: Invalid value: {"Devices":{"Requests":null,"Constraints":null,"Config":[{"Requests":null,"Opaque":'
+        '{"Driver":"d","Parameters":{"b":1,"a":2}}}]}}: field is immutable'
+    ]
 
 
 def test_the_status_of_a_claim():
@@ -276,6 +280,12 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
+@pytest.fixture
+def present(monkeypatch):
+    """What is issued must be issued now, and this module may have been imported long ago."""
+    monkeypatch.setitem(globals(), "NOW", datetime.datetime.now(datetime.UTC).replace(microsecond=0))
+
+
 def named(name):
     return x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name)])
 
@@ -337,6 +347,7 @@ def issued(**changes):
     return texts(pod_certificates.status({"spec": spec, "status": status}, {"spec": spec}))
 
 
+@pytest.mark.usefixtures("present")
 def test_certificates_for_pods():
     assert issued() == []
     early = clock.rfc3339(NOW + datetime.timedelta(minutes=1))

@@ -298,3 +298,18 @@ def test_mandatory_objects_are_what_they_are():
     assert text in texts(flow_control.flow_schema({**schema(), "metadata": {"name": "catch-all"}}))[-1]
     changed = level("catch-all", type="Limited", limited={"limitResponse": {"type": "Reject"}})
     assert text in texts(flow_control.priority_level(changed))[-1]
+    changed["metadata"]["name"], changed["spec"]["limited"]["nominalConcurrencyShares"] = "exempt", 0
+    shown = (
+        '{"Type":"Limited","Limited":{"NominalConcurrencyShares":0,"LimitResponse":{"Type":"Reject","Queuing":null},'
+        '"LendablePercent":null,"BorrowingLimitPercent":null},"Exempt":null}'
+    )
+    text = "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"
+    assert texts(flow_control.priority_level(changed))[-1] == f"spec: Invalid value: {shown}: {text}"
+
+
+def test_names_of_what_stands_in_files():
+    assert admission_policies.not_static({"metadata": {"name": "static.k8s.io"}}) == []
+    text = 'names ending with ".static.k8s.io" are reserved for static manifest-based configurations and cannot be managed via the API'
+    assert texts(admission_policies.not_static({"metadata": {"name": "a.static.k8s.io"}})) == [
+        f'metadata.name: Invalid value: "a.static.k8s.io": {text}'
+    ]

@@ -264,6 +264,28 @@ def test_a_pod_the_node_cannot_take_is_refused(kit):
     assert found["status"]["reason"] == "NodeAffinity"
 
 
+def test_what_a_pod_held_is_free_once_the_api_has_it_no_more(kit):
+    kit.start()
+    port = {"ports": [{"containerPort": 80, "hostPort": 80}]}
+    pod(kit, "a", port)
+    found = kit.wait("a", kit_module.ready)
+    stopped, stop = threading.Event(), kit.engine.stop_container
+
+    def slowly(*arguments):
+        assert stopped.wait(10)
+        stop(*arguments)
+
+    kit.engine.stop_container = slowly
+    pod(kit, "early", port)
+    kit.wait("early", lambda pod: pod["status"]["reason"] == "NodePorts")
+    kit.api.put(("v1", "pods"), "DELETED", found)
+    pod(kit, "b", port)
+    kit.wait("b", kit_module.ready)
+    assert kit.engine.containers({labels.POD_NAME: "a"})
+    stopped.set()
+    wait_for(lambda: not kit.engine.containers({labels.POD_NAME: "a"}))
+
+
 def test_the_deadline_ends_a_pod(kit):
     kit.start()
     pod(kit, "a", activeDeadlineSeconds=1)

@@ -15,13 +15,21 @@ from kubeshim.machinery import objects, resources, selectors
 NAMESPACES = resources.GroupVersionResource("", "v1", "namespaces")
 _GROUP = "admissionregistration.k8s.io"
 _EXEMPT = frozenset(
-    f"{kind}.{_GROUP}"
-    for kind in (
-        "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies",
-        "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
-    )
+    f"{kind}.{group}"
+    for group, kinds in {
+        _GROUP: (
+            "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
+        ),
+        "authentication.k8s.io": ("selfsubjectreviews", "tokenreviews"),
+        "authorization.k8s.io": (
+            "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
+        ),
+    }.items()
+    for kind in kinds
 )  # fmt: skip
-"""Whoever could stop changes of these could not be stopped any more."""
+"""Whoever could stop changes of configurations could not be stopped any more; and questions about who somebody is and
+what one may do are not kept: webhooks and policies are not asked about either."""
 
 
 def is_exempt(attributes: plugin.Attributes) -> bool:

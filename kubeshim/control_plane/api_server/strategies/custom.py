@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server.custom_resources import custom_type
 from kubeshim.control_plane.api_server.strategies import strategy
-from kubeshim.machinery import errors, go_text, objects, resources
+from kubeshim.machinery import errors, go_text, objects, resources, written_fields
 from kubeshim.machinery.custom_validation import embedded, lists
 from kubeshim.machinery.custom_validation import schema as values
 from kubeshim.machinery.validation import fields, metadata
@@ -43,9 +43,9 @@ class Custom(strategy.Strategy):
             raise errors.NotFound("the server could not find the requested resource", details={})
         return found
 
-    def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
+    def reset_fields(self, resource: resources.Resource, subresource: str) -> written_fields.Rule:
         if subresource:
-            return ("spec",)
+            return ("metadata", "spec")
         return ("status",) if "status" in resource.subresources else ()
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:

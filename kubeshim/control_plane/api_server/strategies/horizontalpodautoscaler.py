@@ -26,6 +26,10 @@ class HorizontalPodAutoscaler(strategy.Strategy):
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         return autoscalers.autoscaler(self.to_storage(resource, obj))
 
+    def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:
+        """Version 1 has part of what is wanted in its annotations."""
+        return bool(self.to_storage(resource, obj).get("spec") != self.to_storage(resource, old).get("spec"))
+
     def validate_status_update(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object
     ) -> list[errors.FieldError]:

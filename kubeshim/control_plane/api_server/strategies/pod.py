@@ -27,12 +27,13 @@ class Pod(strategy.Strategy):
         obj["status"] = status
 
     def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
-        """Owners are no business of who reports status."""
+        """Owners and the end are no business of who reports status."""
         super().prepare_for_status_update(resource, obj, old)
         metadata, before = obj.setdefault("metadata", {}), old.get("metadata") or {}
-        metadata.pop("ownerReferences", None)
-        if "ownerReferences" in before:
-            metadata["ownerReferences"] = before["ownerReferences"]
+        for field in ("ownerReferences", "deletionTimestamp"):
+            metadata.pop(field, None)
+            if field in before:
+                metadata[field] = before[field]
         status = obj.setdefault("status", {})
         status.setdefault("qosClass", objects.dig(old, "status", "qosClass", default=qos.of(obj.get("spec") or {})))
         _pair_addresses(status, "podIP")

@@ -1,10 +1,11 @@
 """Services: cluster addresses, node ports, and what a change of type takes away or keeps.
 
-Addresses and ports are taken in ``allocate``, after everything else has been found valid and right before the write.
-What is taken already follows from the Services there are (``follow`` keeps count of it), so that nothing can be leaked
-or lost by a crash; only what was handed out but is not yet to be seen among them is remembered, for as long as a write
-may take. Addresses come from the server's own ranges and, when those are used up or the address asked for is in
-another, from the ServiceCIDRs that are ready; an IPAddress that somebody else made is not given out.
+Addresses and ports are taken in ``allocate``: for a new Service before the rest is judged (what cannot be had is told
+alone), for a changed one right before the write. What is taken already follows from the Services there are (``follow``
+keeps count of it), so that nothing can be leaked or lost by a crash; only what was handed out but is not yet to be seen
+among them is remembered, for as long as a write may take. Addresses come from the server's own ranges and, when those
+are used up or the address asked for is in another, from the ServiceCIDRs that are ready; an IPAddress that somebody
+else made is not given out.
 """
 
 import ipaddress
@@ -132,7 +133,8 @@ class Service(strategy.Strategy):
             self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
             own = _allocations(before)
             taken = (self._taken(obj, reader) | self._pending.keys()) - own
-            problems = service_families.fill(spec, before, tuple(self._ranges))
+            problems = services.cluster_ips(spec, ()) if old is None else []
+            problems = problems or service_families.fill(spec, before, tuple(self._ranges))
             if not problems:
                 problems = self._addresses(spec, before, taken, reader, dry_run)
             if not problems:

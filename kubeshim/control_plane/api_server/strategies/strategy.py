@@ -1,19 +1,24 @@
 """The rules of a kind on its way into the store, and the base that fits most kinds.
 
 The verbs call, in this order: decode and default → mutating admission → ``prepare_for_*`` → ``validate*`` →
-validating admission → ``allocate`` → store → (on failure) the undo that ``allocate`` gave. ``prepare_*`` change
-the object in place; ``validate*`` return what is wrong and change nothing.
+validating admission → ``allocate`` → store → (on failure) the undo that ``allocate`` gave. For a new
+object ``allocate`` comes before ``validate*``. ``prepare_*`` change the object in place; ``validate*`` and
+``permitted`` return what is wrong and change nothing.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.control_plane.api_server.authorization import attributes as authorization
+from kubeshim.machinery import errors, objects, resources, written_fields
 
-_RESET: dict[tuple[str, str], tuple[str, ...]] = {
+_RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
     ("namespaces", ""): ("status", "spec.finalizers"),
     ("namespaces", "finalize"): ("status",),
+    ("pods", "ephemeralcontainers"): written_fields.Only(("spec.ephemeralContainers",)),
+    ("pods", "resize"): written_fields.Only(("spec.containers.*.resources", "spec.containers.*.resizePolicy")),
     ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
     ("deployments.apps", "status"): ("spec", "metadata.labels"),
     ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
@@ -23,10 +28,12 @@ _RESET: dict[tuple[str, str], tuple[str, ...]] = {
         (group_resource, "status"): ("metadata", "spec")
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
-            "customresourcedefinitions.apiextensions.k8s.io",
             "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
+            "podcertificaterequests.certificates.k8s.io",
             "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "resourceclaims.resource.k8s.io",
+            "servicecidrs.networking.k8s.io",
             "storageversionmigrations.storagemigration.k8s.io",
             "validatingadmissionpolicies.admissionregistration.k8s.io",
             "volumeattachments.storage.k8s.io",
@@ -51,6 +58,16 @@ _METADATA_STAYS = frozenset(
 )
 """Types of whose metadata the status endpoint changes nothing; that of older ones takes labels and the like."""
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+class Asker(NamedTuple):
+    """Who wants something written, how (``update``, ``patch``), and what there is to judge that by."""
+
+    user: request.UserInfo
+    verb: str
+    subresource: str
+    authorizer: authorization.Authorizer
+    reader: plugin.Reader
 
 
 class Strategy:
@@ -126,6 +143,12 @@ class Strategy:
     ) -> list[errors.FieldError]:
         return []
 
+    def permitted(
+        self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, asker: Asker
+    ) -> list[errors.FieldError]:
+        """What the one who asks may not write; told before all else that is wrong with the fields."""
+        return []
+
     def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:
         """Whether a change is one of the desired state, for types that count generations."""
         for field in obj.keys() | old.keys():
@@ -148,12 +171,8 @@ class Strategy:
         """For kinds whose deletion begins in a way of its own: marks ``obj`` and says True; it stays for now."""
         return False
 
-    def reset_fields(self, resource: resources.Resource, subresource: str) -> tuple[str, ...] | None:
-        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint.
-
-        None means the usual rule: the main endpoint does not write ``status``, the status endpoint only that and
-        metadata.
-        """
+    def reset_fields(self, resource: resources.Resource, subresource: str) -> written_fields.Rule:
+        """The fields (``spec``, ``metadata.labels``) that nobody owns who writes at this endpoint."""
         return _RESET.get((resource.group_resource, subresource))
 
     def allocate(

@@ -16,8 +16,11 @@ from kubeshim.control_plane.api_server.strategies import (
     job,
     namespace,
     node,
+    persistentvolume,
     pod,
+    podcertificaterequest,
     priorityclass,
+    resourceclaim,
     service,
 )
 from kubeshim.control_plane.api_server.strategies import strategy as strategies
@@ -122,7 +125,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         warn=endpoints.warn_slice,
         counted_metadata=("labels",),
     ),
-    "persistentvolume": Checked(
+    "persistentvolume": persistentvolume.PersistentVolume(
         persistent_volumes.volume,
         persistent_volumes.update,
         warn=persistent_volumes.warn,
@@ -160,17 +163,34 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         others.disruption_budget, None, others.disruption_status, status=_BUDGET_STATUS, unconditional=False
     ),
     "runtimeclass": Checked(
-        others.runtime_class, change=others.runtime_class_update, warn=others.warn_runtime_class, unconditional=False
+        others.runtime_class,
+        change=others.runtime_class_update,
+        warn=others.warn_runtime_class,
+        create_on_update=True,
+        unconditional=False,
     ),
     "webhookconfiguration": Checked(
-        create=webhooks.configuration, validate_update=webhooks.configuration_update, unconditional=False
+        create=lambda obj: webhooks.configuration(obj) + admission_policies.not_static(obj),
+        validate_update=webhooks.configuration_update,
+        unconditional=False,
     ),
     "validatingadmissionpolicy": Checked(
-        admission_policies.validating, None, admission_policies.validating_status, status={}, unconditional=False
+        admission_policies.validating,
+        None,
+        admission_policies.validating_status,
+        create=admission_policies.not_static,
+        status={},
+        unconditional=False,
     ),
-    "validatingadmissionpolicybinding": Checked(admission_policies.validating_binding, unconditional=False),
-    "mutatingadmissionpolicy": Checked(admission_policies.mutating, unconditional=False),
-    "mutatingadmissionpolicybinding": Checked(admission_policies.mutating_binding, unconditional=False),
+    "validatingadmissionpolicybinding": Checked(
+        admission_policies.validating_binding, create=admission_policies.not_static, unconditional=False
+    ),
+    "mutatingadmissionpolicy": Checked(
+        admission_policies.mutating, create=admission_policies.not_static, unconditional=False
+    ),
+    "mutatingadmissionpolicybinding": Checked(
+        admission_policies.mutating_binding, create=admission_policies.not_static, unconditional=False
+    ),
     "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
     "prioritylevelconfiguration": Checked(flow_control.priority_level, None, flow_control.status, status={}),
     "clustertrustbundle": Checked(
@@ -179,7 +199,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         create=certificates.trust_bundle_create,
         unconditional=False,
     ),
-    "podcertificaterequest": Checked(
+    "podcertificaterequest": podcertificaterequest.PodCertificateRequest(
         None,
         certificates.pod_request_update,
         pod_certificates.status,
@@ -190,13 +210,15 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "servicecidr": Checked(cluster_ranges.service_cidr, change=cluster_ranges.service_cidr_update, status={}),
     "ipaddress": Checked(cluster_ranges.address, change=cluster_ranges.address_update),
     "deviceclass": Checked(device_claims.device_class),
-    "resourceclaim": Checked(
-        None, device_claims.immutable_spec, device_claims.claim_status, create=device_claims.claim_create, status={}
+    "resourceclaim": resourceclaim.ResourceClaim(
+        None, device_claims.claim_update, device_claims.claim_status, create=device_claims.claim_create, status={}
     ),
-    "resourceclaimtemplate": Checked(None, device_claims.immutable_spec, create=device_claims.template_create),
+    "resourceclaimtemplate": resourceclaim.ResourceClaimTemplate(
+        None, device_claims.template_update, create=device_claims.template_create
+    ),
     "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
     "devicetaintrule": devices.DeviceTaintRule(
-        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}
+        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),

@@ -9,6 +9,7 @@ def new(op: operation.Operation, obj: objects.Object) -> None:
     """Raises ``errors.Invalid`` for what is wrong with an object to be created."""
     strategy = op.strategy
     problems = metadata.validate(op.resource, obj)
+    problems += strategy.permitted(op.resource, obj, None, op.asker())
     problems += strategy.validate(op.resource, obj) + strategy.validate_create(op.resource, obj)
     if problems:
         raise errors.invalid(op.resource.group, _kind(op, obj), objects.name(obj), problems)
@@ -19,6 +20,7 @@ def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -
     """Raises ``errors.Invalid`` for what is wrong with a changed object, or with the change."""
     strategy, resource = op.strategy, op.resource
     problems = metadata.validate_update(resource, obj, old) * 2  # once for all kinds, once by the kind's own rules
+    problems += strategy.permitted(resource, obj, old, op.asker())
     if op.subresource == "status":
         problems += strategy.validate_status_update(resource, obj, old)
     elif op.restrict is not None:

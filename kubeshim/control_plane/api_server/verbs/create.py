@@ -46,12 +46,13 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
     for attempt in range(_ATTEMPTS):
         if generated and attempt:
             metadata["name"] = _generated_name(metadata)
-        if attempt == 0:
-            checks.new(op, obj)
-            attributes.name = objects.name(obj)
-            server.admission.validate(attributes)
         try:
+            # before anything is judged, as upstream: what cannot be had is told alone
             with op.allocated(obj, None):
+                if attempt == 0:
+                    checks.new(op, obj)
+                    attributes.name = objects.name(obj)
+                    server.admission.validate(attributes)
                 if applied:
                     return _write(op, obj)
                 return object_size.with_or_without_owners(functools.partial(_write, op), obj)

@@ -13,7 +13,7 @@ from kubeshim.control_plane.api_server import request, response, storage, stored
 from kubeshim.control_plane.api_server.verbs import operation, options
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
-from kubeshim.machinery.validation import decoding
+from kubeshim.machinery.validation import decoding, fields
 
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
 _ATTEMPTS = 10
@@ -201,6 +201,8 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
             found["orphanDependents"] = options.boolean(asked, "orphanDependents")
         if "dryRun" in asked.query:
             found["dryRun"] = list(asked.query["dryRun"])
+        if options.UNREADABLE in asked.query:
+            found[options.UNREADABLE] = options.boolean(asked, options.UNREADABLE)
     problems = options.delete_problems(found)
     if problems:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
@@ -224,6 +226,10 @@ def _parsed(op: operation.Operation, body: bytes, media_type: str) -> dict[str, 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
     wanted = read_options(op, asked)
+    if wanted.get(options.UNREADABLE):  # what is stored here can always be read
+        text = "is exclusively used to delete corrupt object(s), try again by removing this option"
+        problem = fields.invalid(options.UNREADABLE, True, text)
+        raise errors.invalid(op.resource.group, op.resource.plural, op.name, [problem])
     item, gone = delete(op, wanted)
     code = 202 if not gone and wanted.get("orphanDependents") is False else 200
     returned = op.resource.group_resource in _RETURNED

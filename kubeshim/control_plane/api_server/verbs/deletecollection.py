@@ -3,9 +3,10 @@
 import gevent
 
 from kubeshim.control_plane.api_server import request, response, storage
-from kubeshim.control_plane.api_server.verbs import delete, operation, selection, versions
+from kubeshim.control_plane.api_server.verbs import delete, operation, options, selection, versions
 from kubeshim.control_plane.api_server.verbs import list as lists
 from kubeshim.machinery import errors
+from kubeshim.machinery.validation import fields
 
 
 def delete_collection(op: operation.Operation, found: storage.Page, wanted: dict[str, object]) -> list[storage.Stored]:
@@ -26,6 +27,10 @@ def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
     chosen = selection.of(op, asked)
     wanted = delete.read_options(op, asked)
+    if wanted.get(options.UNREADABLE):
+        text = "is not allowed with DELETECOLLECTION, try again after removing the option"
+        problem = fields.invalid(options.UNREADABLE, True, text)
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
     found = lists.page(op, chosen, versions.of_list(asked))
     deleted = delete_collection(op, found, wanted)
     metadata = {"resourceVersion": str(found.revision)}

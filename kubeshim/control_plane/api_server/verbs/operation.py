@@ -15,6 +15,8 @@ from kubeshim.machinery import errors, objects, resources, schemas
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
+Restrict = Callable[[objects.Object, objects.Object], list[errors.FieldError]]
+
 
 @dataclasses.dataclass(slots=True)
 class Operation:
@@ -33,7 +35,9 @@ class Operation:
     warnings: list[str] = dataclasses.field(default_factory=list)
     create_unconditionally: bool = False
     """Whether what is created may name a resourceVersion: a PUT may create."""
-    restrict: Callable[[objects.Object, objects.Object], list[errors.FieldError]] | None = None
+    verb: str = "update"
+    """What authorization was asked about."""
+    restrict: Restrict | None = None
     """For a subresource that owns a part of the object: puts everything else of the new object back to what the old
     one has, and says what is wrong with the change."""
 
@@ -78,6 +82,10 @@ class Operation:
         decision = self.server.authorizer.authorize(question)
         if not decision.allowed:
             raise authorization.forbidden(question, decision.reason)
+
+    def asker(self) -> strategies.Asker:
+        server = self.server
+        return strategies.Asker(self.user, self.verb, self.subresource, server.authorizer, server.storage.reader)
 
     @contextlib.contextmanager
     def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:

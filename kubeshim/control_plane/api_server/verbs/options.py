@@ -66,6 +66,10 @@ def _manager_problems(manager: str) -> list[errors.FieldError]:
     return problems
 
 
+UNREADABLE = "ignoreStoreReadErrorWithClusterBreakingPotential"
+"""Of ``DeleteOptions``: the object cannot be read from the store, and is to go all the same."""
+
+
 def delete_problems(options: dict[str, Any]) -> list[errors.FieldError]:
     """What is wrong with ``DeleteOptions``."""
     problems = dry_run_problems(options.get("dryRun"))
@@ -79,6 +83,11 @@ def delete_problems(options: dict[str, Any]) -> list[errors.FieldError]:
         )  # fmt: skip
     if policy is not None and policy not in _PROPAGATION:
         problems.append(fields.not_supported("propagationPolicy", policy, (*_PROPAGATION, "nil")))
+    if options.get(UNREADABLE):
+        for other in ("dryRun", "propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"):
+            given = options.get(other)
+            if given is not None and (given or other != "dryRun"):
+                problems.append(fields.invalid(UNREADABLE, True, f"cannot be set together with .{other}"))
     return problems
 
 

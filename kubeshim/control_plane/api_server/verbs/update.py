@@ -99,7 +99,9 @@ def _write(
             strategy.prepare_for_status_update(resource, obj, old)
         else:
             disabled_fields.drop(resource.group, resource.kind, obj, old)
-            if not op.subresource:
+            if op.restrict is not None:
+                _restrict(op, op.restrict, obj, old)  # as well what was applied, and what admission made of it
+            elif not op.subresource:
                 strategy.prepare_for_update(resource, obj, old)
     _count_generation(op, obj, old)
     if not raw:
@@ -140,15 +142,18 @@ def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> Non
 def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
     """The main endpoint does not own ``status``, the status endpoint nothing else."""
     if op.restrict is not None:
-        problems = op.restrict(obj, old)
-        if problems:
-            raise errors.invalid(op.resource.group, op.resource.kind, op.name, problems)
+        _restrict(op, op.restrict, obj, old)
     elif op.subresource == "status":
         op.strategy.prepare_for_status_update(op.resource, obj, old)
     elif not op.subresource and op.strategy.has_status and "status" in op.resource.subresources:
         obj.pop("status", None)
         if "status" in old:
             obj["status"] = old["status"]
+
+
+def _restrict(op: operation.Operation, rule: operation.Restrict, obj: objects.Object, old: objects.Object) -> None:
+    if problems := rule(obj, old):
+        raise errors.invalid(op.resource.group, op.resource.kind, op.name, problems)
 
 
 def _count_generation(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:

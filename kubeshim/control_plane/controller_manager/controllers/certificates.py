@@ -140,6 +140,8 @@ def lifetime_left(request: Object, now: datetime.datetime) -> float:
     """Seconds until the request is deleted."""
     found = objects.dig(request, "status", "conditions", default=())
     ends = []
+    if certificate := objects.dig(request, "status", "certificate"):
+        ends.append((_expires(certificate) - now).total_seconds())
     for entry in found:
         since = entry.get("lastUpdateTime") or objects.dig(request, "metadata", "creationTimestamp")
         if entry["type"] in LIFETIMES and since:
@@ -148,6 +150,16 @@ def lifetime_left(request: Object, now: datetime.datetime) -> float:
         return min(ends)
     created = objects.dig(request, "metadata", "creationTimestamp")
     return LIFETIMES[""] - ((now - clock.parse_rfc3339(created)).total_seconds() if created else 0.0)
+
+
+def _expires(certificate: str) -> datetime.datetime:
+    """When a certificate that was issued is of no more use; never, where it is none."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(base64.b64decode(certificate)).not_valid_after_utc
+    except ValueError:
+        return datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 def _csr(request: Object):  # type: ignore[no-untyped-def]  # cryptography is imported late

@@ -33,8 +33,15 @@ class ClusterRoleAggregationController(controller.Controller):
             if objects.name(other) != key and _selects(role, other):
                 rules += [rule for rule in other.get("rules") or () if rule not in rules]
         if rules != (role.get("rules") or []):
-            patch = {"metadata": {"resourceVersion": objects.resource_version(role)}, "rules": rules}
-            self.client.patch(kinds.CLUSTER_ROLES, key, patch)
+            wanted: Object = {
+                "apiVersion": kinds.CLUSTER_ROLES.group_version,
+                "kind": "ClusterRole",
+                "metadata": {"name": key},
+                "rules": rules,
+            }
+            self.client.patch(
+                kinds.CLUSTER_ROLES, key, wanted, kind="apply", fieldManager=f"{self.name}-controller", force=True
+            )
 
 
 def _selects(role: Object, other: Object) -> bool:

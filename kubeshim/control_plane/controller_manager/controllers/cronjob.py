@@ -14,11 +14,16 @@ from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import conditions, controller, cron, indexes, pod_control
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
+from kubeshim.machinery.validation import fields
 
 _log = logging.getLogger(__name__)
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 MANY = 100
+UNSUPPORTED = (
+    "CRON_TZ or TZ used in schedule {} is not officially supported, see "
+    "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
 
 
 class CronJobController(controller.Controller):
@@ -51,6 +56,9 @@ class CronJobController(controller.Controller):
             text = f'invalid timeZone: "{cron_job["spec"]["timeZone"]}": {error}'
             self.recorder.event(cron_job, "Warning", "UnknownTimeZone", text)
             return None
+        if "TZ" in cron_job["spec"]["schedule"]:
+            text = UNSUPPORTED.format(fields.quote(cron_job["spec"]["schedule"]))
+            self.recorder.event(cron_job, "Warning", "UnsupportedSchedule", text)
         try:
             schedule, own_zone = cron.parse(cron_job["spec"]["schedule"])
             zone = named if cron_job["spec"].get("timeZone") else cron.zone(own_zone)
@@ -150,7 +158,7 @@ class CronJobController(controller.Controller):
         except errors.AlreadyExists:
             made = self.client.get(kinds.JOBS, objects.name(job), objects.namespace(job))
             if (objects.controller_of(made) or {}).get("uid") != objects.uid(cron_job):
-                raise
+                return  # somebody else's, and so is the status then
         except errors.APIStatusError as error:
             if not pod_control.namespace_is_going(error):
                 self.recorder.event(cron_job, "Warning", "FailedCreate", f"Error creating job: {error}")

@@ -100,14 +100,15 @@ class DaemonSetController(controller.Controller):
             daemon_set, self._claim(daemon_set, kinds.CONTROLLER_REVISIONS)
         )
         hash_text = history.hash_of(revision)
-        mine = self._claim(daemon_set, kinds.PODS)
+        every_pod = self._claim(daemon_set, kinds.PODS)
+        mine = [pod for pod in every_pod if not (objects.is_deleting(pod) and pods.is_finished(pod))]
         again = None
         if self._expected.satisfied(key):
             again = self._place(key, daemon_set, mine, hash_text)
         if self._expected.satisfied(key) and _rolling(daemon_set):
             step = daemons.update(daemon_set, self._nodes.list(), mine, hash_text, self.clock.now())
             self._carry_out(key, daemon_set, step, hash_text)
-        used = {objects.labels(pod).get(history.HASH_LABEL, "") for pod in mine} | {hash_text}
+        used = {objects.labels(pod).get(history.HASH_LABEL, "") for pod in every_pod} | {hash_text}
         names = {objects.name(one) for one in every if history.hash_of(one) in used}
         limit = daemon_set["spec"].get("revisionHistoryLimit")
         self._history.truncate(every, names, 10 if limit is None else int(limit))
@@ -122,7 +123,7 @@ class DaemonSetController(controller.Controller):
     def _place(self, key: str, daemon_set: Object, mine: list[Object], hash_text: str) -> float | None:
         nodes = self._nodes.list()
         surge = daemons.limits(daemon_set, len(nodes)).surge if _rolling(daemon_set) else 0
-        step = daemons.plan(daemon_set, nodes, mine, surge, hash_text)
+        step = daemons.plan(daemon_set, nodes, mine, surge, hash_text, self.clock.now())
         wait: float | None = None
         for pod in step.ended:
             node = daemons.node_of(pod)

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 DELETION_TIMEOUT = STALE_DISRUPTION = 120.0
 STALE = "stale/"
+BY_KUBELET = "TerminationByKubelet"
 OWNERS: dict[str, GroupVersionResource] = {
     "ReplicaSet": kinds.REPLICA_SETS,
     "ReplicationController": kinds.REPLICATION_CONTROLLERS,
@@ -89,6 +90,9 @@ class DisruptionController(controller.Controller):
             self._write(budget, _failed(budget, str(error), now))
             return None
         disrupted, again = still_disrupted(budget, chosen, now)
+        for pod in not_deleted(budget, chosen, disrupted):
+            text = f"Pod was expected by PDB {key} to be deleted but it wasn't"
+            self.recorder.event(pod, "Warning", "NotDeleted", text)
         healthy = sum(
             pods.is_ready(pod) and not objects.is_deleting(pod) and objects.name(pod) not in disrupted for pod in chosen
         )
@@ -105,7 +109,14 @@ class DisruptionController(controller.Controller):
         left = STALE_DISRUPTION - (now - since).total_seconds()
         if left > 0:
             return left
-        condition = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": clock.rfc3339(now)}
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "False",
+            "reason": None,
+            "message": None,
+            "lastTransitionTime": clock.rfc3339(now),
+            **objects.observed_generation(pod),
+        }
         patch = {"metadata": {"uid": objects.uid(pod)}, "status": {"conditions": [condition]}}
         name, namespace = objects.name(pod), objects.namespace(pod)
         try:
@@ -188,6 +199,8 @@ def disrupted_since(pod: Object) -> datetime.datetime | None:
     condition = objects.condition(pod, "DisruptionTarget")
     if condition is None or condition.get("status") != "True" or objects.is_deleting(pod) or pods.is_finished(pod):
         return None
+    if condition.get("reason") == BY_KUBELET:
+        return None  # may take as long as it takes
     text = condition.get("lastTransitionTime")
     return clock.parse_rfc3339(text) if text else None
 
@@ -207,6 +220,12 @@ def still_disrupted(
             kept[name] = since
             waits.append(left)
     return kept, min(waits) if waits else None
+
+
+def not_deleted(budget: Object, chosen: list[Object], kept: dict[str, str]) -> list[Object]:
+    """The pods that were to be disrupted and, after all that time, are there as before."""
+    told = objects.dig(budget, "status", "disruptedPods", default={})
+    return [pod for pod in chosen if objects.name(pod) in told.keys() - kept and not objects.is_deleting(pod)]
 
 
 def status(

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, indexes, pod_control, pods
+from kubeshim.control_plane.controller_manager import controller, indexes, pod_control, pods, trigger_times
 from kubeshim.control_plane.controller_manager import endpoints as rules
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
@@ -34,6 +34,7 @@ class EndpointsController(controller.Controller):
         self._services = indexes.by_namespace(self.watch(kinds.SERVICES))
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
+        self._moments = trigger_times.Tracker()
         self._endpoints = self.informer(kinds.ENDPOINTS)
         self._endpoints.add_handler(deleted=self.enqueue)
 
@@ -49,6 +50,7 @@ class EndpointsController(controller.Controller):
     def sync(self, key: str) -> None:
         service = self._services.get(key)
         if service is None:
+            self._moments.forget(key)
             self._delete(key)
             return
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
@@ -58,8 +60,10 @@ class EndpointsController(controller.Controller):
         ]
         current = self._endpoints.get(key)
         wanted = build(service, candidates, current)
+        moment = self._moments.look(key, service, candidates)
         if current is not None and not _differs(current, wanted):
             return
+        wanted["metadata"] = trigger_times.annotated(wanted["metadata"], moment)
         try:
             if current is None:
                 self.client.create(kinds.ENDPOINTS, wanted)
@@ -183,5 +187,5 @@ def _differs(current: Object, wanted: Object) -> bool:
     return (
         (current.get("subsets") or []) != (wanted.get("subsets") or [])
         or objects.labels(current) != objects.labels(wanted)
-        or objects.annotations(current) != objects.annotations(wanted)
+        or (OVER_CAPACITY in objects.annotations(current)) != (OVER_CAPACITY in objects.annotations(wanted))
     )

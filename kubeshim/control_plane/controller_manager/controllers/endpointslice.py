@@ -7,7 +7,7 @@ wrote are remembered by resourceVersion, and a turn waits until the cache has th
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from kubeshim.control_plane.controller_manager import (
     pods,
     slices,
     topology_hints,
+    trigger_times,
 )
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
@@ -52,6 +53,7 @@ class EndpointSliceController(controller.Controller):
             added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
         )
         self._lock = threading.Lock()
+        self._moments = trigger_times.Tracker()
         self._told: dict[tuple[str, str], str] = {}
         """(Service, address type) → why its endpoints have no hints by zones; empty where they have."""
         self._written: dict[str, dict[str, str | None]] = {}
@@ -104,6 +106,7 @@ class EndpointSliceController(controller.Controller):
         if service is None:
             with self._lock:
                 self._written.pop(key, None)
+                self._moments.forget(key)
                 self._told = {name: why for name, why in self._told.items() if name[0] != key}
             return None  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
@@ -118,12 +121,23 @@ class EndpointSliceController(controller.Controller):
             if endpoints.selects(service, pod) and endpoints.belongs(pod, terminating=True)
         ]
         nodes = self._nodes.list()
-        groups = group(service, candidates, {objects.name(node): _zone(node) for node in nodes})
+        zones = {objects.name(node): _zone(node) for node in nodes}
+        lost = without_node(service, candidates, zones)
+        groups = group(service, [pod for pod in candidates if pod not in lost], zones)
         if topology_hints.wanted(service):
             groups = [self._spread(key, service, one, topology_hints.shares(nodes)) for one in groups]
         existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
         capacity = self.context.options.max_endpoints_per_slice
-        self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity))
+        moment = self._moments.look(key, service, candidates)
+        self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity), moment)
+        if lost:
+            why = ", ".join(
+                f"skipping Pod {objects.name(pod)} for Service {key}: Node {pod['spec']['nodeName']} Not Found"
+                for pod in lost
+            )
+            text = f"Error updating Endpoint Slices for Service {key}: {why}"
+            self.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
+            raise errors.NotFound(why)
         return None
 
     def _spread(self, key: str, service: Object, one: slices.Group, shares: dict[str, float]) -> slices.Group:
@@ -152,7 +166,9 @@ class EndpointSliceController(controller.Controller):
             hinted.append(plain)
         return slices.Group(one.address_type, one.ports, hinted)
 
-    def _carry_out(self, key: str, service: Object, plan: slices.Plan) -> None:
+    def _carry_out(self, key: str, service: Object, plan: slices.Plan, moment: str) -> None:
+        for one in (*plan.create, *plan.update):
+            one["metadata"] = trigger_times.annotated(one["metadata"], moment)
         try:
             for one in plan.create:
                 self._remember(key, self.client.create(kinds.ENDPOINT_SLICES, one))
@@ -217,6 +233,13 @@ def metadata(service: Object) -> Object:
         "labels": labels,
         "ownerReferences": [objects.owner_reference(service)],
     }
+
+
+def without_node(service: Object, candidates: Sequence[Object], nodes: Mapping[str, str]) -> list[Object]:
+    """The pods whose node is not there (any more): traffic would be lost, unless it is asked for anyway. Pure."""
+    if service["spec"].get("publishNotReadyAddresses"):
+        return []
+    return [pod for pod in candidates if (name := pod["spec"].get("nodeName")) and name not in nodes]
 
 
 def group(service: Object, candidates: Sequence[Object], zones: dict[str, str]) -> list[slices.Group]:

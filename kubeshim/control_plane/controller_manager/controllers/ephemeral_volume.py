@@ -44,8 +44,10 @@ class EphemeralVolumeController(controller.Controller):
         present = self._claims.get(f"{objects.namespace(pod)}/{name}")
         if present is not None:
             if (objects.controller_of(present) or {}).get("uid") != objects.uid(pod):
-                text = f'PVC "{objects.key(present)}" was not created for pod "{objects.key(pod)}" (pod is not owner)'
-                raise errors.Conflict(text)
+                why = f"PVC {objects.key(present)} was not created for pod {objects.key(pod)} (pod is not owner)"
+                text = f"ephemeral volume {volume['name']}: {why}"
+                self.recorder.event(pod, "Warning", "FailedBinding", text)
+                raise errors.Conflict(why)
             return
         template = volume["ephemeral"]["volumeClaimTemplate"]
         claim = {

@@ -142,6 +142,8 @@ class GarbageCollectorController(controller.Controller):
             self.queue.add(f"judge/{node.uid}")
         for node in work.orphan:
             self.queue.add(f"orphan/{node.uid}")
+        for node, owner in work.strays:
+            self.recorder.event(_reference(node), "Warning", "OwnerRefInvalidNamespace", invalid_owner(node, owner))
 
     # judging
 
@@ -318,3 +320,15 @@ class GarbageCollectorController(controller.Controller):
             self.client.delete(node.gvr, node.name, node.namespace, options=options)
         except errors.NotFound:
             self._remove(node.uid)
+
+
+def invalid_owner(node: ownership.Node, owner: Mapping[str, Any]) -> str:
+    """What is said of a dependent whose owner is in another namespace. Pure."""
+    version, kind = owner["apiVersion"], owner["kind"]
+    named = f"[{version}/{kind}, namespace: {node.namespace}, name: {owner['name']}, uid: {owner['uid']}]"
+    return f'ownerRef {named} does not exist in namespace "{node.namespace}"'
+
+
+def _reference(node: ownership.Node) -> Object:
+    metadata = {"name": node.name, "namespace": node.namespace, "uid": node.uid}
+    return {"apiVersion": node.api_version, "kind": node.kind, "metadata": metadata}

@@ -65,6 +65,8 @@ class Scaling:
         """Sets it where it stands."""
         status = self.hpa["status"]
         new: Object = {"type": kind, "status": value, "reason": reason, "message": message}
+        if generation := objects.dig(self.hpa, "metadata", "generation", default=0):
+            new["observedGeneration"] = generation
         old = conditions.find(status.get("conditions"), kind)
         if old is not None and old.get("status") == value:
             new["lastTransitionTime"] = old.get("lastTransitionTime")
@@ -76,6 +78,8 @@ class Scaling:
     def tell(self, desired: int, rescaled: bool) -> None:
         status = self.hpa["status"]
         status.update(currentReplicas=self.current, desiredReplicas=desired, currentMetrics=self.measured)
+        if generation := objects.dig(self.hpa, "metadata", "generation", default=0):
+            status["observedGeneration"] = generation
         if rescaled:
             status["lastScaleTime"] = clock.rfc3339(self.now)
 

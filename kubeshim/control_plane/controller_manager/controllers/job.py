@@ -16,6 +16,7 @@ from kubeshim.control_plane.controller_manager import (
     controller,
     expectations,
     indexes,
+    job_backoff,
     jobs,
     pod_control,
     pods,
@@ -40,6 +41,8 @@ class JobController(controller.Controller):
         self._expected = expectations.Expectations(self.clock)
         self._written: dict[str, int] = {}
         """Resource version of the status last written, by key: see ``_is_stale``."""
+        self._backoff: dict[str, job_backoff.Record] = {}
+        """By the job's uid."""
         self._control = pod_control.PodControl(self.client, self.recorder)
         self._jobs = indexes.by_namespace(self.watch(kinds.JOBS))
         self._jobs.add_handler(deleted=self._job_deleted)
@@ -49,6 +52,7 @@ class JobController(controller.Controller):
         )
 
     def _job_deleted(self, job: Object) -> None:
+        self._backoff.pop(objects.uid(job), None)
         for pod in self._pods.by_index("claim", objects.uid(job)):
             if jobs.has_finalizer(pod):
                 self.queue.add(ORPHAN + objects.key(pod))
@@ -103,6 +107,7 @@ class JobController(controller.Controller):
         )
         mine = claimer.claim(indexes.claimable(self._pods, job))
         if jobs.is_finished(job):
+            self._backoff.pop(objects.uid(job), None)
             self._release(pod for pod in mine if jobs.has_finalizer(pod))
             return None
         return self._run_job(key, job, mine)
@@ -125,27 +130,36 @@ class JobController(controller.Controller):
             job = {**job, "status": status}
         found = jobs.tally(job, mine)
         verdict = jobs.verdict(job, found, mine, now)
+        if verdict is not None or objects.is_deleting(job):
+            found.settle()
+        self._backoff[objects.uid(job)] = job_backoff.following(self._backoff.get(objects.uid(job)), job, mine)
         may_act = self._expected.satisfied(key) and not objects.is_deleting(job)
         again: float | None = None
         failure: Exception | None = None
         active = len(found.active)
         if verdict is not None or suspended:
-            failure = self._delete(key, job, found.active, counted=verdict is not None) if may_act else None
+            # Pods that a complete job can do without have not failed.
+            counted = verdict is not None and verdict.reason != "CompletionsReached"
+            failure = self._delete(key, job, found.active, counted=counted) if may_act else None
             if may_act and failure is None:
                 found.terminating += len(found.active)
                 active = 0
         elif may_act:
             active, again, failure = self._scale(key, job, found, mine)
         self._describe(job, status, found, active, moment)
-        if suspended != conditions.is_true(status, "Suspended") and verdict is None:
+        if may_act and suspended != conditions.is_true(status, "Suspended") and verdict is None:
             self._note_suspension(job, status, suspended, moment)
         if verdict is not None:
             self._announce(job, status, found, verdict, active, moment)
         if status != (self._jobs.get(key) or {}).get("status"):
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
             self._written[key] = int(objects.resource_version(job) or 0)
-        counted = {*found.uncounted_succeeded, *found.uncounted_failed}
-        self._release(pod for pod in mine if jobs.has_finalizer(pod) and self._may_release(job, pod, counted))
+        noted = {*found.uncounted_succeeded, *found.uncounted_failed}
+        self._release(
+            pod
+            for pod in mine
+            if jobs.has_finalizer(pod) and objects.uid(pod) not in found.kept and self._may_release(job, pod, noted)
+        )
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure
         left = jobs.deadline_in(job, now) if verdict is None else None
@@ -155,7 +169,9 @@ class JobController(controller.Controller):
     def _may_release(self, job: Object, pod: Object, counted: set[str]) -> bool:
         if objects.uid(pod) in counted:
             return True
-        ignored = jobs.has_failed(job, pod) and jobs.failure_action(job, pod)[0] == "Ignore"
+        ignored = jobs.has_failed(job, pod) and (
+            not jobs.is_valid(job, pod) or jobs.failure_action(job, pod)[0] == "Ignore"
+        )
         repeated = pods.phase(pod) == "Succeeded" and jobs.is_indexed(job)
         return ignored or repeated or jobs.is_finished(job)
 
@@ -181,9 +197,7 @@ class JobController(controller.Controller):
     def _note_suspension(self, job: Object, status: Object, suspended: bool, moment: str) -> None:
         reason, text = ("JobSuspended", "Job suspended") if suspended else ("JobResumed", "Job resumed")
         _put(status, "Suspended", "True" if suspended else "False", reason, text, moment)
-        if suspended:
-            status.pop("startTime", None)
-        else:
+        if not suspended:
             status["startTime"] = moment
         self.recorder.event(job, "Normal", "Suspended" if suspended else "Resumed", text)
 
@@ -197,6 +211,10 @@ class JobController(controller.Controller):
         _put(status, verdict.kind, "True", verdict.reason, verdict.message, moment)
         if verdict.kind == "Complete":
             status["completionTime"] = moment
+            completions = job["spec"].get("completions")
+            if completions is not None and int(status.get("succeeded") or 0) > int(completions):
+                text = "Too many succeeded pods running after completion count reached"
+                self.recorder.event(job, "Warning", "TooManySucceededPods", text)
             self.recorder.event(job, "Normal", "Completed", "Job completed")
         else:
             self.recorder.event(job, "Warning", verdict.reason, verdict.message)
@@ -214,14 +232,14 @@ class JobController(controller.Controller):
         if missing <= 0:
             return active, None, None
         by_index = job["spec"].get("backoffLimitPerIndex") is not None
-        left = 0.0 if by_index else jobs.backoff_left(mine, now)
+        left = 0.0 if by_index else job_backoff.left(self._backoff[objects.uid(job)], now)
         if left > 0:
             return active, left, None
         again: float | None = None
         chosen: list[int | None] = [None] * min(missing, BURST)
         if jobs.is_indexed(job):
             waits = {
-                index: jobs.index_backoff_left(mine, index, now) if by_index else 0.0
+                index: job_backoff.index_left(job, mine, index, now) if by_index else 0.0
                 for index in jobs.missing_indexes(job, found, mine, min(missing, BURST))
             }
             chosen = [index for index, wait in waits.items() if wait <= 0]
@@ -230,7 +248,7 @@ class JobController(controller.Controller):
 
         def create(number: int) -> None:
             index = chosen[number]
-            failed = jobs.last_failed(mine, index) if index is not None else None
+            failed = jobs.last_failed(job, mine, index) if index is not None else None
             failures = jobs.next_index_failures(job, failed)
             self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
 

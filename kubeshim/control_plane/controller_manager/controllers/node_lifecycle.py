@@ -66,11 +66,21 @@ class NodeLifecycleController(controller.Controller):
             node = self._mark_lost(node)
             wait = None
         retry = self._taint(node)
-        if (objects.condition(node, "Ready") or {}).get("status") != "True":
+        # A kubelet that says itself that it is not ready goes on to say what its pods are.
+        if (objects.condition(node, "Ready") or {}).get("status") == "Unknown":
             self._mark_pods(node)
+        self._label(node)
         if retry is not None:
             return retry
         return wait + 0.05 if wait is not None else None
+
+    def _label(self, node: Object) -> None:
+        labels = node_health.missing_labels(node)
+        if labels:
+            try:
+                self.client.patch(kinds.NODES, objects.name(node), {"metadata": {"labels": labels}})
+            except errors.NotFound:
+                _log.debug("node %s is gone", objects.name(node))
 
     def _greet(self, node: Object) -> None:
         name = objects.name(node)
@@ -161,7 +171,8 @@ class NodeLifecycleController(controller.Controller):
             ready = objects.condition(pod, "Ready")
             if ready is None or ready.get("status") != "True":
                 continue
-            fresh = {**ready, "status": "False", "lastTransitionTime": clock.rfc3339(self.clock.now())}
+            moment = clock.rfc3339(self.clock.now())
+            fresh = {**ready, "status": "False", "lastTransitionTime": moment, **objects.observed_generation(pod)}
             status = {"conditions": conditions.put(pod["status"]["conditions"], fresh)}
             patch = {"metadata": {"resourceVersion": objects.resource_version(pod)}, "status": status}
             try:

@@ -11,8 +11,8 @@ provisioner by an annotation.
 import logging
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller
-from kubeshim.machinery import errors, objects, volumes
+from kubeshim.control_plane.controller_manager import controller, indexes, pods, volume_claims
+from kubeshim.machinery import class_defaults, errors, objects, volumes
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,6 @@ BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 PROVISIONERS = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 CLAIM, VOLUME = "claim/", "volume/"
 
 
@@ -42,6 +41,8 @@ class PersistentVolumeBinderController(controller.Controller):
         self._volumes.add_handler(
             added=self._volume_changed, updated=lambda _, new: self._volume_changed(new), deleted=self._volume_changed
         )
+        self._pods = indexes.by_namespace(self.informer(kinds.PODS))
+        self._pods.add_handler(added=self._pod_added)
         self._classes.add_handler(added=self._class_changed, updated=lambda _, new: self._class_changed(new))
 
     def _claim_changed(self, claim: Object) -> None:
@@ -60,6 +61,11 @@ class PersistentVolumeBinderController(controller.Controller):
 
     def _class_changed(self, storage_class: Object) -> None:
         self._wake(objects.name(storage_class))
+        self._wake("")  # it may be the default now
+
+    def _pod_added(self, pod: Object) -> None:
+        for name in pods.claims_of(pod):
+            self.queue.add(f"{CLAIM}{objects.namespace(pod)}/{name}")
 
     def _wake(self, class_name: str) -> None:
         for claim in self._claims.list():
@@ -77,23 +83,44 @@ class PersistentVolumeBinderController(controller.Controller):
                 self._sync_volume(volume)
 
     def _sync_claim(self, claim: Object) -> None:
-        name = claim["spec"].get("volumeName")
-        if not name:
+        if BIND_COMPLETED in objects.annotations(claim):
+            self._sync_bound(claim)
+        elif not claim["spec"].get("volumeName"):
             self._find_volume(claim)
-            return
-        volume = self._volumes.get(name)
-        completed = BIND_COMPLETED in objects.annotations(claim)
-        if volume is None:
-            self._lose(claim, "Bound claim has lost its PersistentVolume. Data on the volume is lost!", completed)
-        elif belongs(volume, claim) or volume["spec"].get("claimRef") is None:
-            self._bind(claim, volume)
-        elif completed:
-            text = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
-            self._lose(claim, text, completed)
         else:
+            self._take_volume(claim, claim["spec"]["volumeName"])
+
+    def _sync_bound(self, claim: Object) -> None:
+        name = claim["spec"].get("volumeName")
+        volume = self._volumes.get(name) if name else None
+        if not name:
+            text = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
+            self._lose(claim, "ClaimLost", text)
+        elif volume is None:
+            self._lose(claim, "ClaimLost", "Bound claim has lost its PersistentVolume. Data on the volume is lost!")
+        elif (volume["spec"].get("claimRef") or {}).get("uid") in (None, "", objects.uid(claim)):
+            self._bind(claim, volume)
+        else:
+            text = "Two claims are bound to the same volume, this one is bound incorrectly"
+            self._lose(claim, "ClaimMisbound", text)
+
+    def _take_volume(self, claim: Object, name: str) -> None:
+        """The claim names the volume it wants."""
+        volume = self._volumes.get(name)
+        if volume is None:
+            self._claim_phase(claim, "Pending")
+        elif belongs(volume, claim):
+            self._bind(claim, volume)
+        elif volume["spec"].get("claimRef") is not None:
             text = f'volume "{name}" already bound to a different claim.'
             self.recorder.event(claim, "Warning", "FailedBinding", text)
             self._claim_phase(claim, "Pending")
+        elif why := volume_claims.mismatch(volume, claim):
+            text = f'Cannot bind to requested volume "{name}": {why}'
+            self.recorder.event(claim, "Warning", "VolumeMismatch", text)
+            self._claim_phase(claim, "Pending")
+        else:
+            self._bind(claim, volume)
 
     def _find_volume(self, claim: Object) -> None:
         if objects.is_deleting(claim):
@@ -108,11 +135,15 @@ class PersistentVolumeBinderController(controller.Controller):
         if fitting:
             self._bind(claim, min(fitting, key=volumes.capacity))
             return
+        if volume_claims.wants_default(claim) and self._give_class(claim):
+            return
         self._claim_phase(claim, "Pending")
         if waits and SELECTED_NODE not in objects.annotations(claim):
-            text = "waiting for first consumer to be created before binding"
-            self.recorder.event(claim, "Normal", "WaitForFirstConsumer", text)
-        elif storage_class is not None and storage_class.get("provisioner") not in (None, "", NO_PROVISIONER):
+            there = self._pods.by_index("namespace", objects.namespace(claim))
+            self.recorder.event(claim, "Normal", *volume_claims.waiting_for(claim, there))
+        elif storage_class is not None and (why := volume_claims.no_provisioner(storage_class)):
+            self.recorder.event(claim, "Warning", "ProvisioningFailed", why)
+        elif storage_class is not None:
             self._hand_over(claim, str(storage_class["provisioner"]))
         elif class_name and storage_class is None:
             text = f'storageclass.storage.k8s.io "{class_name}" not found'
@@ -120,6 +151,15 @@ class PersistentVolumeBinderController(controller.Controller):
         else:
             text = "no persistent volumes available for this claim and no storage class is set"
             self.recorder.event(claim, "Normal", "FailedBinding", text)
+
+    def _give_class(self, claim: Object) -> bool:
+        """A claim of before there was a default class."""
+        default = class_defaults.pick(self._classes.list(), *volume_claims.CLASS_DEFAULT)
+        if default is None:
+            return False
+        spec = {**claim["spec"], "storageClassName": objects.name(default)}
+        self.client.update(kinds.PERSISTENT_VOLUME_CLAIMS, {**claim, "spec": spec})
+        return True
 
     def _hand_over(self, claim: Object, provisioner: str) -> None:
         text = (
@@ -158,18 +198,11 @@ class PersistentVolumeBinderController(controller.Controller):
             metadata = {**claim["metadata"], "annotations": annotations}
             spec = {**claim["spec"], "volumeName": objects.name(volume)}
             claim = self.client.update(kinds.PERSISTENT_VOLUME_CLAIMS, {**claim, "metadata": metadata, "spec": spec})
-        held = {
-            "phase": "Bound",
-            "accessModes": volume["spec"].get("accessModes") or [],
-            "capacity": objects.dig(claim, "status", "capacity") or volume["spec"].get("capacity") or {},
-        }
-        self._claim_status(claim, {**(claim.get("status") or {}), **held})
+        self._claim_status(claim, volume_claims.bound_status(claim, volume))
 
-    def _lose(self, claim: Object, text: str, completed: bool) -> None:
-        if not completed:
-            self._claim_phase(claim, "Pending")
-        elif objects.dig(claim, "status", "phase") != "Lost":
-            self.recorder.event(claim, "Warning", "ClaimLost", text)
+    def _lose(self, claim: Object, reason: str, text: str) -> None:
+        if objects.dig(claim, "status", "phase") != "Lost":
+            self.recorder.event(claim, "Warning", reason, text)
             self._claim_phase(claim, "Lost")
 
     def _sync_volume(self, volume: Object) -> None:
@@ -184,7 +217,7 @@ class PersistentVolumeBinderController(controller.Controller):
             except errors.NotFound:
                 claim = None
         if claim is None or objects.uid(claim) != reference["uid"]:
-            self._volume_phase(volume, "Released")
+            self._release(volume)
         elif claim["spec"].get("volumeName") == objects.name(volume):
             self._volume_phase(volume, "Bound")
         elif not claim["spec"].get("volumeName"):
@@ -194,9 +227,23 @@ class PersistentVolumeBinderController(controller.Controller):
             spec = {key: value for key, value in volume["spec"].items() if key != "claimRef"}
             self.client.update(kinds.PERSISTENT_VOLUMES, {**volume, "spec": spec})
 
-    def _volume_phase(self, volume: Object, phase: str) -> None:
-        if objects.dig(volume, "status", "phase") != phase:
-            status = {**(volume.get("status") or {}), "phase": phase}
+    def _release(self, volume: Object) -> None:
+        policy = volume["spec"].get("persistentVolumeReclaimPolicy")
+        why = volume_claims.cannot_delete(volume) if policy == "Delete" else ""
+        if not why:
+            if objects.dig(volume, "status", "phase") != "Failed":
+                self._volume_phase(volume, "Released")
+        elif objects.dig(volume, "status", "phase") != "Failed":
+            self._volume_phase(volume, "Failed", why)
+            self.recorder.event(volume, "Warning", "VolumeFailedDelete", why)
+
+    def _volume_phase(self, volume: Object, phase: str, message: str = "") -> None:
+        before = volume.get("status") or {}
+        if before.get("phase") != phase:
+            status = {**before, "phase": phase}
+            status.pop("message", None)
+            if message:
+                status["message"] = message
             self.client.update(kinds.PERSISTENT_VOLUMES, {**volume, "status": status}, subresource="status")
 
     def _claim_phase(self, claim: Object, phase: str) -> None:

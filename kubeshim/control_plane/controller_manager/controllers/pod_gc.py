@@ -1,5 +1,5 @@
-"""Deletes pods that nothing else will: of nodes that are gone, terminating before they had a node, and the oldest of
-those that ended, beyond a threshold.
+"""Deletes pods that nothing else will: of nodes that are gone, terminating on nodes that are said to be out of
+service, terminating before they had a node, and the oldest of those that ended, beyond a threshold.
 """
 
 import logging
@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 QUARANTINE = 40.0
 """Seconds a node must have been gone: one that is made anew under its name keeps its pods."""
 TERMINATED = "terminated"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 BREATH = 5.0
 
 
@@ -27,9 +28,13 @@ class PodGCController(controller.Controller):
 
     def register(self) -> None:
         self._nodes = self.informer(kinds.NODES)
-        self._nodes.add_handler(deleted=self._node_deleted)
+        self._nodes.add_handler(updated=lambda _, new: self._node_changed(new), deleted=self._node_deleted)
         self._pods = indexes.by_node(self.informer(kinds.PODS))
         self._pods.add_handler(added=self._pod_changed, updated=lambda _, new: self._pod_changed(new))
+
+    def _node_changed(self, node: Object) -> None:
+        if is_out_of_service(node):
+            self.queue.add(f"node/{objects.name(node)}")
 
     def _node_deleted(self, node: Object) -> None:
         self.queue.add_after(f"node/{objects.name(node)}", QUARANTINE)
@@ -38,6 +43,8 @@ class PodGCController(controller.Controller):
         node = pod["spec"].get("nodeName")
         if objects.is_deleting(pod) and not node:
             self.queue.add(f"pod/{objects.key(pod)}")
+        elif node and objects.is_deleting(pod) and is_out_of_service(self._nodes.get(node) or {}):
+            self.queue.add(f"node/{node}")
         elif node and self._nodes.get(node) is None:
             self.queue.add_after(f"node/{node}", QUARANTINE)
         if pods.is_finished(pod) and self.context.options.terminated_pod_gc_threshold > 0:
@@ -55,7 +62,12 @@ class PodGCController(controller.Controller):
             self._sweep(rest)
 
     def _sweep(self, node: str) -> None:
-        if self._nodes.get(node) is not None or not self._pods.by_index("node", node):
+        present = self._nodes.get(node)
+        if present is not None and is_out_of_service(present):
+            for pod in self._pods.by_index("node", node):
+                if objects.is_deleting(pod):
+                    self._delete(pod, None)
+        if present is not None or not self._pods.by_index("node", node):
             return
         try:
             self.client.get(kinds.NODES, node)
@@ -68,25 +80,47 @@ class PodGCController(controller.Controller):
     def _trim(self) -> None:
         ended = [pod for pod in self._pods.list() if pods.is_finished(pod) and not objects.is_deleting(pod)]
         surplus = len(ended) - self.context.options.terminated_pod_gc_threshold
-        ended.sort(key=lambda pod: str(objects.dig(pod, "metadata", "creationTimestamp", default="")))
+        ended.sort(key=in_the_way)
         for pod in ended[: max(0, surplus)]:
             self._delete(pod, None)
 
     def _delete(self, pod: Object, why: tuple[str, str] | None) -> None:
         name, namespace = objects.name(pod), objects.namespace(pod)
         try:
-            if why is not None and not pods.is_finished(pod):
-                fresh = {
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": why[0],
-                    "message": why[1],
-                    "lastTransitionTime": clock.rfc3339(self.clock.now()),
-                }
-                listed = conditions.put(objects.dig(pod, "status", "conditions", default=()), fresh)
-                patch = {"status": {"phase": "Failed", "conditions": listed}}
+            if not pods.is_finished(pod):
+                # No kubelet will do it, and whoever counts its pods must see that this one has failed.
+                patch = {"status": self._failed(pod, why)}
                 self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
             options = {"gracePeriodSeconds": 0, "preconditions": {"uid": objects.uid(pod)}}
             self.client.delete(kinds.PODS, name, namespace, options=options)
         except errors.NotFound:
             _log.debug("pod %s/%s is gone already", namespace, name)
+
+    def _failed(self, pod: Object, why: tuple[str, str] | None) -> Object:
+        if why is None:
+            return {"phase": "Failed"}
+        fresh = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": why[0],
+            "message": why[1],
+            "lastTransitionTime": clock.rfc3339(self.clock.now()),
+            **objects.observed_generation(pod),
+        }
+        return {
+            "phase": "Failed",
+            "conditions": conditions.put(objects.dig(pod, "status", "conditions", default=()), fresh),
+        }
+
+
+def in_the_way(pod: Object) -> tuple[bool, str]:
+    """Which of the ended pods goes first: those the kubelet evicted, then the oldest. Pure."""
+    evicted = objects.dig(pod, "status", "reason") == "Evicted"
+    return not evicted, str(objects.dig(pod, "metadata", "creationTimestamp", default=""))
+
+
+def is_out_of_service(node: Object) -> bool:
+    """Whether somebody has said that the node is down for good, and it is not ready. Pure."""
+    taints = objects.dig(node, "spec", "taints", default=())
+    ready = (objects.condition(node, "Ready") or {}).get("status") == "True"
+    return not ready and any(taint["key"] == OUT_OF_SERVICE for taint in taints)

@@ -3,7 +3,7 @@
 import logging
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, indexes, pods
+from kubeshim.control_plane.controller_manager import controller, indexes, pods, volume_claims
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 
@@ -22,7 +22,7 @@ class PVCProtectionController(controller.Controller):
         self._pods.add_handler(updated=lambda _, new: self._pod_changed(new), deleted=self._pod_changed)
 
     def _pod_changed(self, pod: Object) -> None:
-        for name in claims_of(pod):
+        for name in pods.claims_of(pod):
             self.queue.add(f"{objects.namespace(pod)}/{name}")
 
     def sync(self, key: str) -> None:
@@ -41,22 +41,6 @@ class PVCProtectionController(controller.Controller):
 
     def _is_used(self, claim: Object) -> bool:
         """Asks the cache, and, since that may be behind, the server."""
-        name, namespace = objects.name(claim), objects.namespace(claim)
-        if any(uses(pod, name) for pod in self._pods.by_index("namespace", namespace)):
+        if volume_claims.users(claim, self._pods.by_index("namespace", objects.namespace(claim))):
             return True
-        return any(uses(pod, name) for pod in self.client.pages(kinds.PODS, namespace))
-
-
-def claims_of(pod: Object) -> list[str]:
-    found = []
-    for volume in pod["spec"].get("volumes") or ():
-        if volume.get("persistentVolumeClaim"):
-            found.append(str(volume["persistentVolumeClaim"]["claimName"]))
-        elif volume.get("ephemeral"):
-            found.append(f"{objects.name(pod)}-{volume['name']}")
-    return found
-
-
-def uses(pod: Object, claim: str) -> bool:
-    """A pod that has a node and has not ended; one without a node may not start any more."""
-    return bool(pod["spec"].get("nodeName")) and not pods.is_finished(pod) and claim in claims_of(pod)
+        return bool(volume_claims.users(claim, list(self.client.pages(kinds.PODS, objects.namespace(claim)))))

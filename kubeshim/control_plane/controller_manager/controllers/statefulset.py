@@ -95,7 +95,10 @@ class StatefulSetController(controller.Controller):
             self._own_claims(stateful_set, number, pod)
         for number in wanted:
             there = by_number.get(number)
+            if there is not None and pods.is_active(there):
+                by_number[number] = there = self._identify(stateful_set, number, there)
             if there is None:
+                self._wait_for_claims(stateful_set, number)
                 revision = sets.template_for(stateful_set, number, current, update)
                 by_number[number] = self._create(stateful_set, number, revision)
             elif pods.is_finished(there):
@@ -118,6 +121,26 @@ class StatefulSetController(controller.Controller):
         if not surplus or parallel:
             self._roll(stateful_set, by_number, update)
         return list(by_number.values())
+
+    def _identify(self, stateful_set: Object, number: int, pod: Object) -> Object:
+        """Gives a pod that was adopted its labels, and one that cannot start for want of a claim that claim."""
+        if pods.phase(pod) == "Pending":
+            self._provide_claims(stateful_set, number)
+        lacking = sets.missing_labels(pod)
+        if not lacking:
+            return pod
+        name = f"Pod {objects.name(pod)} in StatefulSet {objects.name(stateful_set)}"
+        labels = {**objects.labels(pod), **lacking}
+        try:
+            changed = self.client.update(kinds.PODS, {**pod, "metadata": {**pod["metadata"], "labels": labels}})
+        except errors.NotFound:
+            return pod
+        except errors.APIStatusError as error:
+            text = f"update {name} failed error: {error}"
+            self.recorder.event(stateful_set, "Warning", "FailedUpdate", text)
+            raise
+        self.recorder.event(stateful_set, "Normal", "SuccessfulUpdate", f"update {name} successful")
+        return changed
 
     def _replace(self, stateful_set: Object, pod: Object) -> None:
         """A pod that ended is deleted; the next turn makes it anew."""
@@ -175,11 +198,7 @@ class StatefulSetController(controller.Controller):
         return not objects.is_deleting(pod) and pods.is_available(pod, minimum, self.clock.now())
 
     def _create(self, stateful_set: Object, number: int, revision: Object) -> Object:
-        for claim in sets.claims(stateful_set, number):
-            owners = sets.claim_owners(stateful_set, None, claim, number)
-            if owners:
-                claim["metadata"]["ownerReferences"] = owners
-            self._create_claim(stateful_set, claim, number)
+        self._provide_claims(stateful_set, number)
         wanted = sets.build(stateful_set, number, revision)
         name = objects.name(stateful_set)
         try:
@@ -194,6 +213,20 @@ class StatefulSetController(controller.Controller):
         text = f"create Pod {objects.name(wanted)} in StatefulSet {name} successful"
         self.recorder.event(stateful_set, "Normal", "SuccessfulCreate", text)
         return made
+
+    def _wait_for_claims(self, stateful_set: Object, number: int) -> None:
+        """Raises ``Conflict`` as long as a claim is there that goes with the number's former pod."""
+        for wanted in sets.claims(stateful_set, number):
+            claim = self._claims.get(objects.key(wanted))
+            if claim is not None and sets.is_stale(stateful_set, claim, number):
+                raise errors.Conflict(f"claim {objects.key(claim)} still belongs to the former pod")
+
+    def _provide_claims(self, stateful_set: Object, number: int) -> None:
+        for claim in sets.claims(stateful_set, number):
+            owners = sets.claim_owners(stateful_set, None, claim, number)
+            if owners:
+                claim["metadata"]["ownerReferences"] = owners
+            self._create_claim(stateful_set, claim, number)
 
     def _create_claim(self, stateful_set: Object, claim: Object, number: int) -> None:
         if self._claims.get(objects.key(claim)) is not None:

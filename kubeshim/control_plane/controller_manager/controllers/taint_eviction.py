@@ -1,8 +1,8 @@
 """Evicts pods from nodes with ``NoExecute`` taints that they do not tolerate, or not for ever.
 
 The queue's timers are the clocks of ``tolerationSeconds``. A deadline counts from the moment the taint was
-added, where the taint tells it, so that a restart of ours does not start it again; else from when it was first seen
-to concern the pod.
+added, where the taint tells it, or the pod was placed, whichever is later, so that a restart of ours does not start it
+again; else from when it was first seen to concern the pod.
 """
 
 import datetime
@@ -58,7 +58,7 @@ class TaintEvictionController(controller.Controller):
         taints = no_execute(node)
         now = self.clock.now()
         since = self._marked.get(key, now)
-        wait = evicted_in(taints, pod["spec"].get("tolerations") or (), now, since) if taints else None
+        wait = evicted_in(taints, pod["spec"].get("tolerations") or (), now, since, placed_at(pod)) if taints else None
         if wait is None:
             if key in self._marked:
                 del self._marked[key]
@@ -81,6 +81,7 @@ class TaintEvictionController(controller.Controller):
             "reason": "DeletionByTaintManager",
             "message": "Taint manager: deleting due to NoExecute taint",
             "lastTransitionTime": clock.rfc3339(now),
+            **objects.observed_generation(pod),
         }
         try:
             listed = conditions.put(objects.dig(pod, "status", "conditions", default=()), fresh)
@@ -89,6 +90,13 @@ class TaintEvictionController(controller.Controller):
             self.client.delete(kinds.PODS, name, namespace, options={"preconditions": {"uid": objects.uid(pod)}})
         except errors.NotFound:
             _log.debug("pod %s/%s is gone already", namespace, name)
+
+
+def placed_at(pod: Object) -> datetime.datetime | None:
+    """When the pod was given its node. Pure."""
+    scheduled = objects.condition(pod, "PodScheduled") or {}
+    text = scheduled.get("lastTransitionTime") or objects.dig(pod, "metadata", "creationTimestamp")
+    return clock.parse_rfc3339(text) if text else None
 
 
 def no_execute(node: Object) -> list[dict[str, Any]]:
@@ -100,6 +108,7 @@ def evicted_in(
     tolerations: Sequence[Mapping[str, Any]],
     now: datetime.datetime,
     since: datetime.datetime,
+    placed: datetime.datetime | None = None,
 ) -> float | None:
     """Seconds until a pod must go; 0 or less: now; None: it may stay. ``since``: for taints that do not say. Pure."""
     waits: list[float] = []
@@ -110,6 +119,7 @@ def evicted_in(
         limits = [float(one["tolerationSeconds"]) for one in matching if one.get("tolerationSeconds") is not None]
         if limits:
             added = taint.get("timeAdded")
-            elapsed = (now - (clock.parse_rfc3339(added) if added else since)).total_seconds()
+            start = clock.parse_rfc3339(added) if added else since
+            elapsed = (now - (max(start, placed) if placed else start)).total_seconds()
             waits.append(max(0.0, min(limits)) - max(0.0, elapsed))
     return min(waits) if waits else None

@@ -30,9 +30,7 @@ class Candidate:
     def cost(self) -> tuple[int, int, int, int, str]:
         """Lower is better; of equals the one whose most important victims started last."""
         top = self.victims[0].priority
-        started = min(
-            str(objects.dig(one.pod, "status", "startTime", default="")) for one in self.victims if one.priority == top
-        )
+        started = min(_started(one) for one in self.victims if one.priority == top)
         return (
             self.violations,
             top,
@@ -40,6 +38,11 @@ class Candidate:
             len(self.victims),
             _inverted(started),
         )
+
+
+def _started(pod: pod_info.PodInfo) -> str:
+    """When the pod started; one that has not yet comes after all that have."""
+    return str(objects.dig(pod.pod, "status", "startTime", default="") or "9")
 
 
 def _inverted(text: str) -> str:
@@ -60,10 +63,10 @@ class DefaultPreemption(framework.Plugin):
         pod: pod_info.PodInfo,
         statuses: dict[str, framework.Status],
         nodes: framework.Nodes,
-    ) -> tuple[str, framework.Status | None]:
-        refusal = self._ineligible(pod, nodes)
+    ) -> tuple[str | None, framework.Status | None]:
+        refusal = self._ineligible(pod, statuses, nodes)
         if refusal:
-            return "", framework.unschedulable(f"preemption: {refusal}")
+            return None, framework.unschedulable(f"preemption: {refusal}")
         reasons: dict[str, int] = {}
         candidates = []
         for node in nodes:
@@ -72,58 +75,69 @@ class DefaultPreemption(framework.Plugin):
                 _bump(reasons, "Preemption is not helpful for scheduling")
                 continue
             candidate = self._try_node(pod, node, nodes)
-            if candidate is None:
-                _bump(reasons, "No preemption victims found for incoming pod")
-            else:
+            if isinstance(candidate, Candidate):
                 candidates.append(candidate)
+                continue
+            for reason in candidate:
+                _bump(reasons, reason)
         if not candidates:
             text = f"preemption: 0/{len(nodes)} nodes are available: {histogram(reasons)}."
             return "", framework.unschedulable(text)
         best = min(candidates, key=Candidate.cost)
+        self._take_back_nominations(pod, best.node)
         self._evict(pod, best)
         return best.node, None
 
-    def _ineligible(self, pod: pod_info.PodInfo, nodes: framework.Nodes) -> str:
+    def _ineligible(self, pod: pod_info.PodInfo, statuses: dict[str, framework.Status], nodes: framework.Nodes) -> str:
         if pod.spec.get("preemptionPolicy") == "Never":
             return "not eligible due to preemptionPolicy=Never."
-        nominated = pod.nominated
+        nominated = self.handle.cache.nominations.node_of(pod.uid) or pod.nominated
+        status = statuses.get(nominated)
+        if status is not None and status.code == framework.Code.UNRESOLVABLE:
+            return ""  # that node is lost, whoever goes
         for node in nodes:
             if node.name == nominated and any(
-                objects.is_deleting(other.pod) and other.priority < pod.priority for other in node.pods.values()
+                _is_going_for_us(other.pod) and other.priority < pod.priority for other in node.pods.values()
             ):
                 return "not eligible due to a terminating pod on the nominated node."
         return ""
 
-    def _try_node(self, pod: pod_info.PodInfo, node: node_info.NodeInfo, nodes: framework.Nodes) -> Candidate | None:
+    def _try_node(
+        self, pod: pod_info.PodInfo, node: node_info.NodeInfo, nodes: framework.Nodes
+    ) -> Candidate | tuple[str, ...]:
+        """Whom the node would lose, or why that would not help."""
         lower = [other for other in node.pods.values() if other.priority < pod.priority]
         if not lower:
-            return None
+            return ("No preemption victims found for incoming pod",)
         trial = node.copy()
         for other in lower:
             trial.remove(other.uid)
-        if not self._fits(pod, trial, nodes):
-            return None
-        lower.sort(key=lambda other: (-other.priority, str(objects.dig(other.pod, "status", "startTime", default=""))))
+        if (status := self._refusal(pod, trial, nodes)) is not None:
+            return status.reasons
+        lower.sort(key=lambda other: (-other.priority, _started(other)))
         violating, harmless = self._by_budget(lower)
         victims: list[pod_info.PodInfo] = []
         violations = 0
         for other in [*violating, *harmless]:
             trial.add(other)
-            if not self._fits(pod, trial, nodes):
+            if self._refusal(pod, trial, nodes) is not None:
                 trial.remove(other.uid)
                 victims.append(other)
                 violations += other in violating
         if not victims:
-            return None
-        victims.sort(key=lambda other: -other.priority)
+            return (f'expected at least one victim pod on node "{node.name}"',)
+        victims.sort(key=lambda other: (-other.priority, _started(other)))
         return Candidate(node.name, tuple(victims), violations)
 
-    def _fits(self, pod: pod_info.PodInfo, trial: node_info.NodeInfo, nodes: framework.Nodes) -> bool:
+    def _refusal(
+        self, pod: pod_info.PodInfo, trial: node_info.NodeInfo, nodes: framework.Nodes
+    ) -> framework.Status | None:
         state: framework.CycleState = {}
         present = [trial if node.name == trial.name else node for node in nodes]
-        if isinstance(self.handle.run_pre_filters(state, pod, present), framework.Status):
-            return False
-        return self.handle.run_filters(state, pod, trial) is None
+        found = self.handle.run_pre_filters(state, pod, present)
+        if isinstance(found, framework.Status):
+            return found
+        return self.handle.run_filters(state, pod, trial, present)
 
     def _by_budget(self, victims: list[pod_info.PodInfo]) -> tuple[list[pod_info.PodInfo], list[pod_info.PodInfo]]:
         budgets = self._budgets.list()
@@ -140,6 +154,22 @@ class DefaultPreemption(framework.Plugin):
             (violating if over else harmless).append(victim)
         return violating, harmless
 
+    def _take_back_nominations(self, pod: pod_info.PodInfo, node: str) -> None:
+        """Pods of less importance that the node was kept for may not fit there any more."""
+        nominations = self.handle.cache.nominations
+        for other in nominations.on(node):
+            if other.priority >= pod.priority:
+                continue
+            nominations.forget(other.uid)
+            patch = {"metadata": {"uid": other.uid}, "status": {"nominatedNodeName": None}}
+            name = objects.name(other.pod)
+            try:
+                self.handle.client.patch(
+                    kinds.PODS, name, patch, other.namespace, kind="strategic", subresource="status"
+                )
+            except errors.NotFound:
+                _log.debug("%s is gone already", other.key)
+
     def _evict(self, pod: pod_info.PodInfo, chosen: Candidate) -> None:
         for victim in chosen.victims:
             if objects.is_deleting(victim.pod):
@@ -149,8 +179,9 @@ class DefaultPreemption(framework.Plugin):
                 "type": "DisruptionTarget",
                 "status": "True",
                 "reason": "PreemptionByScheduler",
-                "message": "default-scheduler: preempting to accommodate a higher priority pod",
+                "message": f"{pod.spec.get('schedulerName')}: preempting to accommodate a higher priority pod",
                 "lastTransitionTime": clock.rfc3339(clock.SYSTEM.now()),
+                **objects.observed_generation(victim.pod),
             }
             patch = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
             options = {"preconditions": {"uid": victim.uid}}
@@ -162,15 +193,25 @@ class DefaultPreemption(framework.Plugin):
                 _log.debug("victim %s is gone already", victim.key)
                 continue
             text = f"Preempted by pod {pod.uid} on node {chosen.node}"
-            self.handle.recorder.event(victim.pod, "Normal", "Preempted", text)
+            self.handle.recorder.event(victim.pod, "Normal", "Preempted", "Preempting", text, related=pod.pod)
 
 
 def _covers(budget: Object, victim: pod_info.PodInfo) -> bool:
     if objects.namespace(budget) != victim.namespace or not victim.labels:
         return False
-    selector = selectors.from_label_selector(budget["spec"].get("selector"))
+    wanted = budget["spec"].get("selector") or {}
+    if not wanted.get("matchLabels") and not wanted.get("matchExpressions"):
+        return False
+    selector = selectors.from_label_selector(wanted)
     disrupted = objects.dig(budget, "status", "disruptedPods", default={})
     return selector.matches(victim.labels) and objects.name(victim.pod) not in disrupted
+
+
+def _is_going_for_us(pod: Object) -> bool:
+    """Whether it is ending because it was preempted."""
+    condition = objects.condition(pod, "DisruptionTarget") or {}
+    preempted = condition.get("status") == "True" and condition.get("reason") == "PreemptionByScheduler"
+    return objects.is_deleting(pod) and preempted
 
 
 def _bump(reasons: dict[str, int], text: str) -> None:

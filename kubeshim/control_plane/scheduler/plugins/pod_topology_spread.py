@@ -17,6 +17,12 @@ from kubeshim.machinery import node_selection, objects, selectors
 
 SKEW = "node(s) didn't match pod topology spread constraints"
 MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
+OWNERS = {
+    "ReplicaSet": kinds.REPLICA_SETS,
+    "ReplicationController": kinds.REPLICATION_CONTROLLERS,
+    "StatefulSet": kinds.STATEFUL_SETS,
+}
+"""Controllers whose pods spread by default."""
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 
 
@@ -96,6 +102,7 @@ class PodTopologySpread(framework.Plugin):
     def __init__(self, handle: framework.Handle) -> None:
         super().__init__(handle)
         self._services = handle.informer(kinds.SERVICES)
+        self._owners = {kind: handle.informer(gvr) for kind, gvr in OWNERS.items()}
 
     def pre_filter(
         self, state: framework.CycleState, pod: pod_info.PodInfo, nodes: framework.Nodes
@@ -138,6 +145,8 @@ class PodTopologySpread(framework.Plugin):
         ignored = {node.name for node in nodes if strict and any(key not in node.labels for key in keys)}
         counts: list[collections.Counter[str]] = [collections.Counter() for _ in soft]
         for node in self.handle.cache.nodes():
+            if strict and any(key not in node.labels for key in keys):
+                continue
             for index, one in enumerate(soft):
                 domain = node.labels.get(one.key)
                 if domain is not None and one.counts_node(pod, node):
@@ -153,13 +162,19 @@ class PodTopologySpread(framework.Plugin):
             selector = service["spec"].get("selector") or {}
             if selector and all(pod.labels.get(key) == value for key, value in selector.items()):
                 labels |= selector
-        owner = objects.controller_of(pod.pod)
-        if owner is not None and owner["kind"] in ("ReplicaSet", "ReplicationController", "StatefulSet"):
-            # The pods of one controller have the template's labels in common.
-            labels |= pod.labels
-        if not labels:
+        expressions: list[Any] = []
+        reference = objects.controller_of(pod.pod) or {}
+        owners = self._owners.get(str(reference.get("kind")))
+        owner = owners.get(f"{pod.namespace}/{reference['name']}") if owners is not None else None
+        if owner is not None:
+            wanted = owner["spec"].get("selector") or {}
+            if reference["kind"] == "ReplicationController":
+                wanted = {"matchLabels": wanted}
+            labels |= wanted.get("matchLabels") or {}
+            expressions += wanted.get("matchExpressions") or ()
+        if not labels and not expressions:
             return []
-        selector = selectors.from_set(labels)
+        selector = selectors.from_label_selector({"matchLabels": labels, "matchExpressions": expressions})
         return [Constraint(3, HOSTNAME, selector, 1, True, False), Constraint(5, ZONE, selector, 1, True, False)]
 
     def score(self, state: framework.CycleState, pod: pod_info.PodInfo, node: node_info.NodeInfo) -> float:

@@ -108,21 +108,24 @@ class VolumeBinding(framework.Plugin):
         claims: _Claims = state[self.name]
         if node.node is None:
             return None
-        if any(not volumes.reaches(volume, node.node) for volume in claims.bound):
-            return framework.unresolvable(CONFLICT)
+        reasons = [CONFLICT] if any(not volumes.reaches(volume, node.node) for volume in claims.bound) else []
         if claims.waiting:
             plan = self._plan(claims.waiting, node.node)
             if plan is None:
-                return framework.unresolvable(NONE_TO_BIND)
-            claims.plans[node.name] = plan
-        return None
+                reasons.append(NONE_TO_BIND)
+            else:
+                claims.plans[node.name] = plan
+        return framework.unresolvable(*reasons) if reasons else None
 
     def _plan(self, waiting: Sequence[Object], node: Object) -> _Plan | None:
         bind: list[tuple[Object, Object]] = []
         provision: list[Object] = []
         for claim in waiting:
             taken = {objects.name(volume) for _, volume in bind}
-            volume = self._match(claim, node, taken)
+            chosen = objects.annotations(claim).get(SELECTED_NODE)
+            if chosen and chosen != objects.name(node):
+                return None  # a volume is being made elsewhere
+            volume = None if chosen else self._match(claim, node, taken)
             if volume is not None:
                 bind.append((claim, volume))
             elif self._can_provision(claim, node):
@@ -167,6 +170,10 @@ class VolumeBinding(framework.Plugin):
         for _, volume in plan.bind if plan else ():
             self._assumed.pop(objects.name(volume), None)
 
+    def takes_time(self, state: framework.CycleState, pod: pod_info.PodInfo, node: str) -> bool:
+        claims: _Claims = state[self.name]
+        return node in claims.plans
+
     def pre_bind(self, state: framework.CycleState, pod: pod_info.PodInfo, node: str) -> framework.Status | None:
         claims: _Claims = state[self.name]
         plan = claims.plans.get(node)
@@ -188,9 +195,9 @@ class VolumeBinding(framework.Plugin):
             )
         given_up = self._given_up(asked, node)
         if given_up:
-            return framework.unschedulable(f'provisioning failed for PVC "{given_up}"')
+            return framework.error(f'binding volumes: provisioning failed for PVC "{given_up}"')
         if not all(self._is_bound(key) for key in wanted):
-            return framework.unschedulable("timed out waiting for the condition")
+            return framework.error("binding volumes: context deadline exceeded")
         for _, volume in plan.bind:
             self._assumed.pop(objects.name(volume), None)
         return None

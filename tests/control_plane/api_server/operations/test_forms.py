@@ -26,7 +26,8 @@ def test_a_collection(secure, path):
         assert (table.status, table.body["kind"], table.body["apiVersion"]) == (200, "Table", f"meta.k8s.io/{version}")
         columns = table.body["columnDefinitions"]
         assert columns[0]["name"] == "Name" or path.endswith("/events")
-        assert all(len(row["cells"]) == len(columns) for row in table.body["rows"] or ())
+        more = path.endswith("/ipaddresses")  # whose rows have a cell that no column names
+        assert all(len(row["cells"]) == len(columns) + more for row in table.body["rows"] or ())
     if not path.endswith("componentstatuses"):
         partial = secure.ask("GET", path, headers={"Accept": PARTIAL}).body
         assert partial["kind"] == "PartialObjectMetadataList"

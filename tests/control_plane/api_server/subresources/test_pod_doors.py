@@ -277,3 +277,29 @@ def test_resize_changes_amounts_and_nothing_else(secure, shop):
     wrong = secure.ask("PATCH", f"{path}/resize", patch, content_type=kind)
     assert wrong.status == 422
     assert "resource limits cannot be removed" in wrong.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("part", "spec", "owned"),
+    [
+        ("ephemeralcontainers", {"ephemeralContainers": [{"name": "e", "image": "i"}]}, {"f:ephemeralContainers"}),
+        ("resize", {}, {"f:containers"}),
+    ],
+)
+def test_apply_at_a_part_writes_and_owns_that_part_alone(secure, shop, part, spec, owned):
+    path = shop(f"applied-{part}", resources={"requests": {"cpu": "100m"}})
+    container = {"name": "main", "image": "other", "resources": {"requests": {"cpu": "150m"}}}
+    name = path.rpartition("/")[2]
+    applied = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"a": "b"}},
+        "spec": {"containers": [container], **spec},
+    }  # fmt: skip
+    answer = secure.ask(
+        "PATCH", f"{path}/{part}?fieldManager=m&force=true", applied, content_type="application/apply-patch+yaml"
+    )
+    assert answer.status == 200, answer.body
+    assert answer.body["spec"]["containers"][0]["image"] == "i"
+    assert "a" not in answer.body["metadata"].get("labels", {})
+    [entry] = [one for one in answer.body["metadata"]["managedFields"] if one.get("subresource") == part]
+    assert set(entry["fieldsV1"]) == {"f:spec"}
+    assert set(entry["fieldsV1"]["f:spec"]) == owned

@@ -1,7 +1,7 @@
 """DefaultIngressClass: an Ingress that names no class gets the default one."""
 
-from kubeshim.control_plane.api_server.admission import class_defaults, plugin
-from kubeshim.machinery import objects, resources
+from kubeshim.control_plane.api_server.admission import plugin
+from kubeshim.machinery import class_defaults, objects, resources
 
 _CLASSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ingressclasses")
 _OLD_NAME = "kubernetes.io/ingress.class"

@@ -332,3 +332,12 @@ def test_a_hook_that_writes_the_same_object_before_it_answers(secure, hook):
     change = secure.ask("PATCH", f"{MAPS}/twice", {"data": {"a": "2"}}, content_type="application/merge-patch+json")
     assert change.status == 200, change.body
     assert change.body["data"] == {"a": "2", "by": "hook"}
+
+
+@pytest.mark.parametrize("mutating", [False, True])
+def test_questions_about_rights_are_never_asked_about(secure, backend, hook, mutating):
+    hook("all", lambda request: {"allowed": False}, mutating=mutating, rules=[ANYTHING], namespaceSelector={})
+    spec = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    assert secure.ask("POST", path, {"spec": spec}).status == 201
+    assert backend.asked == []
