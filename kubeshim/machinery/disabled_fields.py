@@ -1,7 +1,8 @@
 """Fields of the served release that stand behind feature gates which are off by default: they are dropped. Pure.
 
 As upstream does: what a client writes into such a field is gone, without a word, unless the stored object uses the
-field already. ``[]`` in a path stands for every element, ``{}`` for every value of a map.
+field already. ``[]`` in a path stands for every element, ``{}`` for every value of a map; an object marked ``?``
+goes with its last field.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +31,7 @@ _POD_SPEC: dict[str, tuple[str, ...]] = {
     "HTTP/2 probes": tuple(
         f"{each}.{action}.httpGet.protocol" for each in _CONTAINERS for action in (*_PROBES, *_HOOKS)
     ),
+    "ContainerStopSignals": tuple(f"{each}.lifecycle?.stopSignal" for each in _CONTAINERS),
     "EvictionRequest": ("evictionResponders",),
     "CrossNamespaceVolumeDataSource": ("volumes[].ephemeral.volumeClaimTemplate.spec.dataSourceRef.namespace",),
 }
@@ -102,6 +104,17 @@ def drop(group: str, kind: str, obj: Object, old: Object | None = None) -> None:
         if holders and not (old is not None and _in_use(old, paths)):
             for holder, field in holders:
                 del holder[field]
+            for path in paths:
+                _sweep(obj, path)
+
+
+def _sweep(obj: Object, path: tuple[str, ...]) -> None:
+    """Takes out what a path marks and dropping has emptied."""
+    if path[-2:-1] and path[-2].endswith("?"):
+        name = path[-2].removesuffix("?")
+        for holder in list(_holders(obj, (*path[:-2], name))):
+            if not holder[name]:
+                del holder[name]
 
 
 def _in_use(obj: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> bool:
@@ -110,7 +123,7 @@ def _in_use(obj: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> bool:
 
 def _holders(value: Any, path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The objects that have the path's last field."""
-    name, rest = path[0], path[1:]
+    name, rest = path[0].removesuffix("?"), path[1:]
     if name == "[]":
         for element in value if isinstance(value, list) else ():
             yield from _holders(element, rest)

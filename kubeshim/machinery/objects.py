@@ -1,7 +1,7 @@
 """Reading API objects, which are plain dicts as JSON gives them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 Object: TypeAlias = dict[str, Any]
@@ -89,6 +89,13 @@ def condition(obj: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
         if entry.get("type") == kind:
             return dict(entry)
     return None
+
+
+def with_condition(entries: Sequence[Object], new: Object) -> list[Object]:
+    """``status.conditions`` with one of them replaced where it stands, or added."""
+    known = any(entry.get("type") == new["type"] for entry in entries)
+    changed = [new if entry.get("type") == new["type"] else entry for entry in entries]
+    return changed if known else [*changed, new]
 
 
 def observed_generation(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,26 +11,26 @@ _COUNTED = ("cpu", "memory")
 def of(spec: Mapping[str, Any]) -> str:
     """``Guaranteed``, ``Burstable`` or ``BestEffort``.
 
-    Guaranteed: every container limits cpu and memory and requests just that. BestEffort: nobody asks for anything.
-    Resources of the pod as a whole, where given, decide alone.
+    Guaranteed: every container limits cpu and memory, and all together request just that. BestEffort: nobody asks for
+    anything. Resources of the pod as a whole, where given, decide alone.
     """
-    whole = spec.get("resources") or {}
-    if whole.get("requests") or whole.get("limits"):
+    if (whole := spec.get("resources")) is not None:
         groups = [whole]
     else:
         lists = (spec.get("containers") or (), spec.get("initContainers") or ())
         groups = [container.get("resources") or {} for found in lists for container in found]
-    asked = False
+    requests: dict[str, quantity.Quantity] = {}
+    limits: dict[str, quantity.Quantity] = {}
     guaranteed = True
     for resources in groups:
-        requests, limits = _amounts(resources.get("requests")), _amounts(resources.get("limits"))
-        asked = asked or bool(requests) or bool(limits)
-        guaranteed = (
-            guaranteed and len(limits) == 2 and all(requests.get(name, limits[name]) == limits[name] for name in limits)
-        )
-    if not asked:
+        limited = _amounts(resources.get("limits"))
+        guaranteed = guaranteed and len(limited) == len(_COUNTED)
+        for total, amounts in ((requests, _amounts(resources.get("requests"))), (limits, limited)):
+            for name, amount in amounts.items():
+                total[name] = total.get(name, quantity.ZERO) + amount
+    if not requests and not limits:
         return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
+    return "Guaranteed" if guaranteed and requests == limits else "Burstable"
 
 
 def _amounts(found: Mapping[str, str] | None) -> dict[str, quantity.Quantity]:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from tests.conformance.kube import BUSYBOX, Refused, container, is_ready, meta, pod
+from tests.conformance.kube import Refused, container, is_ready, meta, pod
 from tests.conformance.names import answers, case
+from tests.conformance.test_volumes import saw
 
 FIELD = {
     "POD_NAME": "metadata.name",
@@ -248,33 +249,41 @@ def test_writing_below_a_sub_path(kube):
 # ---- commands and arguments, against what the image says
 
 
+@answers("[sig-node] Containers should use the image defaults if command and args are blank")
+def test_the_images_own_command(kube, testhost):
+    kube.start(pod("it", {"name": "main", "image": testhost}))
+    saw(kube, "it", "Paused", seconds=30)
+
+
+TESTER = "entrypoint-tester"
+
+
 @pytest.mark.parametrize(
     ("command", "args", "expected"),
     [
-        # the image says CMD ["sh"] and no entrypoint: a shell without input ends at once
-        case(None, None, "", of="[sig-node] Containers should use the image defaults if command and args are blank"),
         case(
             None,
-            ["echo", "override", "arguments"],
-            "override arguments\n",
+            [TESTER, "override", "arguments"],
+            "[/agnhost entrypoint-tester override arguments]\n",
             of="[sig-node] Containers should be able to override the image's default arguments (container cmd)",
         ),
+        # the image's arguments ("pause") go with its entrypoint
         case(
-            ["echo"],
+            ["/agnhost-2", TESTER],
             None,
-            "\n",
+            "[/agnhost-2 entrypoint-tester]\n",
             of="[sig-node] Containers should be able to override the image's default command (container entrypoint)",
         ),
         case(
-            ["echo", "cmd"],
-            ["override", "arguments"],
-            "cmd override arguments\n",
+            ["/agnhost-2"],
+            [TESTER, "override", "arguments"],
+            "[/agnhost-2 entrypoint-tester override arguments]\n",
             of="[sig-node] Containers should be able to override the image's default command and arguments",
         ),
     ],
 )
-def test_commands(kube, command, args, expected):
-    main = {"name": "main", "image": BUSYBOX}
+def test_commands(kube, testhost, command, args, expected):
+    main = {"name": "main", "image": testhost, "securityContext": {"runAsUser": 1000}}
     if command:
         main["command"] = command
     if args:
@@ -318,8 +327,8 @@ def test_users(kube, spec, security, expected):
     [
         case(
             {"privileged": False},
-            "ip link add dummy0 type dummy 2>&1 || echo refused",
-            "refused",
+            "ip link add dummy0 type dummy || true",
+            "ip: RTNETLINK answers: Operation not permitted",
             of="[sig-node] Security Context When creating a pod with privileged should run the container as unprivileged when false",
         ),
         case(
@@ -330,8 +339,8 @@ def test_users(kube, spec, security, expected):
         ),
         case(
             {"readOnlyRootFilesystem": True},
-            "echo x 2>/dev/null >/file || echo read-only",
-            "read-only",
+            "echo x >/file",
+            "sh: can't create /file: Read-only file system",
             of="[sig-node] Kubelet when scheduling a read only busybox container should not write to root filesystem",
         ),
         case(
@@ -343,7 +352,8 @@ def test_users(kube, spec, security, expected):
     ],
 )
 def test_privileges(kube, security, script, expected):
-    log = kube.run(pod("it", container(script, securityContext=security)))
+    phase = "Failed" if security.get("readOnlyRootFilesystem") else "Succeeded"
+    log = kube.run(pod("it", container(script, securityContext=security)), phase=phase)
     assert log.splitlines()[-1] == expected, log
 
 
@@ -380,17 +390,19 @@ MANAGED = "# Kubernetes-managed hosts file."
 
 @answers("[sig-node] KubeletManagedEtcHosts should test kubelet managed /etc/hosts file")
 def test_managed_hosts(kube):
-    mounts = [{"name": "hosts", "mountPath": "/etc/hosts", "subPath": "hosts"}]
-    own = container("cat /etc/hosts", name="own", volumeMounts=mounts)
-    kube.create(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("hosts"), "data": {"hosts": "127.0.0.1 mine\n"}}
-    )
-    volumes = [{"name": "hosts", "configMap": {"name": "hosts"}}]
-    assert kube.run(pod("managed", container("cat /etc/hosts"), own, volumes=volumes), container="main").startswith(
-        MANAGED
-    )
-    assert MANAGED not in kube.log("managed", container="own")
-    assert not kube.run(pod("host", container("cat /etc/hosts"), hostNetwork=True)).startswith(MANAGED)
+    """A container that mounts something there itself keeps that, as does a pod in the node's network."""
+    volumes = [{"name": "hosts", "hostPath": {"path": "/etc/hosts", "type": "File"}}]
+    beside, over = ({"name": "hosts", "mountPath": path} for path in ("/etc/hosts-original", "/etc/hosts"))
+    names = {"main": [beside], "own": [beside, over]}
+    containers = [container(IDLE, name=name, volumeMounts=mounts) for name, mounts in names.items()]
+    kube.start(pod("managed", *containers, volumes=volumes))
+    kube.start(pod("host", containers[0], volumes=volumes, hostNetwork=True))
+    managed = {}
+    for name, of in (("managed", "main"), ("managed", "own"), ("host", "main")):
+        found = [kube.execute(name, "cat", path, container=of) for path in ("/etc/hosts", "/etc/hosts-original")]
+        assert all(found)
+        managed[name, of] = found[0].startswith(MANAGED) and found[0] != found[1]
+    assert managed == {("managed", "main"): True, ("managed", "own"): False, ("host", "main"): False}
 
 
 @answers("[sig-node] Kubelet when scheduling a busybox command in a pod should print the output to logs")

@@ -36,9 +36,18 @@ def filled(wanted):
     return {**wanted, **({"requests": requests} if requests else {})}
 
 
+CONFINED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+NON_ROOT = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def make(kube, before):
-    kube.create(pod("it", *(container(SLEEP, name=name, resources=wanted) for name, wanted in before.items())))
-    kube.wait("Pod", "it", lambda p: is_ready(p) and in_force(p, before))
+    containers = [
+        container(SLEEP, name=name, resources=wanted, securityContext=CONFINED) for name, wanted in before.items()
+    ]
+    kube.create(pod("it", *containers, restart="OnFailure", securityContext=NON_ROOT))
+    found = kube.wait("Pod", "it", lambda p: is_ready(p) and in_force(p, before))
+    # nobody asked for a policy, so none is said
+    assert not any("resizePolicy" in entry for entry in found["spec"]["containers"])
 
 
 def in_force(found, wanted):
@@ -46,7 +55,7 @@ def in_force(found, wanted):
     conditions = {entry["type"] for entry in found["status"].get("conditions") or []}
     if conditions & {"PodResizePending", "PodResizeInProgress"}:
         return False
-    statuses = {status["name"]: status.get("resources") or {} for status in found["status"]["containerStatuses"]}
+    statuses = {status["name"]: status.get("resources") for status in found["status"]["containerStatuses"]}
     return statuses == {name: filled(amounts) for name, amounts in wanted.items()}
 
 
@@ -91,8 +100,13 @@ def expected(kube, name, wanted):
 
 
 def resize(kube, wanted):
+    """As a client makes the patch that has computed the difference of two pods."""
     containers = [{"name": name, "resources": amounts} for name, amounts in wanted.items()]
-    kube.patch("Pod", "it", {"spec": {"containers": containers}}, how=STRATEGIC, subresource="resize")
+    order = [{"name": name} for name in wanted]
+    patch = {"spec": {"$setElementOrder/containers": order, "containers": containers}}
+    generation = kube.get("Pod", "it")["metadata"]["generation"]
+    patched = kube.patch("Pod", "it", patch, how=STRATEGIC, subresource="resize")
+    assert patched["metadata"]["generation"] == generation + 1
 
 
 GUARANTEED = "[sig-node] Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - "
@@ -184,3 +198,5 @@ def test_replaced(kube):
         edit(found)
         kube.update(found, subresource="resize")
         check(kube, wanted)
+        seen, whole = kube.get("Pod", "it", subresource="resize"), kube.get("Pod", "it")
+        assert (seen["kind"], seen["spec"]) == ("Pod", whole["spec"])

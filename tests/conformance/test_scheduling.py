@@ -130,7 +130,7 @@ def test_taints(kube, cancel):
         found["spec"]["taints"] = [t for t in found["spec"].get("taints") or [] if t["key"] != key]
 
     kube.start(tolerating("short", 3 if cancel else 1))
-    kube.start(tolerating("long", 300))
+    kube.start(tolerating("long", 300 if cancel else 5))
     kube.change("Node", node, taint)
     try:
         if cancel:
@@ -139,7 +139,8 @@ def test_taints(kube, cancel):
                 kube.wait("Pod", "short", lambda p: p is None or "deletionTimestamp" in p["metadata"], seconds=5)
         else:
             kube.gone("Pod", "short")
-            assert is_running(kube.get("Pod", "long"))
+            assert "deletionTimestamp" not in kube.get("Pod", "long")["metadata"]
+            kube.gone("Pod", "long")
     finally:
         kube.change("Node", node, untaint)
 
@@ -202,32 +203,39 @@ def test_no_such_runtime_class(kube, existed):
 )
 def test_volumes_and_claims(kube):
     volume = f"pv-{kube.namespace}"
+    modes = {"accessModes": ["ReadWriteOnce"], "storageClassName": volume}
     source = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": volume,
+        "capacity": {"storage": "2Gi"},
         "csi": {"driver": "example.com", "volumeHandle": "none"},
         "persistentVolumeReclaimPolicy": "Retain",
     }
-    kube.create({"kind": "PersistentVolume", "metadata": meta(volume, labels={"mine": volume}), "spec": source})
-    wish = {
-        "resources": {"requests": {"storage": "1Gi"}},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": volume + "-none",
-    }
-    kube.create({"kind": "PersistentVolumeClaim", "metadata": meta("it", labels={"mine": volume}), "spec": wish})
-    for kind, name in (("PersistentVolume", volume), ("PersistentVolumeClaim", "it")):
-        kube.patch(kind, name, {"metadata": {"labels": {"patched": volume}}})
+    both = (("PersistentVolume", volume), ("PersistentVolumeClaim", "it"))
+    mine = {"labels": {"mine": volume}}
+    kube.create({"kind": "PersistentVolume", "metadata": meta(volume, **mine), "spec": source | modes})
+    wish = {"resources": {"requests": {"storage": "1Gi"}}, **modes}
+    kube.create({"kind": "PersistentVolumeClaim", "metadata": meta("it", **mine), "spec": wish})
+    for kind, name in both:
+        found = kube.wait(kind, name, lambda obj: obj["status"].get("phase") == "Bound")
+        assert kube.get(kind, name, subresource="status")["status"]["phase"] == "Bound"
+        patched = kube.patch(kind, name, {"metadata": {"labels": {"patched": volume}}}, how=STRATEGIC)
+        assert int(patched["metadata"]["resourceVersion"]) > int(found["metadata"]["resourceVersion"])
         kube.change(kind, name, lambda obj: obj["metadata"]["labels"].update(updated=volume))
-        assert len(kube.items(kind, labelSelector=f"updated={volume}")) == 1
-    told = {"type": "StatusPatched", "status": "True", "reason": "E2E", "message": "x"}
-    kube.patch("PersistentVolumeClaim", "it", {"status": {"conditions": [told]}}, subresource="status")
-    assert condition(kube.get("PersistentVolumeClaim", "it", subresource="status"), "StatusPatched")
-    kube.patch(
-        "PersistentVolume", volume, {"status": {"message": "StatusPatched", "reason": "E2E"}}, subresource="status"
+        assert len(kube.items(kind, namespace="", labelSelector=f"updated={volume}")) == 1
+    told = {"type": "StatusPatched", "status": "True", "reason": "E2E patchedStatus", "message": "x"}
+    patched = kube.patch("PersistentVolumeClaim", "it", {"status": {"conditions": [told]}}, subresource="status")
+    assert condition(patched, "StatusPatched")["reason"] == "E2E patchedStatus"
+    more = {**told, "type": "StatusUpdated"}
+    replaced = kube.change(
+        "PersistentVolumeClaim", "it", lambda c: c["status"]["conditions"].append(more), subresource="status"
     )
-    assert kube.get("PersistentVolume", volume, subresource="status")["status"]["reason"] == "E2E"
-    for kind, name in (("PersistentVolumeClaim", "it"), ("PersistentVolume", volume)):
+    assert condition(replaced, "StatusPatched") and condition(replaced, "StatusUpdated")
+    said = {"message": "StatusPatched", "reason": "E2E patchStatus"}
+    assert (
+        said.items() <= kube.patch("PersistentVolume", volume, {"status": said}, subresource="status")["status"].items()
+    )
+    replaced = kube.change("PersistentVolume", volume, lambda v: v["status"].update(reason="E2E"), subresource="status")
+    assert replaced["status"]["reason"] == "E2E"
+    for kind, name in reversed(both):
         kube.delete_all(kind, labelSelector=f"mine={volume}")
         kube.gone(kind, name)
 

@@ -36,6 +36,18 @@ PROBE = {"grpc": {"port": 1, "service": ""}}
             {"volumes": [{"projected": {"sources": [{"secret": {"items": [{"key": "k"}]}}]}}]},
         ),
         ({"evictionResponders": [{"name": "x"}], "hostname": "h"}, {"hostname": "h"}),
+        (
+            {"containers": [{"name": "c", "lifecycle": {"stopSignal": "SIGINT"}}]},
+            {"containers": [{"name": "c"}]},
+        ),
+        (
+            {
+                "containers": [
+                    {"name": "c", "lifecycle": {"stopSignal": "SIGINT", "preStop": {"sleep": {"seconds": 1}}}}
+                ]
+            },
+            {"containers": [{"name": "c", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}]},
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["Pod", "Deployment", "CronJob"])

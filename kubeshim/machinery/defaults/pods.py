@@ -7,7 +7,7 @@ the pod itself is made.
 import functools
 from typing import Any
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import objects, pod_resources
 from kubeshim.machinery.defaults import values
 
 
@@ -139,21 +139,29 @@ def _requests_from_limits(resources: Any) -> None:
 
 
 _POD_LEVEL = ("cpu", "memory")
+_HUGE_PAGES = "hugepages-"
 
 
 def _pod_level_resources(spec: objects.Object) -> None:
-    """Pod-level limits become requests only where no container asks for that resource itself."""
+    """Resources of the pod as a whole, where some are given: from its containers', then requests from limits."""
     resources = spec["resources"]
-    limits = resources.get("limits") or {}
-    asked = {
-        name
-        for field in ("containers", "initContainers")
-        for container in values.children(spec, field)
-        for name in ((container.get("resources") or {}).get("requests") or {})
-    }
-    for name, amount in limits.items():
-        if (name in _POD_LEVEL or name.startswith("hugepages-")) and name not in asked:
-            values.fill(values.child(resources, "requests"), name, amount)
+    if not (resources.get("limits") or resources.get("requests")):
+        return
+    containers = {"spec": {field: spec.get(field) or () for field in ("containers", "initContainers")}}
+    for name, amount in pod_resources.total(containers, "limits").items():
+        if name.startswith(_HUGE_PAGES) and name not in (resources.get("requests") or {}):
+            values.fill(values.child(resources, "limits"), name, str(amount))
+    if not resources.get("limits"):
+        return
+    requests = values.child(resources, "requests")
+    for name, amount in pod_resources.total(containers, "requests").items():
+        if name in _POD_LEVEL:
+            values.fill(requests, name, str(amount))
+    for name, limit in resources["limits"].items():
+        if name in _POD_LEVEL or name.startswith(_HUGE_PAGES):
+            values.fill(requests, name, limit)
+    if not requests:
+        del resources["requests"]
 
 
 def _host_ports(spec: objects.Object) -> None:

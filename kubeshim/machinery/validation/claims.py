@@ -148,9 +148,9 @@ def status(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     for name, amount in (found.get("capacity") or {}).items():
         wrong += amounts.basic(amount, f"status.capacity[{name}]")
     for name, state in (found.get("allocatedResourceStatuses") or {}).items():
-        wrong += _resource_key(name, "status.allocatedResourceStatus")
+        wrong += _resource_key(name, "status.allocatedResourceStatuses")
         if state not in _RESIZE_STATES:
-            wrong.append(fields.not_supported("status.allocatedResourceStatus", name, sorted(_RESIZE_STATES)))
+            wrong.append(fields.not_supported("status.allocatedResourceStatuses", name, sorted(_RESIZE_STATES)))
     for name, amount in (found.get("allocatedResources") or {}).items():
         wrong += _resource_key(name, "status.allocatedResources") or amounts.basic(
             amount, f"status.allocatedResources[{name}]"

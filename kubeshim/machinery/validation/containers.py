@@ -15,8 +15,8 @@ _RULE_ACTIONS = ("Restart", "RestartAllContainers")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _SIDECAR_ONLY = "may not be set for init containers without restartPolicy=Always"
 _EPHEMERAL_FORBIDDEN = (
-    "ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy",
-    "restartPolicy",
+    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe",
+    "startupProbe", "lifecycle",
 )  # fmt: skip
 _NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 

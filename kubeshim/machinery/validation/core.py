@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -159,22 +159,14 @@ def node(obj: objects.Object) -> list[FieldError]:
     ranges = objects.dig(obj, "spec", "podCIDRs", default=[]) or []
     for index, cidr in enumerate(ranges):
         wrong += fields.all_invalid(f"spec.podCIDRs[{index}]", cidr, content.cidr(cidr))
-    if len(ranges) > 1:
-        if len(ranges) > 2 or len({":" in cidr for cidr in ranges}) != 2:
-            text = "may specify no more than one CIDR for each IP family"
-            wrong.append(fields.invalid("spec.podCIDRs", ranges, text))
-        wrong += _repeated(ranges, "spec.podCIDRs")
+    if len(ranges) > 1 and (len(ranges) > 2 or len({":" in cidr for cidr in ranges}) != 2):
+        text = "may specify no more than one CIDR for each IP family"
+        wrong.append(fields.invalid("spec.podCIDRs", ranges, text))
     return wrong
 
 
 def _taints(obj: objects.Object) -> list[FieldError]:
     return scheduling.taints(objects.dig(obj, "spec", "taints", default=()) or (), "metadata.taints")
-
-
-def _repeated(values: Sequence[str], path: str) -> list[FieldError]:
-    return [
-        fields.duplicate(f"{path}[{index}]", value) for index, value in enumerate(values) if value in values[:index]
-    ]
 
 
 def _node_resources(obj: objects.Object) -> list[FieldError]:
@@ -190,13 +182,14 @@ def _declared_features(obj: objects.Object) -> list[FieldError]:
     wrong: list[FieldError] = []
     names = objects.dig(obj, "status", "declaredFeatures", default=()) or ()
     for index, name in enumerate(names):
-        path, before = f"status.declaredFeatures[{index}]", names[index - 1] if index else ""
-        if index and name == before:
-            wrong.append(fields.duplicate(path, name))
-        elif name < before:
-            wrong.append(fields.invalid(path, name, "list must be sorted alphabetically"))
+        path, after = f"status.declaredFeatures[{index + 1}]", names[index + 1] if index + 1 < len(names) else None
         if rule := _feature_rule(name):
-            wrong.append(fields.invalid(path, name, f"invalid feature name {fields.quote(name)}: {rule}"))
+            text = f"invalid feature name {fields.quote(name)}: {rule}"
+            wrong.append(fields.invalid(f"status.declaredFeatures[{index}]", name, text))
+        if after == name:
+            wrong.append(fields.duplicate(path, after))
+        elif after is not None and after < name:
+            wrong.append(fields.invalid(path, after, "list must be sorted alphabetically"))
     return wrong
 
 

@@ -85,9 +85,9 @@ def warn(obj: objects.Object, old: objects.Object | None) -> list[str]:
     if old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation"):
         template = objects.dig(spec, "jobTemplate", "spec", "template")
         found += pod_warnings.template(template, "spec.jobTemplate.spec.template")
-    if "TZ" in (spec.get("schedule") or ""):
+    if old is not None and "TZ" in (spec.get("schedule") or ""):
         found.append(
-            "CRON_TZ or TZ used in spec.schedule is not officially supported, see "
+            "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
             "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
         )
     return found

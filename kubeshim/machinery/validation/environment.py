@@ -20,7 +20,7 @@ _RESOURCES = (
 )  # fmt: skip
 _HUGE = ("limits.hugepages-", "requests.hugepages-")
 _SIZES = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
-_SUBSCRIPT = re.compile(r"(.*)\['([^']*)'\]").fullmatch
+_SUBSCRIPT = re.compile(r"(.+?)\['(.*)'\]", re.DOTALL).fullmatch
 
 
 def variables(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
@@ -78,7 +78,9 @@ def sources(found: Sequence[Mapping[str, Any]], base: str) -> list[FieldError]:
             if not (name := reference.get("name")):
                 wrong.append(fields.required(f"{path}.{field}.name"))
             else:
-                wrong += fields.all_invalid(f"{path}.{field}.name", name, content.dns_subdomain(name))
+                # upstream takes it for the beginning of a name: a dash may be its last character
+                judged = f"{name[:-2]}a" if name.endswith("-") and len(name) > 1 else name
+                wrong += fields.all_invalid(f"{path}.{field}.name", name, content.dns_subdomain(judged))
         if not given:
             wrong.append(fields.invalid(base, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif given > 1:

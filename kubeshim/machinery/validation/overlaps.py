@@ -1,72 +1,74 @@
 """Files of a volume that lie in each other's way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _Found = Mapping[str, Any]
+_File = tuple[str, str]
+"""A path, and the source it comes from where a volume has several."""
+_CERTIFICATE_FILES = (
+    ("certificateChainPath", "chain"), ("keyPath", "key"), ("credentialBundlePath", "credential bundle"),
+)  # fmt: skip
 
 
 def of_volumes(volumes: Sequence[_Found]) -> list[str]:
-    """Two items of one volume with the same path, or one inside the other."""
+    """Two files of one volume with the same path, or one inside the other."""
     found: list[str] = []
     for volume in volumes:
         name = volume.get("name") or ""
         for field, kind, named in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
             if items := (volume.get(field) or {}).get("items"):
-                text = f'volume "{name}" ({kind} "{volume[field].get(named) or ""}"): overlapping paths'
-                found += _overlapping(_paths(items), text)
+                found += _overlapping(_files(items), f'volume "{name}" ({kind} "{volume[field].get(named) or ""}")')
         if items := (volume.get("downwardAPI") or {}).get("items"):
-            found += _overlapping(_paths(items), f'volume "{name}" (DownwardAPI): overlapping paths')
+            found += _overlapping(_files(items), f'volume "{name}" (DownwardAPI)')
         if volume.get("projected") is not None:
-            found += _projected(volume["projected"], name)
+            found += _projected(volume["projected"], f'volume "{name}" (Projected)')
     return found
 
 
-def _paths(items: Sequence[_Found]) -> list[str]:
-    return [item.get("path") or "" for item in items]
+def _files(items: Sequence[_Found], source: str = "") -> list[_File]:
+    return [(item.get("path") or "", source) for item in items]
 
 
-def _projected(projected: _Found, name: str) -> list[str]:
+def _projected(projected: _Found, text: str) -> list[str]:
     found: list[str] = []
-    everything: set[str] = set()
+    files: list[_File] = []
     for source in projected.get("sources") or ():
-        if not any(value is not None for value in source.values()):
-            found.append(f'volume "{name}" (Projected) has no sources provided')
-            continue
-        paths, of = _source(source)
-        if not paths:
-            continue
-        text = f'volume "{name}" (Projected {of}): overlapping paths'
-        found += _overlapping(paths, text)
-        found += _overlapping(sorted([*set(paths), *everything]), text)
-        everything |= set(paths)
-    return found
+        if any(value is not None for value in source.values()):
+            files += _of_source(source)
+        else:
+            found.append(f"{text} has no sources provided")
+    return [*found, *_overlapping(files, text)]
 
 
-def _source(source: _Found) -> tuple[list[str], str]:
+def _of_source(source: _Found) -> list[_File]:
     for field, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
         if items := (source.get(field) or {}).get("items"):
-            return _paths(items), f'{kind} "{source[field].get("name") or ""}"'
+            return _files(items, f'{kind} "{source[field].get("name") or ""}"')
     if items := (source.get("downwardAPI") or {}).get("items"):
-        return _paths(items), "DownwardAPI"
+        return _files(items, "DownwardAPI")
     if (token := source.get("serviceAccountToken")) is not None:
-        return [token.get("path") or ""], "ServiceAccountToken"
+        return [(token.get("path") or "", "ServiceAccountToken")]
     if (bundle := source.get("clusterTrustBundle")) is not None:
         named = bundle["name"] if bundle.get("name") is not None else bundle.get("signerName") or ""
-        return [bundle.get("path") or ""], f'ClusterTrustBundle "{named}"'
-    return [], ""
+        return [(bundle.get("path") or "", f'ClusterTrustBundle "{named}"')]
+    certificate = source.get("podCertificate") or {}
+    return [
+        (certificate[field], f"PodCertificate {what}") for field, what in _CERTIFICATE_FILES if field in certificate
+    ]
 
 
-def _overlapping(paths: Sequence[str], text: str) -> list[str]:
-    found: list[str] = []
-    seen: dict[str, None] = {}
-    for path in paths:
+def _overlapping(files: Sequence[_File], text: str) -> Iterator[str]:
+    seen: list[_File] = []
+    for path, source in files:
         path = path.rstrip("/")
-        if path and (other := next((one for one in seen if one and _collide(one, path)), "")):
-            found.append(f'{text}: "{path}" with "{other}"')
-        seen[path] = None
-    return found
+        if not path:
+            continue
+        for other in seen:
+            if (other[0] + "/").startswith(path + "/") or (path + "/").startswith(other[0] + "/"):
+                yield f"{text}: overlapping paths: {_shown(path, source)} with {_shown(*other)}"
+        seen.append((path, source))
 
 
-def _collide(one: str, other: str) -> bool:
-    return one == other or (one + "/").startswith(other) or (other + "/").startswith(one)
+def _shown(path: str, source: str) -> str:
+    return f'"{path}" ({source})' if source else f'"{path}"'

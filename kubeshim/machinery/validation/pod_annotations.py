@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from kubeshim.machinery import app_armor
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import fields, mounts, scheduling, windows
 
@@ -14,7 +15,6 @@ _COST = "controller.kubernetes.io/pod-deletion-cost"
 _TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerations"
 _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
-APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _LOCAL = "localhost/"
 _whole_number = re.compile(r"-?[0-9]+", re.ASCII).fullmatch
 
@@ -34,7 +34,7 @@ def validate(found: Mapping[str, str], spec: Mapping[str, Any], path: str) -> li
         if key.startswith(_SECCOMP_CONTAINER):
             wrong += _seccomp(value, f"{path}.{key}")
     for key, value in found.items():
-        if key.startswith(APP_ARMOR):
+        if key.startswith(app_armor.ANNOTATION):
             wrong += _app_armor(key, value, spec, path)
     return wrong
 
@@ -67,7 +67,7 @@ def _seccomp(profile: str, path: str) -> list[FieldError]:
 
 def _app_armor(key: str, profile: str, spec: Mapping[str, Any], path: str) -> list[FieldError]:
     wrong: list[FieldError] = []
-    name = key.removeprefix(APP_ARMOR)
+    name = key.removeprefix(app_armor.ANNOTATION)
     if all(container.get("name") != name for container, _ in windows.visit(spec, "")):
         wrong.append(fields.invalid(f"{path}[{key}]", name, "container not found"))
     if profile not in ("", "runtime/default", "unconfined") and not profile.startswith(_LOCAL):
@@ -91,7 +91,7 @@ def profiles(found: Mapping[str, str], spec: Mapping[str, Any], path: str) -> li
     if (spec.get("os") or {}).get("name") == "windows":
         return wrong
     for container, place in placed:
-        key, own = APP_ARMOR + (container.get("name") or ""), container.get("securityContext") or {}
+        key, own = app_armor.ANNOTATION + (container.get("name") or ""), container.get("securityContext") or {}
         profile = own.get("appArmorProfile") or of_pod.get("appArmorProfile")
         if key in found and profile:
             wrong += _match(found[key], profile, "apparmor", place + ".appArmorProfile")
@@ -123,7 +123,7 @@ def changes(new: Mapping[str, str], old: Mapping[str, str], path: str) -> list[F
         for key in keys:
             if new.get(key) == old.get(key):
                 continue
-            if key.startswith(APP_ARMOR):
+            if key.startswith(app_armor.ANNOTATION):
                 wrong.append(fields.forbidden(f"{path}[{key}]", f"may not {verb} AppArmor annotations"))
             if key == MIRROR:
                 wrong.append(fields.forbidden(f"{path}[{key}]", f"may not {verb} mirror pod annotation"))

@@ -209,7 +209,10 @@ def resize(obj: objects.Object, old: objects.Object, qos: tuple[str, str]) -> li
                 wrong.append(fields.forbidden("spec", "Pod running on node without support for resize"))
             break
     munged = dict(spec)
-    if spec.get("resources") or before.get("resources"):
+    if any(
+        found.get("limits") or found.get("requests")
+        for found in (before.get("resources") or {}, spec.get("resources") or {})
+    ):
         wrong += _pod_level(munged, before)
     if objects.dig(old, "status", "nodeAllocatableResourceClaimStatuses"):
         text = "pods with node allocatable resource claims cannot be resized"
@@ -261,12 +264,9 @@ def _moved(spec: Mapping[str, Any], before: Mapping[str, Any]) -> list[FieldErro
 
 def _resized(new: Mapping[str, Any], old: Mapping[str, Any], init_path: str) -> list[FieldError]:
     """What of a container changed besides cpu and memory; ``init_path`` of one that runs before the others."""
-    if init_path and old.get("restartPolicy") != "Always":
-        return (
-            [] if new == old else [fields.forbidden("spec", "resources for non-sidecar init containers are immutable")]
-        )
-    munged = {**new, "resources": _put_back_amounts(new.get("resources") or {}, old.get("resources") or {})}
-    if munged == {**old, "resources": old.get("resources") or {}}:
+    amounts = _put_back_amounts(new.get("resources") or {}, old.get("resources") or {})
+    amounts.pop("claims", None)
+    if {**new, "resources": amounts} == {**old, "resources": old.get("resources") or {}}:
         return []
     if init_path:
         return [fields.forbidden(init_path, "only cpu and memory resources for init or sidecar containers are mutable")]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kubeshim.machinery import objects
-from kubeshim.machinery.validation import fields, overlaps, pod_annotations, warnings, windows
+from kubeshim.machinery import app_armor, objects
+from kubeshim.machinery.validation import fields, overlaps, warnings, windows
 
 _Found = Mapping[str, Any]
 _DEAD_ANNOTATIONS = {
@@ -16,7 +16,7 @@ _DEAD_ANNOTATIONS = {
 }
 _DEAD_VOLUMES = {
     "photonPersistentDisk": ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-    "gitRepo": ("gitRepo", "deprecated in v1.11"),
+    "gitRepo": ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
     "scaleIO": ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
     "flocker": ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
     "storageos": ("storageOS", "deprecated in v1.22, non-functional in v1.25+"),
@@ -41,6 +41,15 @@ def pod(obj: objects.Object, old: objects.Object | None) -> list[str]:
     return found + _of(obj, "", is_pod=True)
 
 
+def status(obj: objects.Object) -> list[str]:
+    """Of a reported status."""
+    found: list[str] = []
+    for field in ("podIPs", "hostIPs"):
+        for index, entry in enumerate((obj.get("status") or {}).get(field) or ()):
+            found += warnings.address(entry.get("ip") or "", f"status.{field}[{index}].ip")
+    return found
+
+
 def template(found: _Found | None, path: str) -> list[str]:
     """Of a workload's template."""
     return _of(found, path + ".", is_pod=False) if found else []
@@ -49,14 +58,23 @@ def template(found: _Found | None, path: str) -> list[str]:
 def workload(obj: objects.Object, old: objects.Object | None) -> list[str]:
     """What workloads warn of: a name that pods will bear, and a template, if it is new."""
     found = [] if old is not None else warnings.name_of_pods(objects.name(obj))
-    if old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation"):
+    if _is_new(obj, old):
         found += template(objects.dig(obj, "spec", "template"), "spec.template")
     return found
 
 
+def replication_controller(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """As of other workloads, but upstream takes one for the other where there are two templates: the old one counts."""
+    return workload(obj, None) if old is None else workload(old, obj)
+
+
 def pod_template(obj: objects.Object, old: objects.Object | None) -> list[str]:
     """Of a PodTemplate."""
-    return template(obj.get("template"), "template")
+    return template(obj.get("template"), "template") if _is_new(obj, old) else []
+
+
+def _is_new(obj: objects.Object, old: objects.Object | None) -> bool:
+    return old is None or objects.dig(obj, "metadata", "generation") != objects.dig(old, "metadata", "generation")
 
 
 def _of(obj: _Found, path: str, *, is_pod: bool) -> list[str]:
@@ -78,10 +96,12 @@ def _of(obj: _Found, path: str, *, is_pod: bool) -> list[str]:
     for container, where in windows.visit(spec, place):
         found += _container(container, where)
     found += _ports(spec, place)
+    found += _port_names(spec, place)
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         text = "must be >= 0; negative values are invalid and will be treated as 1"
         found.append(f"{place}.terminationGracePeriodSeconds: {text}")
-    return [*found, *_affinity(spec.get("affinity") or {}, place + ".affinity")]
+    found += _affinity(spec.get("affinity") or {}, place + ".affinity")
+    return found + _addresses(spec, place)
 
 
 def _old_labels(spec: _Found, path: str) -> Iterator[str]:
@@ -91,22 +111,16 @@ def _old_labels(spec: _Found, path: str) -> Iterator[str]:
     node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     base = f"{path}.affinity.nodeAffinity"
     for index, term in enumerate((node.get(_REQUIRED) or {}).get("nodeSelectorTerms") or ()):
-        yield from node_term(term, f"{base}.{_REQUIRED}.nodeSelectorTerms[{index}]")
+        yield from warnings.selector_term(term, f"{base}.{_REQUIRED}.nodeSelectorTerms[{index}]")
     for index, term in enumerate(node.get(_PREFERRED) or ()):
-        yield from node_term(term.get("preference") or {}, f"{base}.{_PREFERRED}[{index}].preference")
+        place = f"{base}.{_PREFERRED}[{index}].preference"
+        yield from warnings.selector_term(term.get("preference") or {}, place, judge_values=True)
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         place, key = f"{path}.topologySpreadConstraints[{index}]", constraint.get("topologyKey") or ""
         if text := warnings.old_label(key):
             yield f"{place}.topologyKey: {key} is {text}"
         if constraint.get("labelSelector") is None:
             yield f"{place}.labelSelector: {_NULL_SELECTOR}"
-
-
-def node_term(term: _Found, path: str) -> Iterator[str]:
-    for index, expression in enumerate(term.get("matchExpressions") or ()):
-        key = expression.get("key") or ""
-        if text := warnings.old_label(key):
-            yield f"{path}.matchExpressions[{index}].key: {key} is {text}"
 
 
 def _volume(volume: _Found, path: str) -> list[str]:
@@ -123,10 +137,8 @@ def _hosts_and_secrets(spec: _Found, path: str) -> list[str]:
     found: list[str] = []
     addresses = [alias.get("ip") or "" for alias in spec.get("hostAliases") or ()]
     for index, address in enumerate(addresses):
-        place = f"{path}.hostAliases[{index}].ip"
-        found += warnings.address(address, place)
         if address in addresses[:index]:
-            found.append(f"{place}: duplicate ip {fields.quote(address)}")
+            found.append(f"{path}.hostAliases[{index}].ip: duplicate ip {fields.quote(address)}")
     names = [secret.get("name") or "" for secret in spec.get("imagePullSecrets") or ()]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -134,8 +146,15 @@ def _hosts_and_secrets(spec: _Found, path: str) -> list[str]:
     for index, name in enumerate(names):
         if not name:
             found.append(f'{path}.imagePullSecrets[{index}].name: invalid empty name ""')
+    return found
+
+
+def _addresses(spec: _Found, path: str) -> list[str]:
+    found: list[str] = []
     for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
         found += warnings.address(server, f"{path}.dnsConfig.nameservers[{index}]")
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        found += warnings.address(alias.get("ip") or "", f"{path}.hostAliases[{index}].ip")
     return found
 
 
@@ -149,7 +168,7 @@ def _profiles(annotations: Mapping[str, str], spec: _Found, path: str, is_pod: b
         key = _SECCOMP_CONTAINER + name
         if key in annotations and not own.get("seccompProfile"):
             found.append(f"{place}[{key}]: {_SECCOMP_TEXT}")
-        key = pod_annotations.APP_ARMOR + name
+        key = app_armor.ANNOTATION + name
         if key in annotations and not (own.get("appArmorProfile") or of_pod.get("appArmorProfile")) and not is_pod:
             found.append(f'{place}[{key}]: deprecated since v1.30; use the "appArmorProfile" field instead')
     return found
@@ -194,6 +213,24 @@ def _ports(spec: _Found, path: str) -> list[str]:
                     found.append(f"{place}: dangerously ambiguous port definition with {other}")
             others.append((place, host, number))
     return found
+
+
+def _port_names(spec: _Found, path: str) -> Iterator[str]:
+    """One name for ports of several containers that run side by side: the first is meant by it."""
+    first: dict[str, str] = {}
+    for field in ("initContainers", "containers"):
+        for number, container in enumerate(spec.get(field) or ()):
+            if field == "initContainers" and container.get("restartPolicy") != "Always":
+                continue
+            for index, port in enumerate(container.get("ports") or ()):
+                name, place = port.get("name"), f"{path}.{field}[{number}].ports[{index}]"
+                if name and name in first:
+                    yield (
+                        f"{place}: duplicate port name {fields.quote(name)} with {first[name]}, "
+                        f"services and probes that select ports by name will use {first[name]}"
+                    )
+                elif name:
+                    first[name] = place
 
 
 def _shown(port: _Found) -> str:

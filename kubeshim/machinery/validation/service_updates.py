@@ -133,3 +133,13 @@ def warn(obj: objects.Object) -> list[str]:
     if spec.get("trafficDistribution") == "PreferClose":
         found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     return found
+
+
+def warn_status(obj: objects.Object) -> list[str]:
+    """Of a load balancer's addresses."""
+    return [
+        text
+        for index, entry in enumerate(objects.dig(obj, "status", "loadBalancer", "ingress", default=()) or ())
+        if entry.get("ip")
+        for text in warnings.address(entry["ip"], f"status.loadBalancer.ingress[{index}]")
+    ]

@@ -31,13 +31,16 @@ def old_label(key: str) -> str:
     return f'deprecated since {since}; use "{instead}" instead'
 
 
-def selector_term(term: Mapping[str, Any], path: str) -> list[str]:
-    """Of a node selector."""
-    return [
-        f"{path}.matchExpressions[{index}].key: {expression['key']} is {text}"
-        for index, expression in enumerate(term.get("matchExpressions") or ())
-        if (text := old_label(expression.get("key") or ""))
-    ]
+def selector_term(term: Mapping[str, Any], path: str, *, judge_values: bool = False) -> list[str]:
+    """Of a node selector; ``judge_values`` where validation lets values pass that no label can have."""
+    found: list[str] = []
+    for index, expression in enumerate(term.get("matchExpressions") or ()):
+        key, place = expression.get("key") or "", f"{path}.matchExpressions[{index}]"
+        if text := old_label(key):
+            found.append(f"{place}.key: {key} is {text}")
+        for number, value in enumerate(expression.get("values") or () if judge_values else ()):
+            found += [f"{place}.values[{number}]: {value} is invalid, {why}" for why in content.label_value(value)]
+    return found
 
 
 _OLD_CLASS = "volume.beta.kubernetes.io/storage-class"

@@ -197,7 +197,9 @@ def _decide(
     name = container["name"]
     because = unhealthy.get(latest.id, "")
     if latest.labels.get(labels.HASH, pod_spec.fingerprint(container)) != pod_spec.fingerprint(container):
+        # Whatever the policy says: this is no end of its own. In the same round, so that nobody sees the pod unready.
         kill.append(Kill(latest, f"Container {name} definition changed, will be restarted"))
+        start.append(container)
     elif because in (LIVENESS, STARTUP):
         after = ", will be restarted" if pod_spec.restart_policy(pod) != "Never" else ""
         kill.append(Kill(latest, f"Container {name} failed {because} probe{after}", because))

@@ -235,11 +235,12 @@ def _add_mounts(status: Object, container: Object) -> None:
 
 
 def _add_resources(status: Object, container: Object, known: Circumstances) -> None:
-    resources = known.resources.get(container["name"], container.get("resources"))
-    if resources:
+    """A container that was made always says its resources, also that it has none: clients rely on the field."""
+    resources = known.resources.get(container["name"], container.get("resources")) or {}
+    if resources or status.get("containerID"):
         status["resources"] = resources
-        if resources.get("requests"):
-            status["allocatedResources"] = resources["requests"]
+    if resources.get("requests"):
+        status["allocatedResources"] = resources["requests"]
     user = known.users.get(container["name"])
     if user and "running" in status["state"]:
         status["user"] = user

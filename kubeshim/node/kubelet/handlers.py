@@ -35,6 +35,10 @@ class Errored(Failure):
     """The action could not be carried out at all: that says nothing about the container."""
 
 
+class Doubtful(str):
+    """The output of an action that counts as done, though somebody should be told."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
     """Which container is asked."""
@@ -114,7 +118,7 @@ class Handlers:
                 break
             following = urllib.parse.urljoin(url, location)
             if urllib.parse.urlsplit(following).hostname != urllib.parse.urlsplit(url).hostname:
-                return f"Probe terminated redirects, Response body: {body}"
+                return Doubtful(f"Probe terminated redirects, Response body: {body}")
             url = following
         else:
             raise Failure(f'Get "{url}": stopped after {_MOST_REDIRECTS} redirects')

@@ -67,6 +67,14 @@ def status(
     return made
 
 
+def newest(pod: Object, latest: Object) -> Object:
+    """Our own last status, with the conditions others have written to the API since."""
+    others = [entry for entry in objects.dig(pod, "status", "conditions", default=()) if entry["type"] not in OWNED]
+    names = {entry["type"] for entry in others}
+    own = [entry for entry in latest.get("conditions") or () if entry["type"] not in names]
+    return {**latest, "conditions": [*own, *others]}
+
+
 def _places(pod: Object, old: Object, situation: Situation) -> Object:
     ips = list(situation.pod_ips) or [entry["ip"] for entry in old.get("podIPs") or ()]
     made: Object = {"startTime": old.get("startTime") or situation.now}

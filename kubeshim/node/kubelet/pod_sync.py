@@ -91,7 +91,7 @@ class Syncer:
         """Computes the status, hands it on, and returns it."""
         shared = self._parts
         latest = shared.statuses.latest(work.uid)
-        pod = work.pod if latest is None else {**work.pod, "status": _newest(work.pod, latest)}
+        pod = work.pod if latest is None else {**work.pod, "status": pod_status.newest(work.pod, latest)}
         circumstances = self._circumstances(work, found)
         reason, message = work.failure or ("", "")
         networked = pod_spec.host_network(work.pod) or (found.sandbox_ready and shared.addresses is not None)
@@ -161,6 +161,8 @@ class Syncer:
             self._kill(work, kill, found)
         if todo.kill_all:
             self._kill_everything(work, found)
+        if todo.kill and todo.start:
+            found = self.observe(work.uid)
         waits.append(self._bring_up(work, todo, found))
         return min(waits)
 
@@ -486,14 +488,3 @@ def _grace(work: pod_worker.Work) -> float:
     if work.ending is not None:
         return min(work.ending.grace, float(pod_spec.grace_period(work.pod)))
     return float(pod_spec.grace_period(work.pod))
-
-
-def _newest(pod: Object, latest: Object) -> Object:
-    """Our own last status, with the conditions others have written to the API since."""
-    kept = {entry["type"] for entry in latest.get("conditions") or ()}
-    others = [
-        entry for entry in objects.dig(pod, "status", "conditions", default=()) if entry["type"] not in pod_status.OWNED
-    ]
-    names = {entry["type"] for entry in others}
-    own = [entry for entry in latest.get("conditions") or () if entry["type"] in kept and entry["type"] not in names]
-    return {**latest, "conditions": [*own, *others]}

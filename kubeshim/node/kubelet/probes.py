@@ -199,21 +199,25 @@ class Probes:
         timeout = float(probe.spec.get("timeoutSeconds") or 1)
         result, begun = probe_metrics.SUCCESSFUL, time.monotonic()
         try:
-            self._actions.run(probe.spec, target, timeout)
+            output = self._actions.run(probe.spec, target, timeout)
+            if isinstance(output, handlers.Doubtful):
+                self._warn(watched, "ProbeWarning", f"{probe.kind.capitalize()} probe warning: {output}")
         except handlers.Failure as failure:
             errored = isinstance(failure, handlers.Errored)
             result = probe_metrics.UNKNOWN if errored else probe_metrics.FAILED
-            if not watched.stopped:
-                path = pod_spec.field_path(target.pod, target.container["name"])
-                how = "errored and resulted in unknown state" if errored else "failed"
-                message = f"{probe.kind.capitalize()} probe {how}: {failure}"
-                self._recorder.event(target.pod, "Warning", "Unhealthy", message, field_path=path)
+            how = "errored and resulted in unknown state" if errored else "failed"
+            self._warn(watched, "Unhealthy", f"{probe.kind.capitalize()} probe {how}: {failure}")
             return None if errored else False
         finally:
             if not watched.stopped:
                 took = time.monotonic() - begun
                 self.metrics.note(probe.kind, target.pod, target.container["name"], result, took)
         return True
+
+    def _warn(self, watched: _Watched, reason: str, message: str) -> None:
+        if not watched.stopped:
+            pod, name = watched.target.pod, watched.target.container["name"]
+            self._recorder.event(pod, "Warning", reason, message, field_path=pod_spec.field_path(pod, name))
 
 
 def _tally(spec: Object, result: bool | None) -> Tally:

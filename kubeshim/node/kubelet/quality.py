@@ -5,14 +5,13 @@ Source: Kubernetes documentation, "Pod Quality of Service Classes" and "Resource
 
 from collections.abc import Iterable, Mapping
 
-from kubeshim.machinery import objects, quantity
+from kubeshim.machinery import objects, qos, quantity
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import pod_spec
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 CLASSES = (GUARANTEED, BURSTABLE, BEST_EFFORT)
-_CLASS_RESOURCES = ("cpu", "memory")
 _PERIOD = 100_000
 _MINIMUM_QUOTA = 1000
 LOWEST_OOM_SCORE = -997
@@ -21,29 +20,7 @@ _MINIMUM_SHARES, _MAXIMUM_SHARES = 2, 262_144
 
 def qos_class(pod: Object) -> str:
     """``Guaranteed``, ``Burstable`` or ``BestEffort``, by all containers that are not ephemeral."""
-    whole = pod_spec.spec(pod).get("resources")
-    entries = [whole] if whole else []
-    if not entries:
-        found = [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]
-        entries = [container.get("resources") or {} for container in found]
-    asked = any(_positive(entry, kind) for entry in entries for kind in ("requests", "limits"))
-    if not asked:
-        return BEST_EFFORT
-    guaranteed = all(_guaranteed(entry) for entry in entries)
-    return GUARANTEED if guaranteed else BURSTABLE
-
-
-def _positive(entry: Object, kind: str) -> bool:
-    return any(_amount(entry, kind, name) > 0 for name in _CLASS_RESOURCES)
-
-
-def _guaranteed(entry: Object) -> bool:
-    for name in _CLASS_RESOURCES:
-        limit = _amount(entry, "limits", name)
-        requested = objects.dig(entry, "requests", name)
-        if limit <= 0 or (requested is not None and quantity.parse(str(requested)).milli() != limit):
-            return False
-    return True
+    return qos.of(pod_spec.spec(pod))
 
 
 def _amount(entry: Object, kind: str, name: str) -> int:

@@ -67,18 +67,19 @@ def _pre_stop(shared: parts.Parts, pod: Object, hook: Object, target: handlers.T
 def stop_all(
     shared: parts.Parts, orders: Sequence[Order], pod: Callable[[], Object], grace: Callable[[], float], address: str
 ) -> None:
-    """Stops containers, ordinary ones first. ``grace`` may shrink while this waits: then it is the new limit.
+    """Stops containers, ordinary ones first. ``grace`` may have shrunk since the orders were made, and may while this
+    waits: then it is the new limit.
 
     Raises the first ``runtime.RuntimeFailure``, after all are done.
     """
     sidecars = [container["name"] for container in pod_spec.init_containers(pod()) if pod_spec.is_sidecar(container)]
-    begun = time.monotonic()
+    begun, given = time.monotonic(), max((order.grace for order in orders), default=0.0)
     first = [order for order in orders if _name(order) not in sidecars]
-    problems = _together(shared, first, pod, grace, address, begun)
+    problems = _together(shared, first, pod, grace, address, begun, given)
     for name in reversed(sidecars):
         late = [dataclasses.replace(order, grace=max(0.0, order.grace - (time.monotonic() - begun)))
                 for order in orders if _name(order) == name]  # fmt: skip
-        problems += _together(shared, late, pod, grace, address, begun)
+        problems += _together(shared, late, pod, grace, address, begun, given)
     if problems:
         raise problems[0]
 
@@ -94,6 +95,7 @@ def _together(
     grace: Callable[[], float],
     address: str,
     begun: float,
+    limit: float,
 ) -> list[runtime.RuntimeFailure]:
     problems: list[runtime.RuntimeFailure] = []
 
@@ -108,7 +110,6 @@ def _together(
     threads_made = [threading.Thread(target=one, args=(order,), name="stop", daemon=True) for order in orders]
     for thread in threads_made:
         thread.start()
-    limit = grace()
     while any(thread.is_alive() for thread in threads_made):
         for thread in threads_made:
             thread.join(_LOOK)

@@ -37,6 +37,11 @@ def test_generated_names(running, configmaps):
     assert first["metadata"]["name"] != second["metadata"]["name"]
 
 
+def test_a_namespace_of_a_generated_name_is_labelled_with_it(running):
+    made = running.ask("POST", "/api/v1/namespaces", {"metadata": {"generateName": "x-"}}).body["metadata"]
+    assert made["labels"] == {"kubernetes.io/metadata.name": made["name"]}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [

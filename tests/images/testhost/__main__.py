@@ -1,5 +1,7 @@
 """``/agnhost SUBCOMMAND [flags]``; without one, ``pause``."""
 
+import os
+import signal
 import sys
 
 from testhost import certificates, files, grpc_health, guestbook, names, netexec, servers, talking, webhook
@@ -33,6 +35,8 @@ def main(arguments: list[str]) -> int:
     if name not in COMMANDS:
         print(f'Error: unknown command "{name}" for "app"', file=sys.stderr)
         return 1
+    # as a Go program ends that says nothing of the signal, also as the first process of a container
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(2))
     return COMMANDS[name](rest) or 0
 
 

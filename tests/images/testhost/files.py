@@ -72,7 +72,7 @@ def mode_words(found):
 
 
 def file_mode(path):
-    say(f'mode of file "{path}": {mode_words(os.lstat(path))}')
+    say(f'mode of file "{path}": {mode_words(os.stat(path))}')
 
 
 def file_perm(path):

@@ -19,7 +19,7 @@ def pause(arguments):
 
 
 def entrypoint_tester(arguments):
-    print(f"[{' '.join(['/agnhost', 'entrypoint-tester', *arguments])}]")
+    print(f"[{' '.join([sys.argv[0], 'entrypoint-tester', *arguments])}]")
 
 
 def connect(arguments):

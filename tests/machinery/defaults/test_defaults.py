@@ -223,3 +223,27 @@ def test_conditions_of_cron_jobs_failure_policies_are_met_by_true():
     made = apply({"apiVersion": "batch/v1", "kind": "CronJob", "spec": spec})["spec"]["jobTemplate"]["spec"]
     assert made["podFailurePolicy"]["rules"][0]["onPodConditions"] == [{"type": "A", "status": "True"}]
     assert "completions" not in made
+
+
+@pytest.mark.parametrize(
+    ("given", "containers", "left"),
+    [
+        ({"limits": {"cpu": "1"}}, [{}], {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}),
+        (
+            {"limits": {"cpu": "2", "memory": "1Gi"}},
+            [{"requests": {"cpu": "100m"}}, {"requests": {"cpu": "0.5"}, "limits": {"example.com/x": "1"}}],
+            {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "600m", "memory": "1Gi"}},
+        ),
+        (
+            {"requests": {"cpu": "1"}},
+            [{"requests": {"hugepages-2Mi": "4Mi"}, "limits": {"hugepages-2Mi": "4Mi"}}],
+            {"requests": {"cpu": "1", "hugepages-2Mi": "4Mi"}, "limits": {"hugepages-2Mi": "4Mi"}},
+        ),
+        ({"requests": {"cpu": "1"}}, [{"limits": {"cpu": "1"}}], {"requests": {"cpu": "1"}}),
+        ({}, [{"limits": {"cpu": "1"}}], {}),
+    ],
+)
+def test_resources_of_the_pod_as_a_whole(given, containers, left):
+    listed = [{"name": f"c{index}", "image": "a:1", "resources": found} for index, found in enumerate(containers)]
+    pod = apply({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": listed, "resources": given}})
+    assert pod["spec"]["resources"] == left

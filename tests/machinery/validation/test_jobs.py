@@ -265,8 +265,8 @@ def test_names_and_zones_of_cron_jobs():
     ]
     zoned = cron_job({"schedule": "TZ=UTC 0 * * * *"})
     assert cron_jobs.change(zoned, zoned) == []
-    assert cron_jobs.warn(zoned, None) == [
-        "CRON_TZ or TZ used in spec.schedule is not officially supported, see "
+    assert cron_jobs.warn(zoned, zoned) == [
+        "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
         "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
     ]
 

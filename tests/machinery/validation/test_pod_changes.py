@@ -98,6 +98,18 @@ def test_resizes(pair, expected):
     assert tables.texts(pod_updates.resize(new, old, ("Burstable", "Burstable"))) == expected
 
 
+def test_init_containers_are_resized_too():
+    def with_init(**changed):
+        init = {"name": "i", "image": "b:1", "resources": {"requests": {"cpu": "1"}}, **changed}
+        return pod({"initContainers": [init]})
+
+    qos = "Burstable", "Burstable"
+    assert pod_updates.resize(with_init(resources={"requests": {"cpu": "2"}}), with_init(), qos) == []
+    assert tables.texts(pod_updates.resize(with_init(image="c:1"), with_init(), qos)) == [
+        "spec.initContainers[0]: Forbidden: only cpu and memory resources for init or sidecar containers are mutable"
+    ]
+
+
 def test_what_cannot_be_resized():
     old = pod(status={"containerStatuses": [{"name": "a", "state": {"running": {}}}], "qosClass": "BestEffort"})
     new = copy.deepcopy(old)
@@ -178,7 +190,14 @@ WARNINGS = """
     spec.topologySpreadConstraints[0].topologyKey: failure-domain.beta.kubernetes.io/zone is deprecated since v1.17; use "topology.kubernetes.io/zone" instead
     spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod
 {volumes: [{name: v, gitRepo: {repository: a}}]}
-    spec.volumes[0].gitRepo: deprecated in v1.11
+    spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+
+{volumes: [{name: v, configMap: {name: c, items: [{key: a, path: p}, {key: b, path: p/x/}, {key: c, path: px}]}}]}
+    volume "v" (ConfigMap "c"): overlapping paths: "p/x" with "p"
+{volumes: [{name: v, projected: {sources: [{}, {secret: {name: s, items: [{key: a, path: p}]}}, {downwardAPI: {items: [{path: p}]}}, {serviceAccountToken: {path: p/t}}]}}]}
+    volume "v" (Projected) has no sources provided
+    volume "v" (Projected): overlapping paths: "p" (DownwardAPI) with "p" (Secret "s")
+    volume "v" (Projected): overlapping paths: "p/t" (ServiceAccountToken) with "p" (Secret "s")
+    volume "v" (Projected): overlapping paths: "p/t" (ServiceAccountToken) with "p" (DownwardAPI)
 {volumes: [{name: v, glusterfs: {endpoints: a, path: b}}]}
     spec.volumes[0].glusterfs: deprecated in v1.25, non-functional in v1.26+
 {hostAliases: [{ip: 1.2.3.4}, {ip: 1.2.3.4}]}
@@ -200,6 +219,10 @@ WARNINGS = """
     spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]
 {containers: [{name: a, image: b:1, ports: [{containerPort: 80}, {containerPort: 80, hostPort: 80}]}]}
     spec.containers[0].ports[1]: overlapping port definition with spec.containers[0].ports[0]
+{initContainers: [{name: i, image: b:1, ports: [{name: m, containerPort: 1}]}, {name: s, image: b:1, restartPolicy: Always, ports: [{name: m, containerPort: 2}]}], containers: [{name: a, image: b:1, ports: [{name: m, containerPort: 3}]}]}
+    spec.containers[0].ports[0]: duplicate port name "m" with spec.initContainers[1].ports[0], services and probes that select ports by name will use spec.initContainers[1].ports[0]
+{affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: a, operator: In, values: ["-1"]}]}}]}}}
+    spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].values[0]: -1 is invalid, $VALUE
 {terminationGracePeriodSeconds: -1}
     spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1
 {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}}}

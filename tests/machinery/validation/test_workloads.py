@@ -261,6 +261,27 @@ def test_warnings():
         old_label,
     ]
     assert pod_warnings.workload(obj, obj) == []
+
+
+@pytest.mark.parametrize(
+    ("warn", "place", "of_new"),
+    [
+        (pod_warnings.workload, ("spec", "template"), True),
+        (pod_warnings.replication_controller, ("spec", "template"), False),
+        (pod_warnings.pod_template, ("template",), True),
+    ],
+)
+def test_only_changed_templates_are_warned_of(warn, place, of_new):
+    def found(generation, label):
+        made = {"spec": {"nodeSelector": {label: "linux"}}}
+        for field in reversed(place):
+            made = {field: made}
+        return {"metadata": {"name": "a", "generation": generation}, **made}
+
+    old, same, new = found(1, "a"), found(1, "beta.kubernetes.io/os"), found(2, "beta.kubernetes.io/os")
+    assert warn(same, old) == []
+    assert bool(warn(new, old)) == of_new
+    assert bool(warn({**old, "metadata": {"generation": 3}}, new)) != of_new
     limited = workload("StatefulSet", {"revisionHistoryLimit": -1})
     assert stateful_sets.warn(limited, None) == [
         "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"

@@ -12,7 +12,7 @@ from kubeshim.node.container_runtime import fake
 from kubeshim.node.kubelet import config, kubelet, labels
 from tests import fake_api
 
-IMAGE = "example/web:1"
+IMAGE, NEWER_IMAGE = "example/web:1", "example/web:2"
 
 
 class FakeNetwork:
@@ -145,7 +145,7 @@ def make(tmp_path, *rules, engine=None, **settings):
         "cluster_dns": ("10.96.0.10",), "crash_loop_initial": 0.2, "image_pull_initial": 0.2,
     }  # fmt: skip
     built = config.KubeletConfig(**{**defaults, **settings})
-    engine = engine or fake.Fake(rules, images=[IMAGE], registry=[IMAGE])
+    engine = engine or fake.Fake(rules, images=[IMAGE], registry=[IMAGE, NEWER_IMAGE])
     api = fake_api.FakeApi()
     api.hooks.append(release)
     return Kit(api, engine, FakeNetwork(), Events(), built)

@@ -49,8 +49,11 @@ CASES = [
      {}, (), (False, ["i"], [], False)),
     ("liveness", pod(), [sandbox()], [box("a")], {"a": "liveness"}, (),
      (False, [], ["Container a failed liveness probe, will be restarted"], False)),
-    ("new image", pod(), [sandbox()], [box("a", image="old")], {}, (),
-     (False, [], ["Container a definition changed, will be restarted"], False)),
+    *[
+        (f"new image, {policy}", pod(policy), [sandbox()], [box("a", image="old")], {}, (),
+         (False, ["a"], ["Container a definition changed, will be restarted"], False))
+        for policy in ("Always", "Never")
+    ],
 ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A whole kubelet on the fake runtime."""
 
 import dataclasses
+import http.server
 import os
 import pathlib
 import threading
@@ -121,6 +122,24 @@ def test_a_container_that_ends_is_restarted_with_back_off_and_keeps_its_last_sta
     assert kit.wait_event("a", "BackOff").startswith("Back-off restarting failed container web in pod a_default(")
     assert len(kit.engine.containers({labels.POD_NAME: "a"})) <= 3
     assert found["status"]["phase"] == "Running"
+
+
+def test_a_new_image_takes_over_in_one_round_whatever_the_policy_says(kit):
+    """Nobody who looks in between may find the pod unready."""
+    kit.start()
+    pod(kit, "a", restartPolicy="Never")
+    kit.wait("a", kit_module.ready)
+    seen = len(kit.api.history)
+
+    def renew(found):
+        [web] = found["spec"]["containers"]
+        return {**found, "spec": {**found["spec"], "containers": [{**web, "image": kit_module.NEWER_IMAGE}]}}
+
+    kit.update("a", renew)
+    found = kit.wait("a", lambda pod: status_of(pod)["restartCount"] == 1 and "running" in status_of(pod)["state"])
+    assert status_of(found)["image"] == kit_module.NEWER_IMAGE and status_of(found)["resources"] == {}
+    written = [obj for _, where, _, obj in kit.api.history[seen:] if where == ("v1", "pods")]
+    assert len(written) > 1 and all(kit_module.ready(obj) for obj in written)
 
 
 def test_a_job_pod_succeeds_and_frees_its_address(kit):
@@ -316,6 +335,28 @@ def test_a_volume_beyond_its_limit_evicts_the_pod(kit, monkeypatch):
     found = kit.wait("a", lambda pod: pod["status"]["phase"] == "Failed")
     assert found["status"]["reason"] == "Evicted"
     assert found["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "64Ki". '
+
+
+class Away(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", "http://192.0.2.1/")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_probe_that_is_sent_elsewhere_counts_as_passed_and_is_warned_of(kit):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        kit.start()
+        action = {"host": "127.0.0.1", "port": server.server_address[1], "path": "/"}
+        pod(kit, "a", {"readinessProbe": {"httpGet": action}})
+        kit.wait("a", kit_module.ready)
+        message = kit.wait_event("a", "ProbeWarning")
+        assert message == "Readiness probe warning: Probe terminated redirects, Response body: "
+        server.shutdown()
 
 
 def test_a_probe_that_cannot_be_carried_out_counts_neither_way(kit):

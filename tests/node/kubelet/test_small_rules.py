@@ -64,7 +64,6 @@ FULL = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memor
     [
         ([{}], "BestEffort", 1000),
         ([FULL], "Guaranteed", -997),
-        ([{"limits": FULL["limits"]}], "Guaranteed", -997),
         ([FULL, {}], "Burstable", 750),
         ([{"requests": {"cpu": "1"}}], "Burstable", 999),
         ([{"limits": FULL["limits"], "requests": {"cpu": "500m", "memory": "2Gi"}}], "Burstable", 500),

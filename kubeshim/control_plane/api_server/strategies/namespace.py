@@ -11,6 +11,8 @@ class Namespace(strategy.Strategy):
         finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
         if "kubernetes" not in finalizers:
             finalizers.append("kubernetes")
+        metadata = obj["metadata"]  # defaults did not know a generated name
+        metadata["labels"] = {**objects.labels(obj), "kubernetes.io/metadata.name": metadata["name"]}
 
     def prepare_for_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
         """Only the ``finalize`` door changes the finalizers."""

@@ -1,20 +1,24 @@
-"""PersistentVolumes: the server writes down when the phase last changed."""
+"""Persistent volumes: say since when they are in their phase."""
 
 from kubeshim import clock
-from kubeshim.control_plane.api_server.strategies.checked import Checked
+from kubeshim.control_plane.api_server.strategies import checked
 from kubeshim.machinery import objects, resources
 
 _SINCE = "lastPhaseTransitionTime"
 
 
-class PersistentVolume(Checked):
+class PersistentVolume(checked.Checked):
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         super().prepare_for_create(resource, obj)
-        obj["status"][_SINCE] = clock.rfc3339(clock.SYSTEM.now())
+        obj["status"] = {"phase": "Pending", _SINCE: clock.rfc3339(clock.SYSTEM.now())}
 
     def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
-        """Who changes the phase may say since when; unless they do, it is now."""
+        """Who changes the phase need not say when."""
         super().prepare_for_status_update(resource, obj, old)
-        status, before = obj.get("status") or {}, old.get("status") or {}
-        if status.get("phase") != before.get("phase") and status.get(_SINCE) in (None, before.get(_SINCE)):
-            obj["status"] = {**status, _SINCE: clock.rfc3339(clock.SYSTEM.now())}
+        status, before = obj.setdefault("status", {}), old.get("status") or {}
+        said, known = status.get(_SINCE), before.get(_SINCE)
+        if status.get("phase") != before.get("phase"):
+            if not said or said == known:
+                status[_SINCE] = clock.rfc3339(clock.SYSTEM.now())
+        elif not said and known:
+            status[_SINCE] = known

@@ -120,6 +120,9 @@ class Service(strategy.Strategy):
     def warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None) -> list[str]:
         return service_updates.warn(obj)
 
+    def status_warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> list[str]:
+        return service_updates.warn_status(obj)
+
     def allocate(
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
         dry_run: bool,

@@ -163,6 +163,14 @@ class Strategy:
         """Texts for ``Warning`` headers."""
         return []
 
+    def warnings_as_sent(self, resource: resources.Resource, obj: objects.Object) -> list[str]:
+        """Of a new object as it came, before ``prepare_for_create`` mends what is warned of."""
+        return []
+
+    def status_warnings(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> list[str]:
+        """Of what the status endpoint was given."""
+        return []
+
     def grace_period(self, obj: objects.Object, options: dict[str, Any]) -> int:
         """Seconds between the first delete request and removal; 0 removes at once."""
         return 0

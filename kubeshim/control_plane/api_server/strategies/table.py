@@ -94,7 +94,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         None,
         workload_status.replica_set,
         change=workloads.replication_controller_change,
-        warn=pod_warnings.workload,
+        warn=pod_warnings.replication_controller,
         status={"replicas": 0},
         orphans=True,
     ),
@@ -126,10 +126,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         counted_metadata=("labels",),
     ),
     "persistentvolume": persistentvolume.PersistentVolume(
-        persistent_volumes.volume,
-        persistent_volumes.update,
-        warn=persistent_volumes.warn,
-        status={"phase": "Pending"},
+        persistent_volumes.volume, persistent_volumes.update, warn=persistent_volumes.warn
     ),
     "persistentvolumeclaim": Checked(
         claims.claim, claims.update, claims.status, warn=claims.warn, status={"phase": "Pending"}

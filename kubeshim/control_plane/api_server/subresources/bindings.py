@@ -87,8 +87,9 @@ def _bind(server: "servers.Server", pod: objects.Object, binding: objects.Object
     node_name = binding["target"]["name"]
     pod["spec"]["nodeName"] = node_name
     metadata = pod["metadata"]
-    node = server.storage.reader.get(kubelets.NODES, "", node_name) or {}
-    topology = pod_topology_labels.of_node(node)
+    topology: dict[str, str] = {}
+    if binding["target"].get("kind") == "Node":
+        topology = pod_topology_labels.of_node(server.storage.reader.get(kubelets.NODES, "", node_name) or {})
     for field, added in (
         ("annotations", objects.annotations(binding)), ("labels", {**topology, **objects.labels(binding)}),
     ):  # fmt: skip
@@ -100,12 +101,9 @@ def _bind(server: "servers.Server", pod: objects.Object, binding: objects.Object
         "lastProbeTime": None,
         "lastTransitionTime": clock.rfc3339(server.clock.now()),
     }
-    if metadata.get("generation"):
-        scheduled["observedGeneration"] = metadata["generation"]
     status = pod.setdefault("status", {})
     status.pop("nominatedNodeName", None)
-    kept = [entry for entry in status.get("conditions") or [] if entry.get("type") != "PodScheduled"]
-    status["conditions"] = [*kept, scheduled]
+    status["conditions"] = objects.with_condition(status.get("conditions") or [], scheduled)
 
 
 BIND = Bind()

@@ -120,8 +120,7 @@ def _with_target(pod: objects.Object, now: str) -> list[dict[str, Any]]:
         "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting",
     }
-    kept = [one for one in pod["status"].get("conditions") or [] if one.get("type") != "DisruptionTarget"]
-    return [*kept, condition]
+    return objects.with_condition(pod["status"].get("conditions") or [], condition)
 
 
 def _needs_no_budget(pod: objects.Object) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.subresources import call, resizing
 from kubeshim.control_plane.api_server.verbs import get, patch, update
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, objects, qos
 from kubeshim.machinery.validation import pod_updates
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def resize(new: objects.Object, old: objects.Object, now: str) -> list[errors.Fi
     wanted = new.get("spec") or {}
     keep_all_but(new, old)
     new["spec"] = resizing.resized(wanted, old["spec"])
-    classes = resizing.qos_class(new["spec"]), resizing.qos_class(old["spec"])
+    before = objects.dig(old, "status", "qosClass") or qos.of(old["spec"])
+    classes = qos.of(new["spec"]), before
     return pod_updates.resize(new, old, classes)
 
 

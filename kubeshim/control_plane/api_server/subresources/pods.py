@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
 
 PODS = resources.GroupVersionResource("", "v1", "pods")
-_LISTS = ("containers", "initContainers", "ephemeralContainers")
+_LISTS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def get(server: "servers.Server", asked: request.Request) -> objects.Object:
@@ -31,25 +31,18 @@ def node_of(pod: objects.Object) -> str:
 
 def container(pod: objects.Object, wanted: str) -> str:
     """The container meant by ``wanted``: itself, or the pod's only one. Raises 400."""
-    names = {field: [one["name"] for one in objects.dig(pod, "spec", field, default=())] for field in _LISTS}
+    names = [one["name"] for field in _LISTS for one in objects.dig(pod, "spec", field, default=())]
     if wanted:
-        if not any(wanted in found for found in names.values()):
+        if wanted not in names:
             raise errors.BadRequest(f"container {wanted} is not valid for pod {objects.name(pod)}")
         return wanted
-    if len(names["containers"]) == 1:
-        return str(names["containers"][0])
+    regular = objects.dig(pod, "spec", "containers", default=())
+    if len(regular) == 1:
+        return str(regular[0]["name"])
     text = f"a container name must be specified for pod {objects.name(pod)}"
-    if names["containers"]:
-        text += f", choose one of: {_go_list(names['containers'])}"
-    if names["initContainers"]:
-        text += f" or one of the init containers: {_go_list(names['initContainers'])}"
-    raise errors.BadRequest(text)
+    raise errors.BadRequest(f"{text}, choose one of: [{' '.join(names)}]" if regular else text)
 
 
 def path(pod: objects.Object) -> str:
     """``NAMESPACE/NAME``, escaped for the kubelet's paths."""
     return f"{parse.quote(objects.namespace(pod), safe='')}/{parse.quote(objects.name(pod), safe='')}"
-
-
-def _go_list(names: list[str]) -> str:
-    return "[" + " ".join(names) + "]"

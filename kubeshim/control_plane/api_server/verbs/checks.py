@@ -29,7 +29,8 @@ def changed(op: operation.Operation, obj: objects.Object, old: objects.Object) -
         problems += strategy.validate_change(resource, obj, old)
     if problems:
         raise errors.invalid(resource.group, _kind(op, obj), objects.name(obj), problems)
-    op.warnings += strategy.warnings(resource, obj, old)
+    warn = strategy.status_warnings if op.subresource == "status" else strategy.warnings
+    op.warnings += warn(resource, obj, old)
 
 
 def _kind(op: operation.Operation, obj: objects.Object) -> str:

@@ -41,6 +41,7 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
         # before the strategy: jobs label their pods with the name
         metadata["name"] = _generated_name(metadata)
     disabled_fields.drop(resource.group, resource.kind, obj)
+    op.warnings += op.strategy.warnings_as_sent(resource, obj)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
     for attempt in range(_ATTEMPTS):

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 
+from kubeshim import clock
 from kubeshim.control_plane.api_server.strategies import table
 from kubeshim.machinery import builtin, defaults, resources
 from kubeshim.machinery.validation import metadata
@@ -307,3 +308,90 @@ def test_namespaces_are_held_by_the_namespace_controller():
     TABLE["namespace"].prepare_for_update(found, new, obj)
     assert new["spec"] == obj["spec"]
     assert isinstance(found, resources.Resource)
+
+
+def two_containers(labels=None, annotations=None, **spec):
+    metadata = {"name": "a", "labels": labels or {}, "annotations": annotations or {}}
+    spec = {"containers": [{"name": "a", "image": "a:1"}, {"name": "b", "image": "a:1"}], **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def test_a_new_pods_labels_become_terms_of_its_selectors():
+    term = {"topologyKey": "k", "labelSelector": {}, "matchLabelKeys": ["x", "z"], "mismatchLabelKeys": ["y"]}
+    spread = {"maxSkew": 1, "topologyKey": "k", "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["x"]}
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    made = two_containers(
+        {"x": "1", "y": "2"}, affinity={"podAntiAffinity": {required: [term]}},
+        topologySpreadConstraints=[{**spread, "labelSelector": {"matchLabels": {"a": "b"}}}, spread],
+    )  # fmt: skip
+    spec = prepared(made)[1]["spec"]
+    x, y = ({"key": k, "operator": o, "values": [v]} for k, o, v in (("x", "In", "1"), ("y", "NotIn", "2")))
+    assert spec["affinity"]["podAntiAffinity"][required][0]["labelSelector"] == {"matchExpressions": [x, y]}
+    selectors = [one.get("labelSelector") for one in spec["topologySpreadConstraints"]]
+    assert selectors == [{"matchLabels": {"a": "b"}, "matchExpressions": [x]}, None]
+
+
+OLD_PROFILE = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def test_profiles_in_annotations_become_fields():
+    annotations = {OLD_PROFILE + "a": "localhost/p", OLD_PROFILE + "b": "runtime/default", OLD_PROFILE + "c": ""}
+    made = two_containers(annotations=annotations, securityContext={"appArmorProfile": {"type": "RuntimeDefault"}})
+    made["spec"]["containers"].append({"name": "c", "image": "a:1"})
+    found = resource("v1", "Pod")
+    assert TABLE["pod"].warnings_as_sent(found, made) == [
+        f'metadata.annotations[{OLD_PROFILE}{name}]: deprecated since v1.30; use the "appArmorProfile" field instead'
+        for name in "ac"
+    ]
+    contexts = [one.get("securityContext") for one in prepared(made)[1]["spec"]["containers"]]
+    assert contexts == [{"appArmorProfile": {"type": "Localhost", "localhostProfile": "p"}}, None, None]
+
+
+def test_observed_generations_stay():
+    found, old = prepared(two_containers())
+    old["status"].update(observedGeneration=3, conditions=[{"type": "Ready", "observedGeneration": 2}])
+    new = copy.deepcopy(old)
+    new["status"] = {
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "Other"}],
+        "podIPs": [{"ip": "01.2.3.4"}],
+    }
+    TABLE["pod"].prepare_for_status_update(found, new, old)
+    assert new["status"]["observedGeneration"] == 3
+    assert [one.get("observedGeneration") for one in new["status"]["conditions"]] == [2, None]
+    assert TABLE["pod"].status_warnings(found, new, old) == [
+        'status.podIPs[0].ip: non-standard IP address "01.2.3.4" will be considered invalid in a future Kubernetes '
+        'release: use "1.2.3.4"'
+    ]
+
+
+VOLUME = {
+    "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
+    "spec": {"capacity": {"storage": "1"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/a"}},
+}  # fmt: skip
+
+
+def test_a_new_volume_says_since_when_it_is_pending():
+    status = prepared(VOLUME)[1]["status"]
+    assert status.pop("lastPhaseTransitionTime").endswith("Z")
+    assert status == {"phase": "Pending"}
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ({"phase": "Bound"}, "now"),
+        ({"phase": "Bound", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}, "now"),
+        ({"phase": "Bound", "lastPhaseTransitionTime": "2026-01-02T00:00:00Z"}, "2026-01-02T00:00:00Z"),
+        ({"phase": "Available"}, "2026-01-01T00:00:00Z"),
+        ({"phase": "Available", "lastPhaseTransitionTime": "2026-01-02T00:00:00Z"}, "2026-01-02T00:00:00Z"),
+    ],
+)
+def test_a_changed_phase_is_dated(status, since, monkeypatch):
+    monkeypatch.setattr(clock, "SYSTEM", clock.FakeClock())
+    found = resource("v1", "PersistentVolume")
+    old = {**VOLUME, "status": {"phase": "Available", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}}
+    clock.SYSTEM.step(7 * 86400)
+    new = {**copy.deepcopy(VOLUME), "status": status}
+    TABLE["persistentvolume"].prepare_for_status_update(found, new, old)
+    expected = "2026-01-08T00:00:00Z" if since == "now" else since
+    assert new["status"]["lastPhaseTransitionTime"] == expected

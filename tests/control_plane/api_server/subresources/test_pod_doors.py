@@ -15,7 +15,8 @@ def test_a_pod_is_bound_once(secure, shop):
     assert pod["spec"]["nodeName"] == "n1"
     assert pod["metadata"]["annotations"]["a"] == "b"
     condition = next(one for one in pod["status"]["conditions"] if one["type"] == "PodScheduled")
-    assert condition["status"] == "True"
+    assert condition.pop("lastTransitionTime")
+    assert condition == {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
     again = secure.ask("POST", f"{path}/binding", target, who="scheduler")
     assert (again.status, again.body["message"]) == (
         409,
@@ -277,6 +278,19 @@ def test_resize_changes_amounts_and_nothing_else(secure, shop):
     wrong = secure.ask("PATCH", f"{path}/resize", patch, content_type=kind)
     assert wrong.status == 422
     assert "resource limits cannot be removed" in wrong.body["message"]
+
+
+def test_a_resize_takes_containers_one_by_one(secure, shop):
+    path = shop("parts", phase="", resources={"requests": {"cpu": "100m"}})
+    pod = secure.ask("GET", path).body
+    pod["spec"]["containers"].append({"name": "new", "image": "i"})
+    more = secure.ask("PUT", f"{path}/resize", pod)
+    assert "spec.containers: Forbidden: containers may not be added or removed on resize" in more.body["message"]
+    pod["spec"]["containers"] = [{"name": "main", "image": "i"}]
+    bare = secure.ask("PUT", f"{path}/resize", pod)
+    assert (
+        "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in bare.body["message"]
+    )
 
 
 @pytest.mark.parametrize(

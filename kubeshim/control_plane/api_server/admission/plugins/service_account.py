@@ -32,7 +32,10 @@ class ServiceAccount:
 
     def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
         pod = attributes.object
-        if attributes.operation != "CREATE" or attributes.subresource or pod is None or _is_mirror(pod):
+        if attributes.operation != "CREATE" or attributes.subresource or pod is None:
+            return
+        if _is_mirror(pod):
+            _check_mirror(attributes, pod)
             return
         spec = pod["spec"]
         name = spec.get("serviceAccountName") or _DEFAULT
