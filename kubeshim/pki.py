@@ -22,7 +22,8 @@ everybody who trusts it.
 Why a crash cannot hurt: every file appears by rename, complete and synced. A key is written before its
 certificate, so a certificate without its key does not come to be; a pair that does not match is issued again.
 Files are 0600 from their first byte on, whatever the umask. Keys are P-256 (an RSA handshake costs ten times as
-much), but for ``sa.key``: RS256 is what every OIDC verifier understands.
+much), but for two: RS256 is what every OIDC verifier understands, so ``sa.key`` is RSA, and the administrator's is, in
+the form kubeadm writes it, because clients of people's choice read it: fabric8's for Java takes no other without help.
 """
 
 import base64
@@ -49,6 +50,8 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 _BACKDATED = datetime.timedelta(hours=1)
 """Hosts' clocks differ a little: a certificate must not be "not yet valid" on a second host."""
 
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
 CLIENT = ("client",)
 SERVER = ("server",)
 _USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
@@ -67,6 +70,7 @@ class Leaf:
     dns: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     usages: tuple[str, ...] = CLIENT
+    rsa: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,11 +126,12 @@ class Authority:
         ips: Sequence[str] = (),
         *,
         usages: Sequence[str] = CLIENT,
+        rsa_key: bool = False,
         days: int = LEAF_DAYS,
         time_source: clock.Clock = clock.SYSTEM,
     ) -> tuple[bytes, bytes]:
         """A new key and its certificate: ``(certificate PEM, key PEM)``."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = rsa.generate_private_key(65537, 2048) if rsa_key else ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organizations]
             + [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
@@ -149,7 +154,7 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime, days: int
+    subject: x509.Name, issuer: x509.Name, key: _Key, now: datetime.datetime, days: int
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -170,10 +175,10 @@ def _key_usage(*, certificates: bool) -> x509.KeyUsage:
     )  # fmt: skip
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _key_pem(key: _Key) -> bytes:
+    form = serialization.PrivateFormat
+    chosen = form.TraditionalOpenSSL if isinstance(key, rsa.RSAPrivateKey) else form.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, chosen, serialization.NoEncryption())
 
 
 def _belongs(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bool:
@@ -222,7 +227,7 @@ class Files:
 
 
 COMPONENTS: dict[str, Leaf] = {
-    "admin": Leaf("kubernetes-admin", ("system:masters",)),
+    "admin": Leaf("kubernetes-admin", ("system:masters",), rsa=True),
     "controller-manager": Leaf("system:kube-controller-manager"),
     "scheduler": Leaf("system:kube-scheduler"),
     "kube-proxy": Leaf("system:kube-proxy"),
@@ -360,9 +365,8 @@ def _ensure_pair(
 
 
 def _issue(ca: Authority, leaf: Leaf, time_source: clock.Clock) -> tuple[bytes, bytes]:
-    return ca.issue(
-        leaf.common_name, leaf.organizations, leaf.dns, leaf.ips, usages=leaf.usages, time_source=time_source
-    )
+    names = leaf.common_name, leaf.organizations, leaf.dns, leaf.ips
+    return ca.issue(*names, usages=leaf.usages, rsa_key=leaf.rsa, time_source=time_source)
 
 
 def _read_pair(certificate: Path, key: Path) -> x509.Certificate | None:
@@ -385,7 +389,7 @@ def _alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], 
 
 
 def _still_good(certificate: x509.Certificate, ca: Authority, leaf: Leaf, time_source: clock.Clock) -> bool:
-    """Signed by this CA, for this subject and at least these names, and not about to expire."""
+    """Signed by this CA, for this subject, at least these names and a key of this kind, and not about to expire."""
     try:
         certificate.verify_directly_issued_by(ca.certificate)
     except Exception:  # ValueError, TypeError or InvalidSignature: any of them means "not by this CA"
@@ -397,6 +401,7 @@ def _still_good(certificate: x509.Certificate, ca: Authority, leaf: Leaf, time_s
     subject = [*leaf.organizations, leaf.common_name]
     return (
         [str(attribute.value) for attribute in certificate.subject] == subject
+        and leaf.rsa == isinstance(certificate.public_key(), rsa.RSAPublicKey)
         and set(leaf.dns) <= set(held_dns)
         and wanted_ips <= set(held_ips)
     )

@@ -51,6 +51,21 @@ def test_a_second_run_changes_nothing(tmp_path):
     assert {path: path.read_bytes() for path in files.directory.rglob("*") if path.is_file()} == before
 
 
+def test_the_administrators_key_is_of_a_kind_and_form_that_all_clients_read(tmp_path):
+    files = create(tmp_path)
+    authority = pki.Authority.load(files.ca, files.ca_key)
+    curve = authority.issue("kubernetes-admin", ("system:masters",))
+    older = pki.kubeconfig(
+        "https://x", authority.certificate_pem, user="kubernetes-admin", certificate_pem=curve[0], key_pem=curve[1]
+    )
+    files.kubeconfig("admin").write_text(yaml.safe_dump(older))
+    create(tmp_path)
+    user = yaml.safe_load(files.kubeconfig("admin").read_text())["users"][0]["user"]
+    assert base64.b64decode(user["client-key-data"]).startswith(b"-----BEGIN RSA PRIVATE KEY-----\n")
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+    certificate.verify_directly_issued_by(authority.certificate)
+
+
 def test_a_new_name_widens_the_serving_certificate_under_the_same_ca(tmp_path):
     files = create(tmp_path, nodes=[pki.Node("a")])
     ca = files.ca.read_bytes()

@@ -25,11 +25,12 @@ from kubeshim.cluster import configuration, layout, machines, options
 from kubeshim.cluster import renewal as renewing
 from kubeshim.machinery import joining
 from kubeshim.node import namespaces
-from kubeshim.node.container_runtime import docker, engine_http, runtime
+from kubeshim.node.container_runtime import counted, docker, engine_http, runtime
 from kubeshim.node.kube_proxy import proxy
 from kubeshim.node.kubelet import config as kubelet_config
 from kubeshim.node.kubelet import kubelet, network, network_ipv6, network_peers, overlay, server, server_auth
 from kubeshim.node.network_policy import enforcer
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
@@ -227,9 +228,11 @@ class Agent:
         return None
 
     def _start_kubelet(self, woken: threading.Event) -> None:
-        engine = self._engine(woken)
-        if engine is None:
+        found = self._engine(woken)
+        if found is None:
             return
+        engine, operations = counted.counted(found)
+        self._metrics.append(lambda: exposition.text(operations()))
         client = self._client(f"kubelet-{self._node.name}")
         settings = kubelet_config.KubeletConfig(
             node_name=self._node.name,

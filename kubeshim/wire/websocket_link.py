@@ -37,7 +37,9 @@ class WebSocket:
                 return
 
     def send(self, opcode: int, data: bytes) -> None:
-        """Raises ``OSError`` where the peer does not take it."""
+        """Raises ``OSError`` where the peer does not take it, or either side has said that it closes."""
+        if self._closing:
+            raise BrokenPipeError("the WebSocket is closing")
         self._link.sendall(websocket.encode(opcode, data, mask=self._client))
 
     def close(self, code: int = websocket.NORMAL, reason: str = "") -> None:

@@ -4,11 +4,10 @@ Questions are counted as they come, answers with the time they took; a zone is t
 for everything else. Kinds of question are bounded: what is unusual is ``other``.
 """
 
-import bisect
-import collections
-import threading
+from collections.abc import Iterator
 
 from kubeshim.addons.dns import message
+from kubeshim.wire import exposition
 
 BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096)
 SERVER = "dns://:53"
@@ -21,72 +20,41 @@ _KINDS = {
     message.SOA: "SOA", message.CNAME: "CNAME", message.ANY: "ANY", 15: "MX", 65: "HTTPS",
 }  # fmt: skip
 
-Labels = tuple[tuple[str, str], ...]
-
 
 class Metrics:
     """Safe from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: collections.Counter[Labels] = collections.Counter()
-        self._responses: collections.Counter[Labels] = collections.Counter()
-        self._durations: dict[str, list[int]] = {}
-        self._seconds: collections.defaultdict[str, float] = collections.defaultdict(float)
+        self._requests = exposition.Counter(
+            "coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.",
+            ("family", "proto", "server", "type", "view", "zone"),
+        )  # fmt: skip
+        self._responses = exposition.Counter(
+            "coredns_dns_responses_total", "Counter of response status codes.",
+            ("plugin", "rcode", "server", "view", "zone"),
+        )  # fmt: skip
+        self._durations = exposition.Histogram(
+            "coredns_dns_request_duration_seconds", "Histogram of the time (in seconds) each request took per zone.",
+            BUCKETS, ("server", "view", "zone"),
+        )  # fmt: skip
         self.panics = 0
 
     def asked(self, zone: str, kind: int, *, udp: bool, version: int) -> None:
-        labels = (
-            ("family", "2" if version == 6 else "1"),
-            ("proto", "udp" if udp else "tcp"),
-            ("server", SERVER),
-            ("type", _KINDS.get(kind, "other")),
-            ("view", ""),
-            ("zone", zone),
-        )
-        with self._lock:
-            self._requests[labels] += 1
+        family, transport = "2" if version == 6 else "1", "udp" if udp else "tcp"
+        self._requests.add(family, transport, SERVER, _KINDS.get(kind, "other"), "", zone)
 
     def answered(self, zone: str, code: int, plugin: str, seconds: float) -> None:
-        labels = (
-            ("plugin", plugin),
-            ("rcode", _CODES.get(code, "OTHER")),
-            ("server", SERVER),
-            ("view", ""),
-            ("zone", zone),
+        self._responses.add(plugin, _CODES.get(code, "OTHER"), SERVER, "", zone)
+        self._durations.observe(seconds, SERVER, "", zone)
+
+    def lines(self) -> Iterator[str]:
+        yield from self._requests.lines()
+        yield from self._responses.lines()
+        yield from self._durations.lines()
+        yield from exposition.counter(
+            "coredns_panics_total", "A metrics that counts the number of panics.", self.panics
         )
-        place = bisect.bisect_left(BUCKETS, seconds)
-        with self._lock:
-            self._responses[labels] += 1
-            self._durations.setdefault(zone, [0] * (len(BUCKETS) + 1))[place] += 1
-            self._seconds[zone] += seconds
-
-    def text(self) -> str:
-        """Prometheus text."""
-        with self._lock:
-            requests, responses = dict(self._requests), dict(self._responses)
-            durations = {zone: list(counts) for zone, counts in self._durations.items()}
-            seconds = dict(self._seconds)
-        lines = _counter("coredns_dns_requests_total", requests) + _counter("coredns_dns_responses_total", responses)
-        name = "coredns_dns_request_duration_seconds"
-        lines.append(f"# TYPE {name} histogram")
-        for zone, counts in sorted(durations.items()):
-            labels, total = f'server="{SERVER}",view="",zone="{zone}"', 0
-            for bound, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
-                total += count
-                lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
-            lines += [f"{name}_sum{{{labels}}} {seconds[zone]:.6f}", f"{name}_count{{{labels}}} {total}"]
-        return "\n".join(lines) + "\n" + plain("coredns_panics_total", self.panics)
 
 
-def _counter(name: str, found: dict[Labels, int]) -> list[str]:
-    lines = [f"# TYPE {name} counter"]
-    for labels, count in sorted(found.items()):
-        inner = ",".join(f'{label}="{value}"' for label, value in labels)
-        lines.append(f"{name}{{{inner}}} {count}")
-    return lines
-
-
-def plain(name: str, value: int, labels: str = "", kind: str = "counter") -> str:
-    """One figure."""
-    return f"# TYPE {name} {kind}\n{name}{labels} {value}\n"
+def of_cache(name: str, kind: str, about: str, figure: int) -> Iterator[str]:
+    return exposition.family(f"coredns_{name}", kind, about, ("server", "view", "zones"), [((SERVER, "", "."), figure)])

@@ -7,6 +7,7 @@ What must be asked elsewhere takes time, so ``answer`` raises ``Elsewhere`` inst
 import time
 
 from kubeshim.addons.dns import forwarder, message, metrics, records
+from kubeshim.wire import exposition
 
 MAX_ALIASES = 8
 
@@ -67,16 +68,18 @@ class Resolver:
 
     def metrics(self) -> str:
         """Prometheus text."""
-        at = f'{{server="{metrics.SERVER}",view="",zones="."}}'
-        asking = self.forwarder
-        return self.counting.text() + "".join(
-            (
-                metrics.plain("coredns_cache_requests_total", asking.hits + asking.misses, at),
-                metrics.plain("coredns_cache_hits_total", asking.hits, at),
-                metrics.plain("coredns_cache_misses_total", asking.misses, at),
-                metrics.plain("coredns_cache_entries", asking.entries, at, "gauge"),
-                metrics.plain("coredns_forward_healthcheck_broken_total", asking.failures),
-            )
+        asking, counting = self.forwarder, self.counting
+        return exposition.text(
+            counting.lines(),
+            metrics.of_cache(
+                "cache_requests_total", "counter", "The count of cache requests.", asking.hits + asking.misses
+            ),
+            metrics.of_cache("cache_hits_total", "counter", "The count of cache hits.", asking.hits),
+            metrics.of_cache("cache_misses_total", "counter", "The count of cache misses.", asking.misses),
+            metrics.of_cache("cache_entries", "gauge", "The number of elements in the cache.", asking.entries),
+            exposition.counter(
+                "coredns_forward_healthcheck_broken_total", "Times no server upstream was well.", asking.failures
+            ),
         )
 
     def _zone(self, query: message.Query) -> str:

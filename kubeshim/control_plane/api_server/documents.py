@@ -12,14 +12,15 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeshim.control_plane.api_server import request, response, routes
+from kubeshim.control_plane.api_server import metrics, request, response, routes
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.flow_control import dump
 from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
-from kubeshim.machinery import discovery, groups, openapi, slis
+from kubeshim.machinery import discovery, groups, openapi
 from kubeshim.machinery.codecs import json, negotiation
+from kubeshim.wire import exposition, process_metrics
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -81,7 +82,7 @@ class Documents:
             case [name, *_] if name in _HEALTH:
                 return server.health.handle(asked)
             case ["metrics"]:
-                return self._metrics()
+                return _exposition(self._metrics())
             case ["metrics", "slis"]:
                 return _exposition(server.health.slis.text())
             case ["debug", "api_priority_and_fairness", page] if page in dump.PAGES:
@@ -196,10 +197,26 @@ class Documents:
         fixed |= {"/metrics", "/metrics/slis", issuer.CONFIGURATION, issuer.KEYS}
         return sorted(served | groups | checks | fixed)
 
-    def _metrics(self) -> request.Response:
+    def _metrics(self) -> str:
         storage = self._server.storage
-        gauges = {"apiserver_longrunning_requests": storage.watchers(), "apiserver_storage_revision": storage.revision}
-        return _exposition(self._server.metrics.text(gauges, flow_metrics.lines(self._server.flow_control)))
+        gauges = (
+            ("apiserver_longrunning_requests", "Watches that are open.", storage.watchers()),
+            ("apiserver_storage_revision", "Revision of the store's last write.", storage.revision),
+        )
+        stored = {resource.storage_prefix: resource for resource in self._server.registry}
+        held = [(one.group, one.plural, storage.count(one)) for one in stored.values()]
+        services = [(one.name, one.available) for one in self._server.aggregation.remote.values()]
+        more = [
+            *flow_metrics.lines(self._server.flow_control),
+            *metrics.objects_held(held),
+            *metrics.unavailable_services(services),
+            *self._server.authenticators.metrics(),
+            *process_metrics.build(VERSION),
+            *process_metrics.lines(),
+        ]
+        # Thousands of lines: nobody else's request waits for them.
+        text: str = self._server.in_thread(lambda: self._server.metrics.text(gauges, more))
+        return text
 
     # --- encoded documents ------------------------------------------------------------------------------------------
 
@@ -307,7 +324,7 @@ def handle(asked: request.Request, server: "servers.Server") -> request.Response
 
 
 def _exposition(text: str) -> request.Response:
-    return request.Response(200, [("Content-Type", slis.CONTENT_TYPE)], text.encode())
+    return request.Response(200, [("Content-Type", exposition.CONTENT_TYPE)], text.encode())
 
 
 def page_not_found() -> request.Response:

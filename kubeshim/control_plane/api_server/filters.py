@@ -125,6 +125,7 @@ def priority_and_fairness(asked: request.Request, server: "servers.Server", foll
     try:
         flow, leave = server.flow_control.enter(asked)
     except controller.Refused as refusal:
+        server.metrics.terminated(asked, 429)
         return response.plain(429, _BUSY, ("Retry-After", "1"), *refusal.flow.headers)
     asked.flow_headers = flow.headers
     running = server.metrics.in_flight

@@ -1,82 +1,110 @@
-"""What the server counts, in Prometheus' text form."""
+"""What the server counts, under upstream's names and labels, so that dashboards and alerts made for it work here."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator
 
 from kubeshim.control_plane.api_server import request
+from kubeshim.wire import exposition
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0,
             30.0, 45.0, 60.0)  # fmt: skip
-_Key = tuple[str, ...]
+_WHERE = ("component", "group", "resource", "scope", "subresource", "verb", "version")
+_ASKED = ("component", "dry_run", *_WHERE[1:])
+_CONNECTING = frozenset(("attach", "exec", "portforward", "proxy"))
+_LASTING = frozenset(("WATCH", "CONNECT"))
+"""Verbs of which no time to the answer is promised."""
+_COMPONENT = "apiserver"
 
 
 class Metrics:
-    """Counters and one histogram; updated in the loop's thread only."""
+    """Of one server."""
 
     def __init__(self) -> None:
         self.in_flight = {"readOnly": 0, "mutating": 0}
-        self._requests: dict[_Key, int] = defaultdict(int)
-        self._durations: dict[_Key, list[float]] = {}
+        self._requests = exposition.Counter(
+            "apiserver_request_total",
+            "Requests by verb, dry run value, group, version, resource, subresource, scope, component and HTTP code.",
+            ("code", *_ASKED),
+        )
+        self._durations = exposition.Histogram(
+            "apiserver_request_duration_seconds",
+            "Seconds from a request's arrival to its answer, of each verb, dry run value, group, version, resource, "
+            "subresource, scope and component.",
+            _BUCKETS, _ASKED,
+        )  # fmt: skip
+        self._promised = exposition.Histogram(
+            "apiserver_request_sli_duration_seconds",
+            "The same without requests that last as long as the client likes: what service level indicators are of.",
+            _BUCKETS, _WHERE,
+        )  # fmt: skip
+        self._terminated = exposition.Counter(
+            "apiserver_request_terminations_total",
+            "Requests that were ended in self-defense.",
+            ("code", *_WHERE),
+        )
 
     def observe(self, asked: request.Request, code: int, seconds: float) -> None:
         """One answered request."""
-        info = asked.info
-        scope = _scope(info)
-        key = (info.verb.upper(), info.group, info.version, info.resource, info.subresource, scope)
-        self._requests[(*key, str(code))] += 1
-        series = self._durations.get(key)
-        if series is None:
-            series = self._durations[key] = [0.0] * (len(_BUCKETS) + 2)
-        for index, bound in enumerate(_BUCKETS):
-            if seconds <= bound:
-                series[index] += 1
-                break
-        series[-2] += 1
-        series[-1] += seconds
+        where = _where(asked)
+        full = (where[0], "All" if asked.query.get("dryRun") == ["All"] else "", *where[1:])
+        self._requests.add(str(code), *full)
+        self._durations.observe(seconds, *full)
+        if asked.info.is_resource and where[-2] not in _LASTING:
+            self._promised.observe(seconds, *where)
 
-    def text(self, gauges: Mapping[str, float], more: Iterable[str] = ()) -> str:
-        """The exposition; ``gauges`` are read at the time of asking, ``more`` are whole lines of others."""
-        lines = [
-            "# HELP apiserver_request_total Requests by verb, resource and HTTP code.",
-            "# TYPE apiserver_request_total counter",
-        ]
-        for (verb, group, version, resource, subresource, scope, code), count in self._requests.items():
-            labels = _labels(verb, group, version, resource, subresource, scope)
-            lines.append(f'apiserver_request_total{{code="{code}",{labels}}} {count}')
-        lines += [
-            "# HELP apiserver_request_duration_seconds Time from a request's arrival to its answer.",
-            "# TYPE apiserver_request_duration_seconds histogram",
-        ]
-        for key, series in self._durations.items():
-            labels = _labels(*key)
-            total = 0.0
-            for bound, within in zip(_BUCKETS, series, strict=False):
-                total += within
-                lines.append(f'apiserver_request_duration_seconds_bucket{{{labels},le="{bound:g}"}} {total:g}')
-            lines.append(f'apiserver_request_duration_seconds_bucket{{{labels},le="+Inf"}} {series[-2]:g}')
-            lines.append(f"apiserver_request_duration_seconds_sum{{{labels}}} {series[-1]:.6f}")
-            lines.append(f"apiserver_request_duration_seconds_count{{{labels}}} {series[-2]:g}")
-        lines += [
-            "# HELP apiserver_current_inflight_requests Requests being answered.",
-            "# TYPE apiserver_current_inflight_requests gauge",
-        ]
-        for kind, running in self.in_flight.items():
-            lines.append(f'apiserver_current_inflight_requests{{request_kind="{kind}"}} {running}')
-        for name, value in gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
-        return "\n".join([*lines, *more]) + "\n"
+    def terminated(self, asked: request.Request, code: int) -> None:
+        self._terminated.add(str(code), *_where(asked))
+
+    def text(self, gauges: Iterable[tuple[str, str, float]], more: Iterable[str] = ()) -> str:
+        """The exposition, from any thread; ``gauges`` were read when it was asked for, ``more`` are lines of others."""
+        return exposition.text(
+            self._requests.lines(),
+            self._durations.lines(),
+            self._promised.lines(),
+            self._terminated.lines(),
+            exposition.family(
+                "apiserver_current_inflight_requests", "gauge", "Requests being answered, of each kind.",
+                ("request_kind",), (((kind,), running) for kind, running in self.in_flight.items()),
+            ),
+            itertools.chain.from_iterable(exposition.gauge(*one) for one in gauges),
+            more,
+        )  # fmt: skip
+
+
+def objects_held(counts: Iterable[tuple[str, str, int]]) -> Iterator[str]:
+    """``counts`` are of a group's resource each."""
+    about = "Number of stored objects at the time of last check split by kind."
+    series = (((group, resource), count) for group, resource, count in counts)
+    return exposition.family("apiserver_resource_objects", "gauge", about, ("group", "resource"), series)
+
+
+def unavailable_services(known: Iterable[tuple[str, bool]]) -> Iterator[str]:
+    """``known`` are names of APIServices, and whether each is available."""
+    about = "Gauge of APIServices which are marked as unavailable broken down by APIService name."
+    series = (((name,), not available) for name, available in known)
+    return exposition.family("aggregator_unavailable_apiservice", "gauge", about, ("name",), series)
+
+
+def _where(asked: request.Request) -> tuple[str, ...]:
+    info = asked.info
+    return _COMPONENT, info.group, info.resource, _scope(info), info.subresource, verb(asked), info.version
+
+
+def verb(asked: request.Request) -> str:
+    """Reads by what they read, writes by their method, as dashboards tell them apart."""
+    info = asked.info
+    if info.subresource in _CONNECTING:
+        return "CONNECT"
+    if info.is_resource and info.verb in ("get", "list", "watch", "deletecollection"):
+        return info.verb.upper()
+    if asked.method == "PATCH" and asked.header("content-type").startswith("application/apply-patch"):
+        return "APPLY"
+    return asked.method
 
 
 def _scope(info: request.RequestInfo) -> str:
     if not info.is_resource:
         return ""
-    if info.name:
+    if info.name or info.verb == "create":
         return "resource"
     return "namespace" if info.namespace else "cluster"
-
-
-def _labels(verb: str, group: str, version: str, resource: str, subresource: str, scope: str) -> str:
-    return (
-        f'component="apiserver",group="{group}",resource="{resource}",scope="{scope}",subresource="{subresource}",'
-        f'verb="{verb}",version="{version}"'
-    )

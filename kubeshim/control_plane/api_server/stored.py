@@ -14,7 +14,6 @@ A ``Stored`` never changes. Its parsed form is shared: who wants to change it ta
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
@@ -23,6 +22,7 @@ from kubeshim.machinery.codecs import json, protobuf
 
 _METADATA = b'"metadata":{'
 _VERSION = b'"resourceVersion":"'
+_FIRST = ("kind", "apiVersion", "metadata")
 _PARSED_LIMIT = 1024
 _VIEWS_LIMIT = 8
 """Versions and forms of one object that are kept."""
@@ -152,11 +152,10 @@ def encode(obj: objects.Object) -> bytes:
     metadata = obj["metadata"]
     if "resourceVersion" in metadata:
         metadata = {key: value for key, value in metadata.items() if key != "resourceVersion"}
-    ordered: dict[str, Any] = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
-    for key, value in obj.items():
-        if key not in ordered:
-            ordered[key] = value
-    return json.encode(ordered)
+    # Sorted below the top, as Go writes maps: two writes of one content are one text, whatever came first in them.
+    head = head_of(obj["kind"], obj["apiVersion"]) + json.encode(metadata, sort_keys=True)[1:]
+    rest = {key: value for key, value in obj.items() if key not in _FIRST}
+    return head + (b"," + json.encode(rest, sort_keys=True)[1:] if rest else b"}")
 
 
 _heads: dict[tuple[str, str], bytes] = {}

@@ -105,9 +105,9 @@ def _may_have_duplicates(body: bytes, value: Any) -> bool:
     return any(hidden in body for hidden in _HIDDEN_COLONS if hidden[:1] in body)
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, *, sort_keys: bool = False) -> bytes:
     """Compact JSON, without a final newline, escaped as Go does it."""
-    return _escaped(orjson.dumps(value))
+    return _escaped(orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None))
 
 
 def encode_pretty(value: Any) -> bytes:

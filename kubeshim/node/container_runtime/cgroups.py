@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from kubeshim.node.container_runtime import runtime
 
 ROOT = "/sys/fs/cgroup"
+_WAYS = ("Read", "Write")
 
 
 def parent_for_engine(parent: str, driver: str) -> str:
@@ -131,18 +132,29 @@ class Files:
     memory: str
     memory_stat: str
     version: int
+    throttling: str
+    disks: tuple[str, ...]
+    """Of version 1 bytes and numbers of operations apart."""
+    swap: str = ""
+    """Only where ``memory_stat`` does not tell."""
 
 
 def files(engine_parent: str, driver: str, version: int, container_id: str, root: str = ROOT) -> Files:
     where = container_directory(engine_parent, driver, container_id)
     if version == 2:
         base = f"{root}/{where}"
-        return Files(f"{base}/cpu.stat", f"{base}/memory.current", f"{base}/memory.stat", 2)
+        return Files(
+            f"{base}/cpu.stat", f"{base}/memory.current", f"{base}/memory.stat", 2, f"{base}/cpu.stat",
+            (f"{base}/io.stat",), f"{base}/memory.swap.current",
+        )  # fmt: skip
+    disks = f"{root}/blkio/{where}/blkio.throttle.io_serv"
     return Files(
         f"{root}/cpuacct/{where}/cpuacct.usage",
         f"{root}/memory/{where}/memory.usage_in_bytes",
         f"{root}/memory/{where}/memory.stat",
         1,
+        f"{root}/cpu/{where}/cpu.stat",
+        (f"{disks}ice_bytes", f"{disks}iced"),
     )
 
 
@@ -152,19 +164,58 @@ def read(paths: Files, now: float) -> runtime.Stats | None:
         cpu, usage, stat = (_text(path) for path in (paths.cpu, paths.memory, paths.memory_stat))
     except OSError:
         return None
-    return parse(paths.version, cpu, usage, stat, now)
+    found = parse(paths.version, cpu, usage, stat, now)
+    # A kernel without one of these controllers has no such file; the rest still counts.
+    throttling, swap, *disks = (_text_if_any(path) for path in (paths.throttling, paths.swap, *paths.disks))
+    return dataclasses.replace(
+        found,
+        memory_swap=int(swap) if swap else found.memory_swap,
+        throttling=parse_throttling(throttling),
+        disks=parse_disks(disks[0]) if paths.version == 2 else parse_old_disks(*disks),
+    )
 
 
 def parse(version: int, cpu: str, usage: str, stat: str, now: float) -> runtime.Stats:
     """The working set is usage without inactive file pages, as the kubelet counts it."""
     fields = _fields(stat)
-    inactive, rss, nanoseconds = (
-        (fields.get("inactive_file", 0), fields.get("anon", 0), _fields(cpu).get("usage_usec", 0) * 1000)
-        if version == 2
-        else (fields.get("total_inactive_file", 0), fields.get("total_rss", 0), int(cpu))
-    )
+    if version == 2:
+        names, nanoseconds = ("inactive_file", "anon", "file", ""), _fields(cpu).get("usage_usec", 0) * 1000
+    else:
+        names, nanoseconds = ("total_inactive_file", "total_rss", "total_cache", "total_swap"), int(cpu)
+    inactive, rss, cache, swap = (fields.get(name, 0) for name in names)
     used = int(usage)
-    return runtime.Stats(nanoseconds, used, max(0, used - inactive), rss, now)
+    return runtime.Stats(nanoseconds, used, max(0, used - inactive), rss, now, memory_cache=cache, memory_swap=swap)
+
+
+def parse_throttling(text: str) -> runtime.Throttling | None:
+    """None where the kernel does not tell."""
+    fields = _fields(text)
+    if "nr_periods" not in fields:
+        return None
+    nanoseconds = fields.get("throttled_time", 0) + fields.get("throttled_usec", 0) * 1000
+    return runtime.Throttling(fields["nr_periods"], fields.get("nr_throttled", 0), nanoseconds)
+
+
+def parse_disks(text: str) -> tuple[runtime.Disk, ...]:
+    """Of ``io.stat``: ``8:0 rbytes=4096 wbytes=0 rios=1 wios=0 …``."""
+    found = []
+    for line in text.splitlines():
+        device, *pairs = line.split()
+        told = {name: int(value) for name, _, value in (pair.partition("=") for pair in pairs) if value.isdigit()}
+        if told:
+            found.append(runtime.Disk(device, *(told.get(name, 0) for name in ("rbytes", "wbytes", "rios", "wios"))))
+    return tuple(found)
+
+
+def parse_old_disks(transferred: str, operations: str) -> tuple[runtime.Disk, ...]:
+    """Of the two files of version 1: ``8:0 Read 4096``, a line for each kind of operation."""
+    sizes, numbers = ({(line[0], line[1]): int(line[2]) for line in map(str.split, text.splitlines()) if len(line) == 3}
+                      for text in (transferred, operations))  # fmt: skip
+    devices = dict.fromkeys(device for device, _ in sizes)
+    return tuple(
+        runtime.Disk(device, *(figures.get((device, way), 0) for figures in (sizes, numbers) for way in _WAYS))
+        for device in devices
+    )
 
 
 def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, ancestors: bool = False) -> None:
@@ -209,6 +260,13 @@ def _names(root: str) -> list[str]:
 def _fields(text: str) -> dict[str, int]:
     pairs = (line.split() for line in text.splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
+
+
+def _text_if_any(path: str) -> str:
+    try:
+        return _text(path) if path else ""
+    except OSError:
+        return ""
 
 
 def _text(path: str) -> str:

@@ -204,6 +204,30 @@ class Stats:
     memory_working_set: int
     memory_rss: int
     time: float
+    memory_cache: int = 0
+    memory_swap: int = 0
+    throttling: "Throttling | None" = None
+    disks: "Sequence[Disk]" = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Throttling:
+    """How often a limit of CPU time was looked at and hit since the container started, and for how long in all."""
+
+    periods: int
+    throttled: int
+    nanoseconds: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Disk:
+    """What a container read from and wrote to one block device, by its numbers (``254:0``)."""
+
+    device: str
+    read_bytes: int
+    written_bytes: int
+    reads: int
+    writes: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,12 +22,14 @@ from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
 from kubeshim.node.kube_proxy import conntrack, endpoints, families, health, iptables, listeners, nft, services
+from kubeshim.wire import exposition, process_metrics
 
 log = logging.getLogger(__name__)
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 _RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
+_DURATIONS = tuple(0.001 * 2**power for power in range(15))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,6 +112,10 @@ class Proxy:
         self._synced = threading.Event()
         self._last_sync = 0.0
         self._counters = {"syncs": 0, "failures": 0, "forgotten_flows": 0}
+        self._synced_at = 0.0
+        self._durations = exposition.Histogram(
+            "kubeproxy_sync_proxy_rules_duration_seconds", "SyncProxyRules latency in seconds", _DURATIONS
+        )
         self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._thread: threading.Thread | None = None
         self._listeners = listeners.Listeners(
@@ -156,14 +162,21 @@ class Proxy:
 
     def metrics(self) -> str:
         """Prometheus text."""
-        return (
-            "# TYPE kubeproxy_sync_proxy_rules_total counter\n"
-            f"kubeproxy_sync_proxy_rules_total {self._counters['syncs']}\n"
-            "# TYPE kubeproxy_sync_proxy_rules_failures_total counter\n"
-            f"kubeproxy_sync_proxy_rules_failures_total {self._counters['failures']}\n"
-            "# TYPE kubeproxy_conntrack_reconciler_deleted_entries_total counter\n"
-            f"kubeproxy_conntrack_reconciler_deleted_entries_total {self._counters['forgotten_flows']}\n"
-        )
+        told = self._counters
+        return exposition.text(
+            exposition.counter("kubeproxy_sync_proxy_rules_total", "Times rules were written.", told["syncs"]),
+            exposition.counter("kubeproxy_sync_proxy_rules_failures_total", "Times that failed.", told["failures"]),
+            exposition.counter(
+                "kubeproxy_conntrack_reconciler_deleted_entries_total",
+                "Cumulative conntrack flows deleted by conntrack reconciler", told["forgotten_flows"],
+            ),
+            self._durations.lines(),
+            exposition.gauge(
+                "kubeproxy_sync_proxy_rules_last_timestamp_seconds", "When rules were last written",
+                self._synced_at,
+            ),
+            process_metrics.lines(),
+        )  # fmt: skip
 
     def _mark_service(self, service: Object) -> None:
         self._mark([objects.key(service)])
@@ -242,6 +255,7 @@ class Proxy:
         return {objects.key(service) for service in self._services.list()}
 
     def _sync(self, sides: list[_Side], keys: set[str], *, whole: bool) -> None:
+        began = time.monotonic()
         with self._wake:
             places = self._places
         gone: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
@@ -262,6 +276,8 @@ class Proxy:
         if flows:
             self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(flows))
         self._last_sync = time.monotonic()
+        self._durations.observe(self._last_sync - began)
+        self._synced_at = clock.SYSTEM.now().timestamp()
         self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._synced.set()
 

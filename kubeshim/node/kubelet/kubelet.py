@@ -53,6 +53,7 @@ from kubeshim.node.kubelet import (
     threads,
     tokens,
 )
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ class Kubelet:
 
     def metrics(self) -> str:
         """In the text format of Prometheus."""
-        return self._shutdown.metrics()
+        return self._shutdown.metrics() + exposition.text(self._workers.durations.lines())
 
     def probe_metrics(self) -> str:
         """In the text format of Prometheus."""

@@ -14,15 +14,18 @@ import enum
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import observation, pod_spec, threads
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0
+_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Phase(enum.Enum):
@@ -104,6 +107,12 @@ class Workers:
         self._lock = threading.Lock()
         self._workers: dict[str, _Worker] = {}
         self._closed = False
+        self.durations = exposition.Histogram(
+            "kubelet_pod_worker_duration_seconds",
+            "Duration in seconds to sync a single pod. Broken down by what the pod is in for.",
+            _DURATIONS,
+            ("operation_type",),
+        )
 
     def update(self, pod: Object) -> None:
         """The API has this state of the pod."""
@@ -203,6 +212,7 @@ class Workers:
             return
 
     def _round(self, worker: _Worker) -> float | None:
+        phase, began = worker.work.phase, time.monotonic()
         try:
             delay = self._step(worker.work)
             worker.failures = 0
@@ -213,3 +223,5 @@ class Workers:
             _log.warning("pod %s: %s: %s", objects.key(worker.work.pod), type(error).__name__, error)
             _log.debug("pod %s", objects.key(worker.work.pod), exc_info=True)
             return float(wait)
+        finally:
+            self.durations.observe(time.monotonic() - began, phase.value)

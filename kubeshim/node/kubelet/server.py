@@ -7,6 +7,7 @@ Upgrades take the connection away from the HTTP server and keep the request's th
     wire.http_server → Flask → _admit → a view → server_logs | server_streams | server_stats
 """
 
+import collections
 import html
 import logging
 import os
@@ -23,8 +24,8 @@ from kubeshim.client import rest
 from kubeshim.machinery import errors, objects, slis
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime as runtimes
-from kubeshim.node.kubelet import server_auth, server_logs, server_stats, server_streams
-from kubeshim.wire import http_server, remotecommand, transport
+from kubeshim.node.kubelet import node_status, server_auth, server_logs, server_stats, server_streams
+from kubeshim.wire import exposition, http_server, process_metrics, remotecommand, transport
 
 log = logging.getLogger(__name__)
 
@@ -274,16 +275,21 @@ class _Views:
         return flask.Response(output, content_type="text/plain; charset=utf-8")
 
     def metrics(self) -> flask.Response:
-        pods = self._pods.running_pods()
-        containers = len(self._stats.usages())
-        text = (
-            "# TYPE kubelet_node_name gauge\n"
-            f'kubelet_node_name{{node="{self._node_name}"}} 1\n'
-            "# TYPE kubelet_running_pods gauge\n"
-            f"kubelet_running_pods {len(pods)}\n"
-            "# TYPE kubelet_running_containers gauge\n"
-            f'kubelet_running_containers{{container_state="running"}} {containers}\n'
-        )
+        states = collections.Counter(state for pod in self._pods.pods() for state in _states(pod))
+        counted = [((state,), states[state]) for state in sorted(states)]
+        known = {"node": self._node_name}
+        text = exposition.text(
+            exposition.gauge("kubelet_node_name", "The node's name. The count is always 1.", 1, known),
+            exposition.gauge(
+                "kubelet_running_pods", "Number of pods that have a running pod sandbox", len(self._pods.running_pods())
+            ),
+            exposition.family(
+                "kubelet_running_containers", "gauge", "Number of containers currently running", ("container_state",),
+                counted,
+            ),
+            process_metrics.build({"gitVersion": node_status.VERSION, "major": "1", "minor": "37"}),
+            process_metrics.lines(),
+        )  # fmt: skip
         return flask.Response(text + self._metrics(), content_type=_PROMETHEUS)
 
     def resource_metrics(self) -> flask.Response:
@@ -387,3 +393,15 @@ def _json(body: Any) -> flask.Response:
     import orjson
 
     return flask.Response(orjson.dumps(body), content_type="application/json")
+
+
+def _states(pod: Object) -> Iterator[str]:
+    """``exited`` or ``running`` of each container that is there."""
+    status = pod.get("status") or {}
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for each in status.get(kind) or ():
+            state = each.get("state") or {}
+            if "running" in state:
+                yield "running"
+            elif "terminated" in state:
+                yield "exited"

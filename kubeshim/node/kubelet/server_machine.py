@@ -16,6 +16,10 @@ class Interface:
     receive_errors: int
     sent: int
     send_errors: int
+    received_packets: int = 0
+    receive_drops: int = 0
+    sent_packets: int = 0
+    send_drops: int = 0
 
 
 def interfaces(pid: int) -> list[Interface]:
@@ -33,10 +37,20 @@ def parse_interfaces(text: str) -> list[Interface]:
     for line in text.splitlines()[2:]:
         name, _, rest = line.partition(":")
         figures = rest.split()
-        if name.strip() != "lo" and len(figures) >= 11:
-            numbers = [int(figures[position]) for position in (0, 2, 8, 10)]
+        if name.strip() != "lo" and len(figures) >= 12:
+            numbers = [int(figures[position]) for position in (0, 2, 8, 10, 1, 3, 9, 11)]
             found.append(Interface(name.strip(), *numbers))
     return found
+
+
+def device(numbers: str) -> str:
+    """The name of a block device (``8:0`` is ``/dev/sda``), or the numbers where it has none."""
+    try:
+        text = pathlib.Path(f"/sys/dev/block/{numbers}/uevent").read_text(encoding="ascii")
+    except OSError:
+        return numbers
+    name = next((line.partition("=")[2] for line in text.splitlines() if line.startswith("DEVNAME=")), "")
+    return f"/dev/{name}" if name else numbers
 
 
 def network(found: Sequence[Interface], moment: str) -> dict[str, Any]:

@@ -4,32 +4,19 @@ Containers' figures come from the runtime (cgroup files), the node's from ``/pro
 the first request after a start has none for a container, later ones take the time between requests.
 """
 
-import dataclasses
 import datetime
 import os
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from kubeshim import clock as clocks
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import server_cadvisor, server_machine
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Usage:
-    """One container of one pod, running now."""
-
-    pod: Object
-    container: str
-    started_at: str
-    stats: runtime.Stats
-    status: Object
-    """The container's entry in the pod's status."""
+from kubeshim.node.kubelet import server_cadvisor, server_machine, server_resource
 
 
 class Collector:
@@ -56,7 +43,7 @@ class Collector:
         self._lock = threading.Lock()
         self._started = clocks.rfc3339(clocks.SYSTEM.now())
 
-    def usages(self) -> list[Usage]:
+    def usages(self) -> list[server_resource.Usage]:
         found = []
         for pod in self._pods():
             statuses = objects.dig(pod, "status", "initContainerStatuses", default=())
@@ -70,7 +57,9 @@ class Collector:
                 except (LookupError, runtime.RuntimeFailure):
                     continue  # ended since the status was written
                 if stats is not None:
-                    found.append(Usage(pod, status["name"], running.get("startedAt") or "", stats, status))
+                    found.append(
+                        server_resource.Usage(pod, status["name"], running.get("startedAt") or "", stats, status)
+                    )
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -118,43 +107,11 @@ class Collector:
                 networks.append((pod, server_machine.interfaces(pid)))
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         containers = [(usage.pod, usage.status, usage.stats) for usage in usages]
-        return server_cadvisor.text(containers, networks, os.cpu_count() or 1, memory)
+        return server_cadvisor.text(containers, networks, os.cpu_count() or 1, memory, server_machine.device)
 
     def resource_metrics(self) -> str:
         """Prometheus text, as metrics-server reads it."""
-        lines: list[str] = []
-        usages = self.usages()
-        node = node_stats()
-        _family(lines, "node_cpu_usage_seconds_total", "counter", [("", node.cpu_nanoseconds / 1e9)])
-        _family(lines, "node_memory_working_set_bytes", "gauge", [("", node.memory_working_set)])
-        labelled = [(_labels(usage), usage.stats) for usage in usages]
-        _family(
-            lines,
-            "container_cpu_usage_seconds_total",
-            "counter",
-            [(labels, stats.cpu_nanoseconds / 1e9) for labels, stats in labelled],
-        )
-        _family(
-            lines,
-            "container_memory_working_set_bytes",
-            "gauge",
-            [(labels, stats.memory_working_set) for labels, stats in labelled],
-        )
-        _family(
-            lines,
-            "container_start_time_seconds",
-            "gauge",
-            [
-                (_labels(usage), clocks.parse_rfc3339(usage.started_at).timestamp())
-                for usage in usages
-                if usage.started_at
-            ],
-        )
-        for name, kind, values in _pod_families(usages):
-            _family(lines, name, kind, values)
-        _family(lines, "scrape_error", "gauge", [("", 0)])
-        _family(lines, "resource_scrape_error", "gauge", [("", 0)])
-        return "\n".join(lines) + "\n"
+        return server_resource.text(self.usages(), node_stats())
 
     def _figures(self, key: str, stats: runtime.Stats) -> dict[str, Any]:
         moment = _rfc3339(stats.time)
@@ -223,28 +180,8 @@ def _total(pod: dict[str, Any]) -> None:
         pod[part] = {"time": max(figures["time"] for figures in parts), **sums}
 
 
-def _pod_families(usages: Iterable[Usage]) -> Iterable[tuple[str, str, list[tuple[str, float]]]]:
-    cpu: dict[str, float] = {}
-    memory: dict[str, float] = {}
-    for usage in usages:
-        labels = f'namespace="{objects.namespace(usage.pod)}",pod="{objects.name(usage.pod)}"'
-        cpu[labels] = cpu.get(labels, 0.0) + usage.stats.cpu_nanoseconds / 1e9
-        memory[labels] = memory.get(labels, 0) + usage.stats.memory_working_set
-    yield "pod_cpu_usage_seconds_total", "counter", list(cpu.items())
-    yield "pod_memory_working_set_bytes", "gauge", list(memory.items())
-
-
-def _key(usage: Usage) -> str:
+def _key(usage: server_resource.Usage) -> str:
     return f"{objects.uid(usage.pod)}/{usage.container}/{usage.started_at}"
-
-
-def _labels(usage: Usage) -> str:
-    return f'container="{usage.container}",namespace="{objects.namespace(usage.pod)}",pod="{objects.name(usage.pod)}"'
-
-
-def _family(lines: list[str], name: str, kind: str, values: Iterable[tuple[str, float]]) -> None:
-    lines.append(f"# TYPE {name} {kind}")
-    lines += [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in values]
 
 
 def _rfc3339(moment: float) -> str:

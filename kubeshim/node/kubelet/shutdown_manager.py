@@ -15,6 +15,7 @@ from kubeshim import clock
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.kubelet import config, parts, shutdown
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +72,9 @@ class ShutdownManager:
         text = ""
         for name, field in (("start", "startTime"), ("end", "endTime")):
             at = clock.parse_rfc3339(found[field]).timestamp() if field in found else 0.0
+            about = f"Last graceful shutdown {name} time since unix epoch in seconds"
             full = f"kubelet_graceful_shutdown_{name}_time_seconds"
-            text += f"# TYPE {full} gauge\n{full} {at:.0f}\n"
+            text += exposition.text(exposition.gauge(full, about, int(at)))
         return text
 
     def _run(self) -> None:

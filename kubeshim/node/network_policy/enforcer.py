@@ -19,6 +19,7 @@ from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
 from kubeshim.node.network_policy import policies, rules
+from kubeshim.wire import exposition
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +109,11 @@ class Enforcer:
 
     def metrics(self) -> str:
         """Prometheus text."""
-        return (
-            "# TYPE kubeshim_network_policy_syncs_total counter\n"
-            f"kubeshim_network_policy_syncs_total {self._counters['syncs']}\n"
-            "# TYPE kubeshim_network_policy_failures_total counter\n"
-            f"kubeshim_network_policy_failures_total {self._counters['failures']}\n"
-            "# TYPE kubeshim_network_policies gauge\n"
-            f"kubeshim_network_policies {self._counters['policies']}\n"
+        told = self._counters
+        return exposition.text(
+            exposition.counter("kubeshim_network_policy_syncs_total", "Times rules were written.", told["syncs"]),
+            exposition.counter("kubeshim_network_policy_failures_total", "Times that failed.", told["failures"]),
+            exposition.gauge("kubeshim_network_policies", "Policies that are in force.", told["policies"]),
         )
 
     @property

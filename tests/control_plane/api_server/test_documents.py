@@ -1,8 +1,11 @@
 """Discovery, OpenAPI, version, health, metrics; and types that come and go while serving."""
 
 import json
+import re
 
 import pytest
+
+from kubeshim.control_plane.api_server import metrics, request, request_info
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -83,14 +86,58 @@ def test_health(running):
     assert b"secret" not in answer.raw
 
 
+def test_service_level_indicators(running):
+    running.ask("GET", "/livez/ping")
+    answer = running.ask("GET", "/metrics/slis")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.raw.decode().splitlines()
+    assert 'kubernetes_healthcheck{name="ping",type="livez"} 1' in lines
+    assert any(
+        line.startswith('kubernetes_healthchecks_total{name="ping",status="success",type="livez"} ') for line in lines
+    )
+
+
 def test_metrics(running, configmaps):
     running.ask("GET", configmaps)
-    text = running.ask("GET", "/metrics").raw.decode()
-    labels = (
-        'component="apiserver",group="",resource="configmaps",scope="namespace",subresource="",verb="LIST",version="v1"'
-    )
-    assert f'apiserver_request_total{{code="200",{labels}}} ' in text
-    assert f'apiserver_request_duration_seconds_bucket{{{labels},le="+Inf"}} ' in text
+    running.ask("POST", f"{configmaps}?dryRun=All", {"metadata": {"name": "counted"}})
+    answer = running.ask("GET", "/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text = answer.raw.decode()
+    where = 'group="",resource="configmaps",scope="{}",subresource="",verb="{}",version="v1"'
+    read, written = where.format("namespace", "LIST"), where.format("resource", "POST")
+    assert f'apiserver_request_total{{code="200",component="apiserver",dry_run="",{read}}} ' in text
+    assert f'apiserver_request_total{{code="201",component="apiserver",dry_run="All",{written}}} 1\n' in text
+    assert f'apiserver_request_duration_seconds_bucket{{component="apiserver",dry_run="",{read},le="+Inf"}} ' in text
+    assert f'apiserver_request_sli_duration_seconds_count{{component="apiserver",{read}}} ' in text
+    assert re.search('^apiserver_resource_objects{group="",resource="namespaces"} [1-9]', text, re.MULTILINE)
+    assert re.search('^kubernetes_build_info{.*git_version="v1.37.0', text, re.MULTILINE)
+    assert re.search("^process_resident_memory_bytes [1-9]", text, re.MULTILINE)
+    named = re.findall("^# TYPE ([^ ]*)", text, re.MULTILINE)
+    assert named == re.findall("^# HELP ([^ ]*) .", text, re.MULTILINE)
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "path", "verb"),
+    [
+        ("GET", "", "/api/v1/pods", "LIST"),
+        ("GET", "", "/api/v1/namespaces/n/pods/p", "GET"),
+        ("GET", "", "/api/v1/watch/pods", "WATCH"),
+        ("POST", "", "/api/v1/namespaces/n/pods", "POST"),
+        ("PUT", "", "/api/v1/namespaces/n/pods/p/status", "PUT"),
+        ("PATCH", "application/merge-patch+json", "/api/v1/namespaces/n/pods/p", "PATCH"),
+        ("PATCH", "application/apply-patch+yaml", "/api/v1/namespaces/n/pods/p", "APPLY"),
+        ("DELETE", "", "/api/v1/namespaces/n/pods", "DELETECOLLECTION"),
+        ("DELETE", "", "/api/v1/namespaces/n/pods/p", "DELETE"),
+        ("GET", "", "/api/v1/namespaces/n/pods/p/exec", "CONNECT"),
+        ("GET", "", "/api/v1/namespaces/n/pods/p/log", "GET"),
+        ("GET", "", "/healthz", "GET"),
+    ],
+)
+def test_verbs_of_metrics(method, content_type, path, verb):
+    info = request_info.parse(method, path, {})
+    asked = request.Request(method, path, {}, {"content-type": content_type}, b"", {}, info)
+    assert metrics.verb(asked) == verb
 
 
 def test_every_answer_has_an_audit_id(running):

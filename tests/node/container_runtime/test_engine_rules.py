@@ -1,5 +1,6 @@
 """The pure parts of the Docker runtime: what differs between engines, bodies, records, streams, cgroup paths."""
 
+import pathlib
 import struct
 
 import pytest
@@ -96,11 +97,37 @@ def test_cgroup_paths(driver, version, engine_parent, cpu):
 
 
 def test_cgroup_figures():
-    found = cgroups.parse(2, "usage_usec 5\nuser_usec 1\n", "100", "anon 30\ninactive_file 40\n", 1.0)
-    assert found == runtime.Stats(5000, 100, 60, 30, 1.0)
-    assert cgroups.parse(1, "7\n", "10", "total_inactive_file 20\ntotal_rss 3\n", 1.0) == runtime.Stats(
-        7, 10, 0, 3, 1.0
-    )
+    found = cgroups.parse(2, "usage_usec 5\nuser_usec 1\n", "100", "anon 30\nfile 50\ninactive_file 40\n", 1.0)
+    assert found == runtime.Stats(5000, 100, 60, 30, 1.0, memory_cache=50)
+    old = "total_cache 8\ntotal_inactive_file 20\ntotal_rss 3\ntotal_swap 2\n"
+    assert cgroups.parse(1, "7\n", "10", old, 1.0) == runtime.Stats(7, 10, 0, 3, 1.0, memory_cache=8, memory_swap=2)
+
+
+def test_cgroup_throttling():
+    assert cgroups.parse_throttling("usage_usec 1\n") is None
+    old = cgroups.parse_throttling("nr_periods 9\nnr_throttled 2\nthrottled_time 5000\n")
+    new = cgroups.parse_throttling("usage_usec 1\nnr_periods 9\nnr_throttled 2\nthrottled_usec 5\n")
+    assert old == new == runtime.Throttling(9, 2, 5000)
+
+
+def test_cgroup_disks():
+    wanted = (runtime.Disk("8:0", 4096, 512, 3, 1),)
+    assert cgroups.parse_disks("8:0 rbytes=4096 wbytes=512 rios=3 wios=1 dbytes=0 dios=0\n7:0 \n") == wanted
+    transferred = "8:0 Read 4096\n8:0 Write 512\n8:0 Sync 4608\nTotal 4608\n"
+    assert cgroups.parse_old_disks(transferred, "8:0 Read 3\n8:0 Write 1\n8:0 Total 4\nTotal 4\n") == wanted
+    assert cgroups.parse_old_disks("Total 0\n", "") == cgroups.parse_disks("") == ()
+
+
+def test_cgroup_files_that_a_kernel_lacks(tmp_path):
+    paths = cgroups.files("/p", "cgroupfs", 1, "ID", str(tmp_path))
+    assert cgroups.read(paths, 1.0) is None
+    for path, content in ((paths.cpu, "7\n"), (paths.memory, "10\n"), (paths.memory_stat, "total_rss 3\n")):
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(path).write_text(content)
+    assert cgroups.read(paths, 1.0) == runtime.Stats(7, 10, 10, 3, 1.0)
+    pathlib.Path(paths.throttling).parent.mkdir(parents=True)
+    pathlib.Path(paths.throttling).write_text("nr_periods 9\n")
+    assert cgroups.read(paths, 1.0).throttling == runtime.Throttling(9, 0, 0)
 
 
 def frame(stream, data):

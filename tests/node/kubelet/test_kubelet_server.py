@@ -172,10 +172,10 @@ def test_lists_and_figures(kubelet):
     assert summary["node"]["fs"]["capacityBytes"] > 0 and summary["node"]["rlimit"]["curproc"] > 0
     text = kubelet.get("/metrics/cadvisor").data.decode()
     named = 'container="c",cpu="total",id="/podu1/",image="",name="",namespace="ns",pod="p"'
-    assert f"container_cpu_usage_seconds_total{{{named}}} 5.0" in text
+    assert f"container_cpu_usage_seconds_total{{{named}}} 5\n" in text
     text = kubelet.get("/metrics/resource").data.decode()
     assert 'pod_memory_working_set_bytes{namespace="ns",pod="p"} 200' in text
-    assert 'container_cpu_usage_seconds_total{container="c",namespace="ns",pod="p"} 5.0' in text
+    assert 'container_cpu_usage_seconds_total{container="c",namespace="ns",pod="p"} 5\n' in text
     assert 'kubelet_running_containers{container_state="running"} 1' in kubelet.get("/metrics").data.decode()
 
 
@@ -483,6 +483,6 @@ def test_counters_of_a_network():
     heads = "Inter-|   Receive\n face |bytes\n"
     lines = "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 10 2 3 0 0 0 0 0 40 5 6 0 0 0 0 0\n"
     [found] = server_machine.parse_interfaces(heads + lines)
-    assert found == server_machine.Interface("eth0", 10, 3, 40, 6)
+    assert found == server_machine.Interface("eth0", 10, 3, 40, 6, 2, 0, 5, 0)
     told = server_machine.network([found], "now")
     assert told["rxBytes"] == 10 and told["interfaces"][0]["txErrors"] == 6

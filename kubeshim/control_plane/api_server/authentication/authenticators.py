@@ -7,7 +7,7 @@ sub-protocol), then anonymous. A token that is no good ends the matter: its bear
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import config as configuration
@@ -20,10 +20,14 @@ from kubeshim.control_plane.api_server.authentication import (
     service_accounts,
 )
 from kubeshim.machinery import jwt
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 SOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 FRONT_PROXY_NAMES = ("front-proxy-client",)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_LIFETIMES = (0, 30 * _MINUTE, _HOUR, 2 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 7 * _DAY, 30 * _DAY,
+              90 * _DAY, 180 * _DAY, 360 * _DAY)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class Authenticators:
     ) -> None:
         self._anonymous = config.anonymous
         self._certificates = certificates.Certificates(config.client_ca, config.front_proxy_ca, time_source=time_source)
+        self._lifetimes = exposition.Histogram(
+            "apiserver_client_certificate_expiration_seconds",
+            "Seconds left of the certificates that requests were authenticated with.",
+            _LIFETIMES,
+        )
         self.audiences = tuple(config.token_audiences) or (config.token_issuer,)
         self.public_keys = (
             jwt.load_public_keys(pathlib.Path(config.service_account_key).read_bytes())
@@ -66,6 +75,9 @@ class Authenticators:
             else None
         )
 
+    def metrics(self) -> Iterator[str]:
+        return self._lifetimes.lines()
+
     def authenticate(self, asked: request.Request) -> request.UserInfo | None:
         """Who sent the request; None where it must be answered 401."""
         connection = asked.environ.get("wire.connection")
@@ -73,6 +85,7 @@ class Authenticators:
         if der is not None:
             identity = self._certificates.identify(der)
             if identity is not None and identity.user is not None:
+                self._lifetimes.observe(self._certificates.remaining(identity))
                 return identity.user
             if identity is not None:
                 spoken_for = front_proxy.user(

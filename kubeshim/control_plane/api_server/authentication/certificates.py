@@ -55,6 +55,10 @@ class Certificates:
         now = self._clock.now()
         return identity if identity.not_before <= now <= identity.not_after else None
 
+    def remaining(self, identity: Identity) -> float:
+        """Seconds until its certificate expires."""
+        return (identity.not_after - self._clock.now()).total_seconds()
+
     def _read(self, der: bytes) -> Identity | None:
         certificate = x509.load_der_x509_certificate(der)
         if not _for_clients(certificate):

@@ -1,34 +1,30 @@
 """The figures of flow control, in Prometheus' text form and under upstream's names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from kubeshim.control_plane.api_server.flow_control import controller
+from kubeshim.wire import exposition
 
-_Series = Iterable[tuple[dict[str, str], float]]
+_LEVEL = ("priority_level",)
+_FLOW = ("flow_schema", "priority_level")
 
 
 def lines(state: controller.FlowControl) -> Iterator[str]:
     sets = state.sets.items()
-    level = "priority_level"
-    yield from _metric("nominal_limit_seats", "gauge", (({level: name}, one.nominal) for name, one in sets))
-    yield from _metric("current_limit_seats", "gauge", (({level: name}, one.seats) for name, one in sets))
-    yield from _metric("current_executing_seats", "gauge", (({level: name}, one.in_use) for name, one in sets))
-    yield from _metric("current_executing_requests", "gauge", (({level: name}, one.executing) for name, one in sets))
-    yield from _metric("current_inqueue_requests", "gauge", (({level: name}, one.waiting) for name, one in sets))
-    ran = (({"flow_schema": schema, level: name}, count) for (schema, name), count in state.dispatched().items())
-    yield from _metric("dispatched_requests_total", "counter", (one for one in ran if one[1]))
-    yield from _metric(
-        "rejected_requests_total", "counter",
-        (
-            ({"flow_schema": schema, level: name, "reason": reason}, count)
-            for (schema, name, reason), count in state.rejected.items()
-        ),
+    for name, about, figures in (
+        ("nominal_limit_seats", "Seats a priority level is meant to have", [one.nominal for _, one in sets]),
+        ("current_limit_seats", "Seats a level has after lending and borrowing", [one.seats for _, one in sets]),
+        ("current_executing_seats", "Seats that requests being executed take", [one.in_use for _, one in sets]),
+        ("current_executing_requests", "Requests being executed", [one.executing for _, one in sets]),
+        ("current_inqueue_requests", "Requests waiting in the queues", [one.waiting for _, one in sets]),
+    ):
+        series = (((level,), figure) for level, figure in zip(state.sets, figures, strict=True))
+        yield from exposition.family(f"apiserver_flowcontrol_{name}", "gauge", about, _LEVEL, series)
+    yield from exposition.family(
+        "apiserver_flowcontrol_dispatched_requests_total", "counter", "Requests that were let through", _FLOW,
+        (one for one in state.dispatched().items() if one[1]),
     )  # fmt: skip
-
-
-def _metric(name: str, kind: str, series: _Series) -> Iterator[str]:
-    full = f"apiserver_flowcontrol_{name}"
-    yield f"# TYPE {full} {kind}"
-    for labels, value in series:
-        text = ",".join(f'{key}="{content}"' for key, content in labels.items())
-        yield f"{full}{{{text}}} {value:g}"
+    yield from exposition.family(
+        "apiserver_flowcontrol_rejected_requests_total", "counter", "Requests that were turned away",
+        (*_FLOW, "reason"), state.rejected.items(),
+    )  # fmt: skip

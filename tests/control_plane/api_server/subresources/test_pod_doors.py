@@ -78,6 +78,13 @@ def test_an_eviction_takes_from_the_budget(secure, shop):
     assert "guarded" in status["disruptedPods"]
 
 
+def test_an_eviction_may_be_of_the_version_old_clients_send(secure, shop):
+    path = shop("old")
+    refused = evict(secure, path, "old", apiVersion="policy/v1beta2")
+    assert (refused.status, "no kind" in refused.body["message"]) == (400, True)
+    assert evict(secure, path, "old", apiVersion="policy/v1beta1").status == 201
+
+
 def test_an_eviction_may_be_dry(secure, shop):
     path = shop("idle")
     assert evict(secure, path, "idle", deleteOptions={"dryRun": ["Some"]}).status == 201
