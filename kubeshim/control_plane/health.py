@@ -5,7 +5,7 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-from kubeshim.machinery import slis
+from kubeshim.wire import exposition, slis
 
 Checks = Mapping[str, Callable[[], bool]]
 PROBES = ("healthz", "livez", "readyz")
@@ -25,9 +25,9 @@ class Pages:
         if probe in PROBES and (not name or name in self._checks):
             return self._probe(probe, [name] if name else list(self._checks))
         if path == "/metrics":
-            return 200, slis.CONTENT_TYPE, self._metrics()
+            return 200, exposition.CONTENT_TYPE, self._metrics()
         if path == "/metrics/slis":
-            return 200, slis.CONTENT_TYPE, self._slis.text()
+            return 200, exposition.CONTENT_TYPE, self._slis.text()
         return 404, PLAIN, "404 page not found\n"
 
     def _probe(self, probe: str, names: list[str]) -> tuple[int, str, str]:

@@ -1,14 +1,14 @@
 """What is told of health checks, and where the control plane's components without a server tell it."""
 
 from kubeshim.control_plane import health
-from kubeshim.machinery import slis
+from kubeshim.wire import slis
 
 SAID = """\
-# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.
+# HELP kubernetes_healthcheck Whether a check was passed when it was last made.
 # TYPE kubernetes_healthcheck gauge
 kubernetes_healthcheck{name="a",type="healthz"} 0
 kubernetes_healthcheck{name="a",type="readyz"} 1
-# HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.
+# HELP kubernetes_healthchecks_total Checks made, by what came of them.
 # TYPE kubernetes_healthchecks_total counter
 kubernetes_healthchecks_total{name="a",status="error",type="healthz"} 1
 kubernetes_healthchecks_total{name="a",status="success",type="healthz"} 2

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import request
-from kubeshim.machinery import slis
+from kubeshim.wire import slis
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers

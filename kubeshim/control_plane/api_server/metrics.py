@@ -73,14 +73,14 @@ class Metrics:
 
 def objects_held(counts: Iterable[tuple[str, str, int]]) -> Iterator[str]:
     """``counts`` are of a group's resource each."""
-    about = "Number of stored objects at the time of last check split by kind."
+    about = "Objects in the store, of each kind."
     series = (((group, resource), count) for group, resource, count in counts)
     return exposition.family("apiserver_resource_objects", "gauge", about, ("group", "resource"), series)
 
 
 def unavailable_services(known: Iterable[tuple[str, bool]]) -> Iterator[str]:
     """``known`` are names of APIServices, and whether each is available."""
-    about = "Gauge of APIServices which are marked as unavailable broken down by APIService name."
+    about = "Whether an APIService is unavailable."
     series = (((name,), not available) for name, available in known)
     return exposition.family("aggregator_unavailable_apiservice", "gauge", about, ("name",), series)
 

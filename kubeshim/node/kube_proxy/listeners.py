@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable, Mapping
 
 from kubeshim import clock
-from kubeshim.machinery import objects, slis
+from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
 from kubeshim.node.kube_proxy import health
+from kubeshim.wire import slis
 
 log = logging.getLogger(__name__)
 

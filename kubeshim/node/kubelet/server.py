@@ -21,11 +21,11 @@ from typing import Any, Protocol
 import flask
 
 from kubeshim.client import rest
-from kubeshim.machinery import errors, objects, slis
+from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime as runtimes
 from kubeshim.node.kubelet import node_status, server_auth, server_logs, server_stats, server_streams
-from kubeshim.wire import exposition, http_server, process_metrics, remotecommand, transport
+from kubeshim.wire import exposition, http_server, process_metrics, remotecommand, slis, transport
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ class _Views:
         return _text("ok", 200) if good else _text("internal server error: sync loop is not healthy", 500)
 
     def sli_metrics(self) -> flask.Response:
-        return flask.Response(self._slis.text(), content_type=slis.CONTENT_TYPE)
+        return flask.Response(self._slis.text(), content_type=exposition.CONTENT_TYPE)
 
     def list_pods(self) -> flask.Response:
         return _json({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": self._pods.pods()})

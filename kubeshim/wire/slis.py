@@ -5,7 +5,7 @@ A check counts when somebody asks for it, as upstream's do.
 
 import threading
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from kubeshim.wire import exposition
 
 
 class Slis:
@@ -25,16 +25,13 @@ class Slis:
     def text(self) -> str:
         with self._lock:
             last, totals = sorted(self._last.items()), sorted(self._totals.items())
-        lines = []
-        if last:
-            lines += [
-                "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.",
-                "# TYPE kubernetes_healthcheck gauge",
-                *(f'kubernetes_healthcheck{{name="{name}",type="{kind}"}} {int(ok)}' for (name, kind), ok in last),
-                "# HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.",
-                "# TYPE kubernetes_healthchecks_total counter",
-            ]
-        for (name, status, kind), count in totals:
-            labels = f'name="{name}",status="{status}",type="{kind}"'
-            lines.append(f"kubernetes_healthchecks_total{{{labels}}} {count}")
-        return "".join(f"{line}\n" for line in lines)
+        return exposition.text(
+            exposition.family(
+                "kubernetes_healthcheck", "gauge", "Whether a check was passed when it was last made.",
+                ("name", "type"), last,
+            ),
+            exposition.family(
+                "kubernetes_healthchecks_total", "counter", "Checks made, by what came of them.",
+                ("name", "status", "type"), totals,
+            ),
+        )  # fmt: skip
