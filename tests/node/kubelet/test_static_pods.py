@@ -72,6 +72,8 @@ def test_a_static_pod_runs_and_is_shown(kit, tmp_path):
 
     manifest.write_bytes(text(hostNetwork=True))
     kit.wait(name, lambda pod: pod["spec"].get("hostNetwork") and kit_module.ready(pod))
+    told = kit.events.reasons(name)
+    assert told.index("Killing") < told.index("Started", told.index("Started") + 1)  # never both at once
     assert next(each for each in kit.engine.containers({labels.POD_NAME: name}) if each.pid).id != container.id
 
     manifest.unlink()
