@@ -209,15 +209,9 @@ class Recorder(Queue[Verdict]):
 
     def _build(self, obj: Object, kind: str, reason: str, message: str, field_path: str) -> Object:
         moment = clock.rfc3339(self._clock.now())
-        involved = {
-            "kind": obj.get("kind", ""),
-            "namespace": objects.namespace(obj),
-            "name": objects.name(obj),
-            "uid": objects.uid(obj),
-            "apiVersion": obj.get("apiVersion", ""),
-            "resourceVersion": objects.resource_version(obj),
-            "fieldPath": field_path,
-        }
+        involved = reference(obj)
+        if field_path:
+            involved["fieldPath"] = field_path
         source = {"component": self._component}
         if self._host:
             source["host"] = self._host
@@ -228,7 +222,7 @@ class Recorder(Queue[Verdict]):
                 "name": f"{objects.name(obj)}.{time.time_ns():x}",
                 "namespace": objects.namespace(obj) or "default",
             },
-            "involvedObject": {field: value for field, value in involved.items() if value},
+            "involvedObject": involved,
             "reason": reason,
             "message": message,
             "source": source,
@@ -266,3 +260,16 @@ class Recorder(Queue[Verdict]):
 
 def _fresh_name(event: Object) -> str:
     return f"{event['involvedObject'].get('name', '')}.{time.time_ns():x}"
+
+
+def reference(obj: Object) -> dict[str, Any]:
+    """What an event says which object it is about."""
+    found = {
+        "kind": obj.get("kind", ""),
+        "namespace": objects.namespace(obj),
+        "name": objects.name(obj),
+        "uid": objects.uid(obj),
+        "apiVersion": obj.get("apiVersion", ""),
+        "resourceVersion": objects.resource_version(obj),
+    }
+    return {field: value for field, value in found.items() if value}

@@ -8,7 +8,6 @@ import collections
 import datetime
 import logging
 import time
-from typing import Any
 
 from kubeshim import clock
 from kubeshim.client import kinds, recorder, rest
@@ -80,12 +79,12 @@ class SeriesRecorder(recorder.Queue[Object]):
             "reason": reason,
             "action": action,
             "note": note,
-            "regarding": reference(obj),
+            "regarding": recorder.reference(obj),
             "reportingController": self._controller,
             "reportingInstance": self._instance,
         }
         if related is not None:
-            made["related"] = reference(related)
+            made["related"] = recorder.reference(related)
         self.put(made)
 
     def prepare(self, event: Object) -> Object:
@@ -102,15 +101,3 @@ class SeriesRecorder(recorder.Queue[Object]):
             except errors.NotFound:
                 _log.debug("event %s has expired meanwhile: written again, as it now is", name)
         self._client.create(kinds.SERIES_EVENTS, event, namespace)
-
-
-def reference(obj: Object) -> dict[str, Any]:
-    found = {
-        "kind": obj.get("kind", ""),
-        "namespace": objects.namespace(obj),
-        "name": objects.name(obj),
-        "uid": objects.uid(obj),
-        "apiVersion": obj.get("apiVersion", ""),
-        "resourceVersion": objects.resource_version(obj),
-    }
-    return {field: value for field, value in found.items() if value}

@@ -1,10 +1,22 @@
-"""Which persistent volume is right for a claim, and for a node. Pure.
+"""Which claims a pod uses, and which persistent volume is right for a claim, and for a node. Pure.
 
 The scheduler asks for claims that wait for their consumer, the volume binder for all others.
 """
 
 from kubeshim.machinery import node_selection, objects, quantity, selectors
 from kubeshim.machinery.objects import Object
+
+
+def named_claims(pod: Object) -> list[str]:
+    """The claims its volumes name."""
+    found = (volume.get("persistentVolumeClaim") for volume in pod["spec"].get("volumes") or ())
+    return [str(claim["claimName"]) for claim in found if claim]
+
+
+def claims_of(pod: Object) -> list[str]:
+    """The same, and those that are made from an ephemeral volume's template."""
+    made = (volume["name"] for volume in pod["spec"].get("volumes") or () if volume.get("ephemeral"))
+    return [*named_claims(pod), *(f"{objects.name(pod)}-{name}" for name in made)]
 
 
 def reaches(volume: Object, node: Object) -> bool:

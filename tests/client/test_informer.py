@@ -2,24 +2,8 @@
 
 import threading
 
-import pytest
-
 from kubeshim.client import informer, kinds
 from tests import fake_api
-
-
-@pytest.fixture
-def api():
-    server = fake_api.FakeApi()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def client(api):
-    client = api.client()
-    yield client
-    client.close()
 
 
 def config_map(name, **data):

@@ -2,17 +2,8 @@
 
 import threading
 
-import pytest
-
 from kubeshim.client import kinds, leader_election
 from tests import fake_api
-
-
-@pytest.fixture
-def api():
-    server = fake_api.FakeApi()
-    yield server
-    server.stop()
 
 
 def candidate(api, identity):

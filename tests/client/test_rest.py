@@ -6,14 +6,6 @@ import pytest
 
 from kubeshim.client import kinds, rest
 from kubeshim.machinery import errors
-from tests import fake_api
-
-
-@pytest.fixture
-def api():
-    server = fake_api.FakeApi()
-    yield server
-    server.stop()
 
 
 def config_map(name):

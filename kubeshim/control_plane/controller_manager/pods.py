@@ -159,15 +159,3 @@ def ended(pod: Object) -> datetime.datetime:
         grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
         return clock.parse_rfc3339(pod["metadata"]["deletionTimestamp"]) - datetime.timedelta(seconds=grace)
     return clock.parse_rfc3339(pod["metadata"]["creationTimestamp"])
-
-
-def named_claims(pod: Object) -> list[str]:
-    """The claims its volumes name."""
-    found = (volume.get("persistentVolumeClaim") for volume in pod["spec"].get("volumes") or ())
-    return [str(claim["claimName"]) for claim in found if claim]
-
-
-def claims_of(pod: Object) -> list[str]:
-    """The same, and those that are made from an ephemeral volume's template."""
-    made = (volume["name"] for volume in pod["spec"].get("volumes") or () if volume.get("ephemeral"))
-    return [*named_claims(pod), *(f"{objects.name(pod)}-{name}" for name in made)]

@@ -8,7 +8,6 @@ from kubeshim.machinery.objects import Object
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 BUILT_IN = "kubernetes.io/"
-CLASS_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 
 def mismatch(volume: Object, claim: Object) -> str:
@@ -32,7 +31,9 @@ def waiting_for(claim: Object, there: Iterable[Object]) -> tuple[str, str]:
     unplaced = [
         objects.name(pod)
         for pod in there
-        if not pods.is_finished(pod) and not pod["spec"].get("nodeName") and objects.name(claim) in pods.claims_of(pod)
+        if not pods.is_finished(pod)
+        and not pod["spec"].get("nodeName")
+        and objects.name(claim) in volumes.claims_of(pod)
     ]
     if not unplaced:
         return "WaitForFirstConsumer", "waiting for first consumer to be created before binding"
@@ -90,8 +91,8 @@ def users(claim: Object, there: Sequence[Object]) -> list[Object]:
 
 def _uses(pod: Object, claim: Object) -> bool:
     name = objects.name(claim)
-    if name in pods.named_claims(pod):
+    if name in volumes.named_claims(pod):
         return True
     shut_down = objects.is_deleting(pod) and pod["metadata"].get("deletionGracePeriodSeconds") == 0
     owned = (objects.controller_of(claim) or {}).get("uid") == objects.uid(pod)
-    return not shut_down and owned and name in pods.claims_of(pod)
+    return not shut_down and owned and name in volumes.claims_of(pod)

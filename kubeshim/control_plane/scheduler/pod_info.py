@@ -134,18 +134,6 @@ def of(pod: Object) -> PodInfo:
     )
 
 
-def claims(spec: Mapping[str, Any]) -> list[str]:
-    """The claims a pod's volumes name."""
-    found = (volume.get("persistentVolumeClaim") for volume in spec.get("volumes") or ())
-    return [str(claim["claimName"]) for claim in found if claim]
-
-
-def all_claims(pod: Object) -> list[str]:
-    """The same, and those that are made from an ephemeral volume's template."""
-    made = (volume["name"] for volume in pod["spec"].get("volumes") or () if volume.get("ephemeral"))
-    return [*claims(pod["spec"]), *(f"{objects.name(pod)}-{name}" for name in made)]
-
-
 def _ports(spec: Mapping[str, Any]) -> tuple[tuple[str, str, int], ...]:
     containers = list(spec.get("containers") or ())
     containers += [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]

@@ -84,8 +84,3 @@ def limited(entries: Sequence[str], count: int, most: int) -> str:
     """The first ``most`` entries and how many of ``count`` are left out."""
     text = ",".join(entries[:most])
     return f"{text} + {count - most} more..." if count > most else text
-
-
-def is_default(obj: objects.Object, *annotations: str) -> bool:
-    carried = objects.annotations(obj)
-    return any(carried.get(annotation) == "true" for annotation in annotations)

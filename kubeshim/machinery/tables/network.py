@@ -4,10 +4,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import class_defaults, objects
 from kubeshim.machinery.tables import cells
-
-_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 
 
 def service(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -113,7 +111,7 @@ def ingress_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
     if parameters:
         group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") is not None else ""
         shown = f"{parameters['kind']}{group}/{parameters['name']}"
-    name = cells.name(obj) + (" (default)" if cells.is_default(obj, _DEFAULT_CLASS) else "")
+    name = cells.name(obj) + (" (default)" if class_defaults.is_default(obj, *class_defaults.INGRESS) else "")
     return [name, spec.get("controller", ""), shown, cells.age(obj, now)]
 
 

@@ -3,12 +3,11 @@
 import datetime
 from collections.abc import Iterable, Sequence
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import class_defaults, objects
 from kubeshim.machinery.tables import cells
 
 _ACCESS_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 
 def volume(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
@@ -76,8 +75,8 @@ def storage_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:
 
 def default_class(classes: Sequence[objects.Object]) -> str:
     """The name of the class that claims without one get: the youngest of those annotated, then by name."""
-    marked = sorted((obj for obj in classes if cells.is_default(obj, *_DEFAULT)), key=objects.name)
-    return objects.name(max(marked, key=lambda obj: obj["metadata"].get("creationTimestamp") or "")) if marked else ""
+    found = class_defaults.pick(classes, *class_defaults.STORAGE)
+    return objects.name(found) if found is not None else ""
 
 
 def attributes_class(obj: objects.Object, now: datetime.datetime) -> cells.Cells:

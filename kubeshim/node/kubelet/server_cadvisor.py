@@ -7,7 +7,7 @@ from kubeshim import clock as clocks
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import quality, server_machine
+from kubeshim.node.kubelet import pod_spec, quality, server_machine
 from kubeshim.wire import exposition
 
 _CONTAINER = ("container", "id", "image", "name", "namespace", "pod")
@@ -91,7 +91,7 @@ def _container(
     names = (path, status.get("image") or "", identity, objects.namespace(pod), objects.name(pod))
     plain = (name, *names)
     yield "cpu_usage_seconds_total", (name, "total", *names), stats.cpu_nanoseconds / 1e9
-    spec = next((one for one in _specs(pod) if one["name"] == name), {"name": name})
+    spec = pod_spec.find(pod, name) or {"name": name}
     limits = quality.container_resources(pod, spec, capacity)
     if limits.cpu_quota:
         yield "spec_cpu_quota", plain, limits.cpu_quota
@@ -117,11 +117,6 @@ def _container(
     started = objects.dig(status, "state", "running", "startedAt")
     if started:
         yield "start_time_seconds", plain, clocks.parse_rfc3339(started).timestamp()
-
-
-def _specs(pod: Object) -> Iterator[Object]:
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
-        yield from objects.dig(pod, "spec", kind, default=())
 
 
 def _interface(pod: Object, each: server_machine.Interface) -> Iterator[_Row]:

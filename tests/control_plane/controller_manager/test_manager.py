@@ -69,13 +69,6 @@ def api():
     server.stop()
 
 
-@pytest.fixture
-def client(api):
-    client = api.client()
-    yield client
-    client.close()
-
-
 @contextlib.contextmanager
 def run_manager(api, client, **options):
     started = manager.Manager(api.client(), config.Config(client.config, config.Options(root_ca=b"CA", **options)))

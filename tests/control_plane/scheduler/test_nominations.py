@@ -9,20 +9,6 @@ from tests import fake_api
 
 
 @pytest.fixture
-def api():
-    server = fake_api.FakeApi()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def client(api):
-    client = api.client()
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def running(api, client):
     started = scheduler.Scheduler(api.client(), config.Config(client.config))
     started.start()

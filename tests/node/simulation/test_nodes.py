@@ -32,13 +32,6 @@ def test_too_many_are_refused():
         nodes.ranges(nodes.names("c", 9000), {}, "10.244.0.0/16")
 
 
-@pytest.fixture
-def api():
-    server = fake_api.FakeApi()
-    yield server
-    server.stop()
-
-
 @contextlib.contextmanager
 def simulated(api, count):
     client = api.client()

@@ -11,7 +11,7 @@ provisioner by an annotation.
 import logging
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, indexes, pods, volume_claims
+from kubeshim.control_plane.controller_manager import controller, indexes, volume_claims
 from kubeshim.machinery import class_defaults, errors, objects, volumes
 from kubeshim.machinery.objects import Object
 
@@ -64,7 +64,7 @@ class PersistentVolumeBinderController(controller.Controller):
         self._wake("")  # it may be the default now
 
     def _pod_added(self, pod: Object) -> None:
-        for name in pods.claims_of(pod):
+        for name in volumes.claims_of(pod):
             self.queue.add(f"{CLAIM}{objects.namespace(pod)}/{name}")
 
     def _wake(self, class_name: str) -> None:
@@ -154,7 +154,7 @@ class PersistentVolumeBinderController(controller.Controller):
 
     def _give_class(self, claim: Object) -> bool:
         """A claim of before there was a default class."""
-        default = class_defaults.pick(self._classes.list(), *volume_claims.CLASS_DEFAULT)
+        default = class_defaults.pick(self._classes.list(), *class_defaults.STORAGE)
         if default is None:
             return False
         spec = {**claim["spec"], "storageClassName": objects.name(default)}

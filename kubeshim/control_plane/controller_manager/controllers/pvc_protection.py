@@ -3,8 +3,8 @@
 import logging
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, indexes, pods, volume_claims
-from kubeshim.machinery import errors, objects
+from kubeshim.control_plane.controller_manager import controller, indexes, volume_claims
+from kubeshim.machinery import errors, objects, volumes
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class PVCProtectionController(controller.Controller):
         self._pods.add_handler(updated=lambda _, new: self._pod_changed(new), deleted=self._pod_changed)
 
     def _pod_changed(self, pod: Object) -> None:
-        for name in pods.claims_of(pod):
+        for name in volumes.claims_of(pod):
             self.queue.add(f"{objects.namespace(pod)}/{name}")
 
     def sync(self, key: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import framework, node_info, pod_info
-from kubeshim.machinery import objects
+from kubeshim.machinery import objects, volumes
 from kubeshim.machinery.objects import Object
 
 REASON = "node(s) exceed max volume count"
@@ -33,15 +33,15 @@ class NodeVolumeLimits(framework.Plugin):
     def hint(self, pod: pod_info.PodInfo, event: framework.Event) -> bool:
         if event.kind == "PersistentVolumeClaim/Add":
             new = event.new or {}
-            return objects.namespace(new) == pod.namespace and objects.name(new) in pod_info.all_claims(pod.pod)
+            return objects.namespace(new) == pod.namespace and objects.name(new) in volumes.claims_of(pod.pod)
         if event.kind == "AssignedPod/Delete" and event.old is not None:
-            return bool(pod_info.all_claims(event.old))
+            return bool(volumes.claims_of(event.old))
         return True
 
     def filter(
         self, state: framework.CycleState, pod: pod_info.PodInfo, node: node_info.NodeInfo
     ) -> framework.Status | None:
-        if not pod_info.all_claims(pod.pod):
+        if not volumes.claims_of(pod.pod):
             return None
         limits = limits_of(self._nodes.get(node.name))
         if not limits or not (new := self._of(pod)):
@@ -54,7 +54,7 @@ class NodeVolumeLimits(framework.Plugin):
 
     def _of(self, pod: pod_info.PodInfo) -> Volumes:
         found: Volumes = {}
-        for name in pod_info.all_claims(pod.pod):
+        for name in volumes.claims_of(pod.pod):
             key = f"{pod.namespace}/{name}"
             claim = self._claims.get(key)
             if claim is None:

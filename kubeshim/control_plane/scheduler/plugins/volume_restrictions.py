@@ -6,6 +6,7 @@ from typing import Any
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import framework, node_info, pod_info
+from kubeshim.machinery import volumes
 
 DISK_CONFLICT = "node(s) had no available disk"
 CLAIM_CONFLICT = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
@@ -33,15 +34,15 @@ class VolumeRestrictions(framework.Plugin):
         if other["metadata"].get("namespace") != pod.namespace:
             return False
         if event.kind == "PersistentVolumeClaim/Add":
-            return other["metadata"]["name"] in pod_info.claims(pod.spec)
-        gone = pod_info.claims(other["spec"])
-        return any(name in gone for name in pod_info.claims(pod.spec)) or disk_conflict(pod.spec, other["spec"])
+            return other["metadata"]["name"] in volumes.named_claims(pod.pod)
+        gone = volumes.named_claims(other)
+        return any(name in gone for name in volumes.named_claims(pod.pod)) or disk_conflict(pod.spec, other["spec"])
 
     def pre_filter(
         self, state: framework.CycleState, pod: pod_info.PodInfo, nodes: framework.Nodes
     ) -> framework.Status | framework.PreFilterResult | None:
         exclusive = set()
-        for name in pod_info.claims(pod.spec):
+        for name in volumes.named_claims(pod.pod):
             claim = self._claims.get(f"{pod.namespace}/{name}")
             if claim is None:
                 return framework.unresolvable(f'persistentvolumeclaim "{name}" not found')
@@ -61,7 +62,7 @@ class VolumeRestrictions(framework.Plugin):
 
 def _uses(node: node_info.NodeInfo, namespace: str, names: set[str]) -> bool:
     return any(
-        other.namespace == namespace and not names.isdisjoint(pod_info.claims(other.spec))
+        other.namespace == namespace and not names.isdisjoint(volumes.named_claims(other.pod))
         for other in node.pods.values()
         if other.spec.get("volumes")
     )

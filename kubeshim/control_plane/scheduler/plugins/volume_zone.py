@@ -2,7 +2,7 @@
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import framework, node_info, pod_info
-from kubeshim.machinery import objects
+from kubeshim.machinery import objects, volumes
 from kubeshim.machinery.objects import Object
 
 CONFLICT = "node(s) had no available volume zone"
@@ -33,7 +33,7 @@ class VolumeZone(framework.Plugin):
     def hint(self, pod: pod_info.PodInfo, event: framework.Event) -> bool:
         new = event.new or {}
         if event.kind.startswith("PersistentVolumeClaim/"):
-            return objects.namespace(new) == pod.namespace and objects.name(new) in pod_info.claims(pod.spec)
+            return objects.namespace(new) == pod.namespace and objects.name(new) in volumes.named_claims(pod.pod)
         if event.kind == "PersistentVolume/Update":
             return topologies(event.old or {}) != topologies(new)
         return event.kind != "StorageClass/Add" or new.get("volumeBindingMode") == "WaitForFirstConsumer"
@@ -42,7 +42,7 @@ class VolumeZone(framework.Plugin):
         self, state: framework.CycleState, pod: pod_info.PodInfo, nodes: framework.Nodes
     ) -> framework.Status | framework.PreFilterResult | None:
         wanted: list[Topology] = []
-        for name in pod_info.claims(pod.spec):
+        for name in volumes.named_claims(pod.pod):
             claim = self._claims.get(f"{pod.namespace}/{name}")
             if claim is None:
                 return framework.unresolvable(f'persistentvolumeclaim "{name}" not found')

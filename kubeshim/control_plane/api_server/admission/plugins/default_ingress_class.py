@@ -5,7 +5,6 @@ from kubeshim.machinery import class_defaults, objects, resources
 
 _CLASSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ingressclasses")
 _OLD_NAME = "kubernetes.io/ingress.class"
-_MARK = "ingressclass.kubernetes.io/is-default-class"
 
 
 class DefaultIngressClass:
@@ -18,6 +17,6 @@ class DefaultIngressClass:
         spec = ingress.setdefault("spec", {})
         if spec.get("ingressClassName") is not None or _OLD_NAME in objects.annotations(ingress):
             return
-        default = class_defaults.pick(reader.list(_CLASSES), _MARK)
+        default = class_defaults.pick(reader.list(_CLASSES), *class_defaults.INGRESS)
         if default is not None:
             spec["ingressClassName"] = objects.name(default)

@@ -5,7 +5,6 @@ from kubeshim.machinery import class_defaults, objects, resources
 
 _CLASSES = resources.GroupVersionResource("storage.k8s.io", "v1", "storageclasses")
 _OLD_NAME = "volume.beta.kubernetes.io/storage-class"
-_MARKS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 
 class DefaultStorageClass:
@@ -18,6 +17,6 @@ class DefaultStorageClass:
         spec = claim.setdefault("spec", {})
         if spec.get("storageClassName") is not None or _OLD_NAME in objects.annotations(claim):
             return
-        default = class_defaults.pick(reader.list(_CLASSES), *_MARKS)
+        default = class_defaults.pick(reader.list(_CLASSES), *class_defaults.STORAGE)
         if default is not None:
             spec["storageClassName"] = objects.name(default)
