@@ -49,6 +49,10 @@ class IptablesBackend:
         self._standing = wanted
         return True
 
+    def lingers(self) -> bool:
+        """Never: a table is replaced in one go, and a packet goes through one or the other."""
+        return False
+
     def stands(self) -> bool:
         """Whether the first jump is still there: somebody may have flushed the tables."""
         table, chain, rule = iptables_rules.JUMPS[0]

@@ -28,12 +28,15 @@ class NftBackend:
         if whole:
             self._sync_whole()
             return True
-        change = self._rules.changes()
-        if change is None:
-            return False
-        self._nft.run(change.text)
-        self._rules.committed(change)
-        return True
+        written = False
+        for change in self._rules.changes():
+            self._nft.run(change.text)
+            self._rules.committed(change)
+            written = True
+        return written
+
+    def lingers(self) -> bool:
+        return self._rules.lingers()
 
     def stands(self) -> bool:
         """Whether the table is still there: somebody may have flushed the ruleset."""

@@ -21,7 +21,7 @@ from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
-from kubeshim.node.kube_proxy import conntrack, endpoints, families, health, iptables, listeners, nft, services
+from kubeshim.node.kube_proxy import conntrack, endpoints, families, health, iptables, listeners, nft, ruleset, services
 from kubeshim.wire import exposition, process_metrics
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,9 @@ class Backend(Protocol):
     def replace(self, owner: str, frontends: list[services.Frontend]) -> None: ...
 
     def sync(self, *, whole: bool) -> bool: ...
+
+    def lingers(self) -> bool:
+        """Whether it waits for another ``sync`` ``ruleset.LINGER`` seconds later."""
 
     def stands(self) -> bool: ...
 
@@ -206,7 +209,8 @@ class Proxy:
         sides: list[_Side] = []
         delay, whole = 0.0, True
         while True:
-            keys = self._next(delay, at_once=whole)
+            soon = any(side.backend.lingers() for side in sides)
+            keys = self._next(delay, ruleset.LINGER if soon else self._config.resync, at_once=whole)
             if keys is None:
                 break
             try:
@@ -239,13 +243,13 @@ class Proxy:
     def _wait_for_caches(self) -> bool:
         return self._services.wait_for_sync(0.5) and self._slices.wait_for_sync(0.5)
 
-    def _next(self, delay: float, *, at_once: bool) -> set[str] | None:
-        """Waits for marked keys (or a resync, then none); None when stopping."""
+    def _next(self, delay: float, pause: float, *, at_once: bool) -> set[str] | None:
+        """Waits for marked keys (or ``pause`` seconds, then none); None when stopping."""
         with self._wake:
             if delay:
                 self._wake.wait_for(lambda: self._stopping, delay)
             elif not at_once:
-                self._wake.wait_for(lambda: self._stopping or self._dirty, self._config.resync)
+                self._wake.wait_for(lambda: self._stopping or self._dirty, pause)
             if self._stopping:
                 return None
             keys, self._dirty = self._dirty, set()

@@ -13,7 +13,7 @@ can write in a rule (16 bytes).
 Masquerading is decided in ``nat`` by the frontend's kind and carried in the connection's mark to ``postrouting``.
 What has no endpoint is refused in the filter chains, as is every unknown port of the Service ranges.
 
-    prerouting, output → services → (svc | node-ports) → chain → eps
+    prerouting, output → services → (svc | node-ports) → chain → (eps | affinity → by-id)
 """
 
 import dataclasses
@@ -36,6 +36,8 @@ MAPS: tuple[tuple[str, str, str], ...] = (
     ("map", "np-eps", "type inet_proto . inet_service . mark : {addr} . inet_service ;"),
     ("map", "ids", "type {addr} . inet_proto . inet_service . mark : mark ;"),
     ("map", "np-ids", "type inet_proto . inet_service . mark : mark ;"),
+    ("map", "by-id", "type {addr} . inet_proto . inet_service . mark : {addr} . inet_service ;"),
+    ("map", "np-by-id", "type inet_proto . inet_service . mark : {addr} . inet_service ;"),
     ("set", "hairpin", "type {addr} . {addr} ;"),
     ("set", "no-endpoints", "type {addr} . inet_proto . inet_service ;"),
     ("set", "np-no-endpoints", "type inet_proto . inet_service ;"),
@@ -43,6 +45,8 @@ MAPS: tuple[tuple[str, str, str], ...] = (
     ("set", "allowed", "type {addr} . inet_proto . inet_service . {addr} ; flags interval ;"),
 )
 """Kind, name and type of each map and set whose elements follow from Services; ``{addr}`` is the family's."""
+TARGETS = frozenset({"eps", "np-eps", "ids", "np-ids", "hairpin"})
+"""Those that matter only to a packet which a verdict led there. ``by-id`` is none: clients remember what is in it."""
 AFFINITY = "affinity-"
 """What the names of maps begin with that the kernel fills; kept when everything else is written anew."""
 BASE_CHAINS = (
@@ -110,6 +114,11 @@ class Element(NamedTuple):
     def text(self) -> str:
         return f"{self.key} : {self.value}" if self.value else self.key
 
+    @property
+    def is_target(self) -> bool:
+        """Whether it matters only to packets that a verdict led there."""
+        return self.map in TARGETS
+
 
 def elements(frontends: Iterable[services.Frontend]) -> frozenset[Element]:
     """What one Service's frontends put into the maps."""
@@ -144,7 +153,7 @@ def _elements(frontend: services.Frontend) -> set[Element]:
             found.add(Element("hairpin", f"{address[0]} . {address[0]}"))
             if numbers:
                 found.add(Element(f"{prefix}ids", f"{key} . {place}", str(numbers[address])))
-                found.add(Element(f"{prefix}eps", f"{key} . {numbers[address]}", target))
+                found.add(Element(f"{prefix}by-id", f"{key} . {numbers[address]}", target))
     return found
 
 
@@ -200,7 +209,7 @@ def chain_rules(chain: Chain, node: services.Node) -> list[str]:
         first, count = LOCAL_SLOT, chain.local_count
         if not count:
             return [*rules, "drop"]
-    go = f"dnat {ip} addr . port to {key} . meta mark map @{prefix}eps"
+    go, go_back = (f"dnat {ip} addr . port to {key} . meta mark map @{prefix}{name}" for name in ("eps", "by-id"))
     draw = f"meta mark set numgen random mod {count}" + (f" offset {first}" if first else "")
     if not chain.affinity:
         return [*rules, draw, go]
@@ -210,12 +219,15 @@ def chain_rules(chain: Chain, node: services.Node) -> list[str]:
         "meta mark set 0",
         f"meta mark set {client} map @{chain.map}",
         f"meta mark != 0 {remember}",
-        f"meta mark != 0 {go}",
+        f"meta mark != 0 {go_back}",
         draw,
         f"meta mark set {key} . meta mark map @{prefix}ids",
         # An update leaves the value of an entry that is there (of an endpoint that is gone) as it was.
         f"delete @{chain.map} {{ {client} : meta mark }}",
         remember,
+        go_back,
+        # That endpoint went at this very moment.
+        draw,
         go,
     ]
 

@@ -28,6 +28,8 @@ _PATIENCE = 5.0
 """Seconds a pod waits for its policies before its start is tried anew."""
 _RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
 _LACKING = "network policies need nftables (Debian: apt-get install nftables), which this machine has not"
+_LINGER = 0.1
+"""Seconds: longer than any packet is on its way."""
 _LOOK_AGAIN = 30.0
 """Seconds after which it is seen whether the rules still stand."""
 
@@ -167,17 +169,23 @@ class Enforcer:
             self._standing = {version: rules.empty(version) for version in self._versions}
             return
         present = self._pods.list() if found else []
+        gone = ""
         for version in self._versions:
             wanted = rules.state(self._isolation(found, present, provisional, version))
             if version not in self._standing or not _stands(nft, version):
                 if found or self._looking:
                     nft.run(rules.whole(wanted))
                     self._counters["syncs"] += 1
-            elif text := rules.change(self._standing[version], wanted):
-                nft.run(text)
+            elif any(change := rules.change(self._standing[version], wanted)):
+                for text in filter(None, (change.before, change.switch)):
+                    nft.run(text)
+                gone += change.after
                 self._counters["syncs"] += 1
             self._standing[version] = wanted
         self._tell(found, present, provisional)
+        if gone:
+            self._rest.wait(_LINGER)
+            nft.run(gone)
 
     def _tell(self, found: list[Object], present: list[Object], provisional: Mapping[str, Sequence[str]]) -> None:
         """Wakes who waits for what has just been written, and forgets what the API has come to know."""

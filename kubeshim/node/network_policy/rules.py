@@ -15,7 +15,7 @@ import dataclasses
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubeshim.node.network_policy import policies
 
@@ -147,25 +147,54 @@ def whole(new: State) -> str:
         lines.append(f"add rule {where} {name} ct state established,related accept")
         lines.append(f"add rule {where} {name} {word} saddr . {word} daddr @itself accept")
         lines.append(f"add rule {where} {name} {word} {side} vmap @{name}-pods")
-    return "".join(f"{line}\n" for line in lines) + change(fixed, new)
+    return _text(lines) + "".join(change(fixed, new))
 
 
-def change(old: State, new: State) -> str:
-    """From one state to the other, as one transaction; empty where they are the same."""
+class Change(NamedTuple):
+    """The texts of three transactions, each empty where it would do nothing.
+
+    A packet on its way may meet the verdict of one state and the chain of another, and an empty chain lets it pass. So
+    chains stand before a verdict leads there, and go when every packet that was on its way has arrived.
+    """
+
+    before: str
+    switch: str
+    after: str
+
+
+def change(old: State, new: State) -> Change:
+    """From one state to the other."""
     where = table(new.version)
-    lines = [_made(where, name, kind, new.version) for name, (kind, _) in new.sets.items() if name not in old.sets]
-    lines += [f"add chain {where} {name}" for name in new.chains if name not in old.chains]
-    kept = {name: elements for name, (_, elements) in old.sets.items() if name in new.sets}
-    for name, elements in kept.items():
-        lines += _elements(where, "delete", name, elements - new.sets[name][1])
-    changed = [name for name, rules in new.chains.items() if old.chains.get(name) != rules]
+    made = [name for name in new.sets if name not in old.sets]
+    kept = [name for name in new.sets if name in old.sets]
+    begun = [name for name in new.chains if name not in old.chains]
+    changed = [name for name, rules in new.chains.items() if old.chains.get(name, rules) != rules]
     gone = [name for name in old.chains if name not in new.chains]
-    lines += [f"flush chain {where} {name}" for name in (*changed, *gone) if name in old.chains]
-    for name, (_, elements) in new.sets.items():
-        lines += _elements(where, "add", name, elements - kept.get(name, frozenset()))
-    lines += [f"add rule {where} {name} {rule}" for name in changed for rule in new.chains[name]]
-    lines += [f"delete chain {where} {name}" for name in gone]
-    lines += [f"delete set {where} {name}" for name in old.sets if name not in new.sets]
+    elements = {name: found for name, (_, found) in new.sets.items()}
+    standing = {name: found for name, (_, found) in old.sets.items()}
+    before = [_made(where, name, new.sets[name][0], new.version) for name in made]
+    for name in made:
+        before += _elements(where, "add", name, elements[name])
+    before += [f"add chain {where} {name}" for name in begun]
+    before += _rules(where, begun, new)
+    switch = []
+    for name in kept:
+        switch += _elements(where, "delete", name, standing[name] - elements[name])
+    switch += [f"flush chain {where} {name}" for name in changed]
+    for name in kept:
+        switch += _elements(where, "add", name, elements[name] - standing[name])
+    switch += _rules(where, changed, new)
+    after = [f"flush chain {where} {name}" for name in gone]
+    after += [f"delete chain {where} {name}" for name in gone]
+    after += [f"delete set {where} {name}" for name in old.sets if name not in new.sets]
+    return Change(_text(before), _text(switch), _text(after))
+
+
+def _rules(where: str, chains: Iterable[str], new: State) -> list[str]:
+    return [f"add rule {where} {name} {rule}" for name in chains for rule in new.chains[name]]
+
+
+def _text(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -4,6 +4,8 @@ import socket
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubeshim.node.kube_proxy import conntrack, endpoints, iptables_rules, rules, ruleset, services
 
@@ -182,49 +184,113 @@ def test_affinity_numbers_do_not_depend_on_the_others():
     def numbers(*addresses):
         svc = service(sessionAffinity="ClientIP")
         found = rules.elements(services.frontends(svc, [piece(*map(endpoint, addresses))], NODE))
-        return {e.value: e.key.split()[-1] for e in found if e.map == "eps" and int(e.key.split()[-1]) > 1000}
+        return {e.value: e.key.split()[-1] for e in found if e.map == "by-id"}
 
     few, many = numbers("1.1.1.1", "1.1.1.3"), numbers("1.1.1.1", "1.1.1.2", "1.1.1.3")
+    assert len(few) == 2
     assert few.items() <= many.items()
 
 
+class Now:
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def written(state):
+    """Of the transactions to what is wanted, each committed."""
+    found = []
+    for change in state.changes():
+        found.append(change.text)
+        state.committed(change)
+    return found
+
+
 def test_changes_are_the_difference():
-    state = ruleset.Ruleset(NODE)
+    now = Now()
+    state = ruleset.Ruleset(NODE, now)
     state.replace("a/web", rules.elements(services.frontends(service(), [TWO], NODE)))
-    first = state.changes()
-    assert "add chain ip kube-proxy ip-cluster-2\n" in first.text
-    state.committed(first)
-    assert state.changes() is None
+    around, switch = written(state)
+    assert "add chain ip kube-proxy ip-cluster-2\n" in around
+    assert switch == "add element ip kube-proxy svc { 10.96.0.5 . tcp . 80 : goto ip-cluster-2 }\n"
+    assert not written(state)
+    assert not state.lingers()
     state.replace("a/web", rules.elements(services.frontends(service(), [piece(endpoint("10.244.0.2"))], NODE)))
-    second = state.changes()
-    assert second.text == (
+    assert written(state) == [
         "add chain ip kube-proxy ip-cluster-1\n"
         "flush chain ip kube-proxy ip-cluster-1\n"
         "add rule ip kube-proxy ip-cluster-1 ip saddr != 10.244.0.0/16 ct mark set 0x4000\n"
         "add rule ip kube-proxy ip-cluster-1 meta mark set numgen random mod 1\n"
         "add rule ip kube-proxy ip-cluster-1 "
-        "dnat ip addr . port to ip daddr . meta l4proto . th dport . meta mark map @eps\n"
+        "dnat ip addr . port to ip daddr . meta l4proto . th dport . meta mark map @eps\n",
+        "delete element ip kube-proxy svc { 10.96.0.5 . tcp . 80 }\n"
+        "add element ip kube-proxy svc { 10.96.0.5 . tcp . 80 : goto ip-cluster-1 }\n",
+    ]
+    now.seconds += ruleset.LINGER / 2
+    assert not written(state)
+    assert state.lingers()
+    now.seconds += ruleset.LINGER
+    assert written(state) == [
         "delete element ip kube-proxy eps { 10.96.0.5 . tcp . 80 . 1 }\n"
         "delete element ip kube-proxy hairpin { 10.244.1.3 . 10.244.1.3 }\n"
-        "delete element ip kube-proxy svc { 10.96.0.5 . tcp . 80 }\n"
-        "add element ip kube-proxy svc { 10.96.0.5 . tcp . 80 : goto ip-cluster-1 }\n"
         "flush chain ip kube-proxy ip-cluster-2\n"
         "delete chain ip kube-proxy ip-cluster-2\n"
-    )  # fmt: skip
-    state.committed(second)
+    ]
+    assert not state.lingers()
     state.replace("a/web", frozenset())
-    state.committed(state.changes())
+    assert written(state) == ["delete element ip kube-proxy svc { 10.96.0.5 . tcp . 80 }\n"]
     assert state.whole().text == ruleset.Ruleset(NODE).whole().text
 
 
+LISTS = st.lists(st.sampled_from(["10.244.0.2", "10.244.0.3", "10.244.1.3"]), unique=True)
+STEPS = st.lists(st.tuples(st.sampled_from("xy"), LISTS, st.booleans(), st.sampled_from([0.0, 0.06, 0.2])), max_size=12)
+
+
+@given(STEPS)
+def test_a_packet_finds_an_endpoint_whatever_is_written_meanwhile(steps):
+    """The verdict it found, of before a transaction, leads to something after it."""
+    now = Now()
+    state = ruleset.Ruleset(NODE, now)
+    standing, chains = {}, set()
+
+    def write():
+        for change in state.changes():
+            before = [element for element in standing.values() if element.chain is not None]
+            standing.update(change.standing)
+            for key in [key for key, element in standing.items() if element is None]:
+                del standing[key]
+            chains.update(change.chains)
+            chains.difference_update(chain for chain, stands in change.chains.items() if not stands)
+            state.committed(change)
+            for verdict in before:
+                assert verdict.chain in chains
+                assert all(("eps", f"{verdict.key} . {place}") in standing for place in range(verdict.chain.count))
+
+    for name, addresses, sticky, pause in steps:
+        svc = service(name, clusterIP=f"10.96.0.{ord(name)}", sessionAffinity="ClientIP" if sticky else "None")
+        pieces = [piece(*map(endpoint, addresses))]
+        state.replace(f"a/{name}", rules.elements(services.frontends(svc, pieces, NODE)))
+        now.seconds += pause
+        write()
+    now.seconds += 2 * ruleset.LINGER
+    write()
+    wanted = state.whole()
+    assert not state.lingers()
+    assert standing == wanted.standing
+    assert chains == set(wanted.chains)
+
+
 def test_the_map_of_an_affinity_goes_with_its_last_chain():
-    state = ruleset.Ruleset(NODE)
+    now = Now()
+    state = ruleset.Ruleset(NODE, now)
 
     def put(spec, *slices):
         state.replace("a/web", rules.elements(services.frontends(service(**spec), slices, NODE)))
-        change = state.changes()
-        state.committed(change)
-        return [line for line in change.text.splitlines() if " map " in line and "rule" not in line]
+        found = written(state)
+        now.seconds += ruleset.LINGER
+        lines = "".join(found + written(state)).splitlines()
+        return [line for line in lines if " map " in line and "rule" not in line]
 
     name = f"ip kube-proxy affinity-{OWN}"
     spec = "type ipv4_addr : mark ; flags dynamic,timeout ; size 65535 ;"
@@ -283,7 +349,7 @@ def test_two_services_with_one_external_address_take_turns():
     assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.2 . 8080" in state.whole().text
     state.committed(state.whole())
     state.replace("a/x", frozenset())
-    assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.3 . 8080" in state.changes().text
+    assert "192.0.2.9 . tcp . 80 . 0 : 10.244.0.3 . 8080" in "".join(written(state))
 
 
 def chains_of(*svcs_and_slices):

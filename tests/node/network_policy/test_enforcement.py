@@ -141,11 +141,11 @@ def test_the_matrix_of_probes(world):
     with contextlib.closing(nft):
         for title, (one, expected) in CASES.items():
             wanted = rules.state(policies.isolation([one], [pod(name) for name in WHERE], SPACES, "n1"))
-            nft.run(rules.change(standing, wanted))
+            nft.run("".join(rules.change(standing, wanted)))
             standing = wanted
             assert world.matrix() == expected | itself(), title
         assert world.in_node(lambda: reaches("x/a")), "the node reaches its own pods whatever policies say"
-        nft.run(rules.change(standing, rules.empty()))
+        nft.run("".join(rules.change(standing, rules.empty())))
         assert world.matrix() == EVERYTHING
         chains = [entry["chain"]["name"] for entry in nft.listing(f"list table {rules.table()}") if "chain" in entry]
         assert sorted(chains) == ["egress", "ingress"], "nothing of policies that are gone is left"

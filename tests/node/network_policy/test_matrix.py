@@ -270,7 +270,7 @@ class Standing:
     def become(self, found):
         for version, standing in self._states.items():
             wanted = state(found, version)
-            if text := rules.change(standing, wanted):
+            if text := "".join(rules.change(standing, wanted)):
                 self._nft.run(text)
             self._states[version] = wanted
 

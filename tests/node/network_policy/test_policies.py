@@ -1,5 +1,7 @@
 """Who may talk to whom, as pure rules and as the text that changes them."""
 
+import itertools
+
 import pytest
 
 from kubeshim.node.network_policy import enforcer, policies, rules
@@ -144,12 +146,30 @@ def test_the_text_of_an_entry(entry, expected):
 def test_a_change_writes_only_what_differs():
     spec = {"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "b"}}}]}]}
     before = rules.state(policies.isolation([policy(**spec)], PODS, SPACES, "here"))
-    assert rules.change(before, before) == ""
+    assert not any(rules.change(before, before))
     more = [*PODS, policies.Pod("x", "10.0.2.9", {"app": "b"}, "there")]
-    text = rules.change(before, rules.state(policies.isolation([policy(**spec)], more, SPACES, "here")))
+    change = rules.change(before, rules.state(policies.isolation([policy(**spec)], more, SPACES, "here")))
+    assert (change.before, change.after) == ("", "")
+    text = change.switch
     assert text.count("\n") == 1
     assert text.startswith("add element ip kubeshim-policy peers-")
     assert text.rstrip().endswith("{ 10.0.2.9 }")
+
+
+def test_no_verdict_ever_leads_to_an_empty_chain():
+    states = [
+        rules.state(policies.isolation(found, PODS, SPACES, "here"))
+        for found in ([policy()], [policy(), policy("more", ingress=[{}])], [])
+    ]
+    for old, new in itertools.pairwise([rules.empty(), *states]):
+        change = rules.change(old, new)
+        for name in new.chains.keys() - old.chains.keys():
+            assert all(f"add rule ip kubeshim-policy {name} {rule}\n" in change.before for rule in new.chains[name])
+            assert f"goto {name}" not in change.before
+        for name in old.chains.keys() - new.chains.keys():
+            assert name not in change.before
+            assert f"flush chain ip kubeshim-policy {name}" not in change.switch
+            assert f"delete chain ip kubeshim-policy {name}\n" in change.after
 
 
 def test_where_dns_answers():
