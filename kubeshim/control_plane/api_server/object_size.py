@@ -16,9 +16,21 @@ _LIMIT = 3 * 512 * 1024
 T = TypeVar("T")
 
 
+_SENT = 2 << 20
+"""What etcd's client sends at most."""
+
+
 class TooLarge(errors.APIStatusError):
-    def __init__(self) -> None:
-        super().__init__("etcdserver: request is too large", code=500, reason="")
+    """``size`` is of what would be sent to the store: its client refuses more than the server looks at."""
+
+    def __init__(self, size: int) -> None:
+        why = "etcdserver: request is too large"
+        if size > _SENT:
+            why = (
+                "rpc error: code = ResourceExhausted desc = trying to send message larger than max "
+                f"({size} vs. {_SENT})"
+            )
+        super().__init__(why, code=500, reason="")
 
 
 def check(obj: objects.Object, value: bytes) -> None:
@@ -30,8 +42,9 @@ def check(obj: objects.Object, value: bytes) -> None:
         return
     group, version = resources.split_api_version(obj["apiVersion"])
     gvk = resources.GroupVersionKind(group, version, obj["kind"])
-    if not protobuf.has_form(gvk) or len(protobuf.encode(obj, gvk)) > _LIMIT:
-        raise TooLarge
+    size = len(protobuf.encode(obj, gvk)) if protobuf.has_form(gvk) else len(value)
+    if size > _LIMIT:
+        raise TooLarge(size)
 
 
 def with_or_without_owners(write: Callable[[objects.Object], T], obj: objects.Object) -> T:

@@ -12,6 +12,7 @@ import gevent
 from kubeshim.control_plane.api_server import native, representations, request, stored
 from kubeshim.machinery import errors, objects, resources, tables
 from kubeshim.machinery.codecs import json, negotiation, protobuf, yaml
+from kubeshim.machinery.validation import fields
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -115,11 +116,9 @@ def _converted(
 ) -> objects.Object:  # fmt: skip
     """A ``Table``, or metadata alone."""
     if media.kind == "Table":
-        include = asked.param("includeObject") or "Metadata"
-        if include not in ("Object", "Metadata", "None"):
-            raise errors.BadRequest(f'unrecognized includeObject value: "{include}"')
-        table = _table(server, resource, found, include, "" if single else tables.default_of(resource, found))
-        return {**table, "apiVersion": f"meta.k8s.io/{media.version}", "metadata": metadata}
+        include = included(asked)
+        default = "" if single else tables.default_of(resource, found)
+        return {**_table(server, resource, found, include, default, media.version), "metadata": metadata}
     partial = [{**tables.partial(obj), "apiVersion": f"meta.k8s.io/{media.version}"} for obj in found]
     if single:
         if media.kind == "PartialObjectMetadataList":
@@ -137,17 +136,29 @@ def _converted(
     }
 
 
+def included(asked: request.Request) -> str:
+    """What of its object a row of a Table shows. Raises 400."""
+    include = asked.param("includeObject") or "Metadata"
+    if include not in ("Object", "Metadata", "None"):
+        problem = fields.invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
+        raise errors.BadRequest(f"Unable to convert to Table as requested: {problem}")
+    return include
+
+
 def _table(
-    server: "servers.Server", resource: resources.Resource, found: list[objects.Object], include: str, default: str
-) -> objects.Object:
+    server: "servers.Server", resource: resources.Resource, found: list[objects.Object], include: str, default: str,
+    version: str,
+) -> objects.Object:  # fmt: skip
     """The rows of many objects take long, so others get their turn in between."""
     now = server.clock.now()
-    table = tables.table(resource, found[:_TABLE_ROWS], now=now, include_object=include, default=default)
+
+    def part(objs: list[objects.Object]) -> objects.Object:
+        return tables.table(resource, objs, now=now, include_object=include, version=version, default=default)
+
+    table = part(found[:_TABLE_ROWS])
     for start in range(_TABLE_ROWS, len(found), _TABLE_ROWS):
         gevent.sleep(0)
-        more = found[start : start + _TABLE_ROWS]
-        rest = tables.table(resource, more, now=now, include_object=include, default=default)
-        table["rows"] += rest["rows"]
+        table["rows"] += part(found[start : start + _TABLE_ROWS])["rows"]
     return table
 
 

@@ -58,14 +58,20 @@ class _Change:
     new: Any
     old: Any
     above: "_Change | None" = None
+    list_keys: tuple[str, ...] = ()
+    """Of a map list, in which order is nothing."""
     _same: bool | None = None
 
     def unchanged(self) -> bool:
         if self.old is _ABSENT:
             return self.above is not None and self.above.unchanged()
         if self._same is None:
-            self._same = _identical(self.new, self.old)
+            self._same = _identical(self.new, self.old) or self._reordered()
         return self._same
+
+    def _reordered(self) -> bool:
+        new, old = _by_keys(self.new, self.list_keys), _by_keys(self.old, self.list_keys)
+        return len(new) > 1 and len(self.new) == len(self.old) and _identical(new, old)
 
     def below(self, new: Any, old: Any) -> "_Change":
         return _Change(new, old, self if self.old is not _ABSENT else self.above)
@@ -93,6 +99,7 @@ class _Evaluator:
     def judge(self, place: Place, obj: Any, old: Any, path: str, change: _Change) -> None:
         if obj is None:
             return
+        change.list_keys = place.list_keys
         if place.rules:
             self._run(place, obj, old, path, change)
         for each in place.all_of:

@@ -55,9 +55,26 @@ class Node:
     def judge(self, value: Any, path: str, old: Any = NOTHING) -> Outcome:
         """``old`` is what stood here before; what has not changed is not complained of."""
         found = self.judge_plainly(value, path, old)
-        if found.complaints and old is not NOTHING and equality.same(value, old):
+        if found.complaints and old is not NOTHING and self._unchanged(value, old):
             return Outcome(matches=found.matches)
         return found
+
+    def _unchanged(self, value: Any, old: Any) -> bool:
+        """Whether a value is what it was; the order of the elements of a ``map`` list is nothing."""
+        if isinstance(value, dict) and isinstance(old, dict):
+            return value.keys() == old.keys() and all(
+                child._unchanged(each, old[key])
+                if (child := self.properties.get(key, self.additional)) is not None
+                else equality.same(each, old[key])
+                for key, each in value.items()
+            )
+        if self.list_keys and self.items is not None and isinstance(value, list) and isinstance(old, list):
+            return len(value) == len(old) and all(
+                (other := _counterpart(each, old, self.list_keys)) is not NOTHING
+                and self.items._unchanged(each, other)
+                for each in value
+            )
+        return equality.same(value, old)
 
     def judge_plainly(self, value: Any, path: str, old: Any) -> Outcome:
         """As an alternative of a combination, whose parent looks at what has changed."""

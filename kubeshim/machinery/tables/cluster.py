@@ -151,3 +151,14 @@ def storage_version_migration(obj: objects.Object, _now: datetime.datetime) -> c
         if condition.get("status") == "True" and condition.get("type") in ("Running", "Failed", "Succeeded"):
             state = condition["type"]
     return [cells.name(obj), ".".join(target[part] for part in ("resource", "group") if target.get(part)), state]
+
+
+def custom_resource_definition(obj: objects.Object, _now: datetime.datetime) -> cells.Cells:
+    spec = cells.spec(obj)
+    return [
+        cells.name(obj),
+        spec.get("group", ""),
+        spec.get("scope", ""),
+        ",".join(sorted(version["name"] for version in spec.get("versions") or ())),
+        obj["metadata"].get("creationTimestamp"),
+    ]

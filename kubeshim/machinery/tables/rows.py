@@ -30,6 +30,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): configuration.admission_policy,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): configuration.admission_policy_binding,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): configuration.webhooks,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): cluster.custom_resource_definition,
     ("apiregistration.k8s.io", "APIService"): cluster.api_service,
     ("apps", "ControllerRevision"): workloads.controller_revision,
     ("apps", "DaemonSet"): workloads.daemon_set,

@@ -44,9 +44,9 @@ class Custom(strategy.Strategy):
         return found
 
     def reset_fields(self, resource: resources.Resource, subresource: str) -> written_fields.Rule:
-        if subresource:
+        if subresource == "status":
             return ("metadata", "spec")
-        return ("status",) if "status" in resource.subresources else ()
+        return ("status",) if not subresource and "status" in resource.subresources else ()
 
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         if self._type(resource).terminating:

@@ -130,9 +130,9 @@ def of_list(asked: request.Request) -> ListAt:
     limit = max(options.integer(asked, "limit") or 0, 0)
     token, version, match = asked.param("continue"), asked.param("resourceVersion"), asked.param("resourceVersionMatch")
     if token:
+        revision, after = decode_token(token)
         if version not in ("", "0"):
             raise errors.BadRequest("specifying resource version is not allowed when using continue")
-        revision, after = decode_token(token)
         return ListAt(max(revision, 0), 0, limit, after, True)
     number = parse(version)
     if version == "0":
