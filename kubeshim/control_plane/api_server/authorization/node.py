@@ -223,15 +223,16 @@ class NodeAuthorizer:
         return False
 
     def _volumes_in_use(self, node: str) -> list[objects.Object]:
-        found = []
-        for space, name in self._graph.claims(node):
-            claim = self._reader.get(_CLAIMS, space, name)
-            volume_name = objects.dig(claim or {}, "spec", "volumeName", default="")
-            volume = self._reader.get(_VOLUMES, "", volume_name) if volume_name else None
-            bound = objects.dig(volume or {}, "spec", "claimRef", default={})
-            if volume is not None and (bound.get("namespace"), bound.get("name")) == (space, name):
-                found.append(volume)
-        return found
+        """Those that name a claim in use there; whether the claim names them as well is not looked at."""
+        claims = set(self._graph.claims(node))
+        if not claims:
+            return []
+        return [
+            volume
+            for volume in self._reader.list(_VOLUMES)
+            if (bound := objects.dig(volume, "spec", "claimRef", default={}))
+            and (bound.get("namespace", ""), bound.get("name", "")) in claims
+        ]
 
 
 def _lease(node: str, asked: questions.Attributes) -> str | None:

@@ -176,7 +176,6 @@ POD = {
     },
 }
 VOLUMES = {
-    ("persistentvolumeclaims", "shop", "data"): {"spec": {"volumeName": "pv"}},
     ("persistentvolumes", "", "pv"): {
         "spec": {
             "claimRef": {"namespace": "shop", "name": "data"},
