@@ -40,6 +40,7 @@ def dispatch(asked: request.Request, server: "servers.Server") -> request.Respon
         return documents.page_not_found()
     if resource.deprecation:
         asked.warnings.append(resource.deprecation)
+        server.metrics.deprecated(asked)
     if info.subresource != "proxy" and asked.method in ("POST", "PUT", "PATCH", "DELETE"):
         asked.body = _body(asked)
     return _handler(info, resource)(asked, server)

@@ -209,6 +209,7 @@ class Documents:
         more = [
             *flow_metrics.lines(self._server.flow_control),
             *metrics.objects_held(held),
+            *metrics.stored(self._server.store.size()),
             *metrics.unavailable_services(services),
             *self._server.authenticators.metrics(),
             *process_metrics.build(VERSION),

@@ -55,7 +55,8 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
         _log.exception("%s %s", asked.method, asked.path)
         answer = response.plain(500, _PANIC)
     answer.headers = [("Audit-Id", asked.audit_id), *answer.headers, *asked.flow_headers]
-    server.metrics.observe(asked, answer.status, time.monotonic() - began)
+    size = len(answer.body) if isinstance(answer.body, bytes) else 0
+    server.metrics.observe(asked, answer.status, time.monotonic() - began, size)
     return answer
 
 

@@ -14,6 +14,9 @@ _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy"))
 _LASTING = frozenset(("WATCH", "CONNECT"))
 """Verbs of which no time to the answer is promised."""
 _COMPONENT = "apiserver"
+_SIZES = tuple(10.0**power for power in range(3, 10))
+_ADMISSION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5)
+_ADMISSION = ("operation", "rejected", "type")
 
 
 class Metrics:
@@ -42,15 +45,45 @@ class Metrics:
             "Requests that were ended in self-defense.",
             ("code", *_WHERE),
         )
+        self._sizes = exposition.Histogram(
+            "apiserver_response_sizes", "Bytes of the answers to reads, of each group, version, resource and verb.",
+            _SIZES, _WHERE,
+        )  # fmt: skip
+        self._plugins = exposition.Histogram(
+            "apiserver_admission_controller_admission_duration_seconds",
+            "Seconds each admission plugin took, of each operation and type (admit or validate).",
+            _ADMISSION_BUCKETS, ("name", *_ADMISSION),
+        )  # fmt: skip
+        self._steps = exposition.Histogram(
+            "apiserver_admission_step_admission_duration_seconds",
+            "Seconds all admission plugins took together, of each operation and type (admit or validate).",
+            _ADMISSION_BUCKETS, _ADMISSION,
+        )  # fmt: skip
+        self._deprecated: set[tuple[str, ...]] = set()
 
-    def observe(self, asked: request.Request, code: int, seconds: float) -> None:
-        """One answered request."""
+    def observe(self, asked: request.Request, code: int, seconds: float, size: int = 0) -> None:
+        """One answered request; ``size`` is of the answer, where it was known before it was sent."""
         where = _where(asked)
         full = (where[0], "All" if asked.query.get("dryRun") == ["All"] else "", *where[1:])
         self._requests.add(str(code), *full)
         self._durations.observe(seconds, *full)
         if asked.info.is_resource and where[-2] not in _LASTING:
             self._promised.observe(seconds, *where)
+        if size and where[-2] in ("GET", "LIST"):
+            self._sizes.observe(size, *where)
+
+    def deprecated(self, asked: request.Request) -> None:
+        """Somebody still asks for a version that is to go."""
+        info = asked.info
+        self._deprecated.add((info.group, "", info.resource, info.subresource, info.version))
+
+    def admitted(self, name: str, kind: str, operation: str, rejected: bool, seconds: float) -> None:
+        """A plugin was asked; without a ``name``, all of them."""
+        of = (operation, "true" if rejected else "false", kind)
+        if name:
+            self._plugins.observe(seconds, name, *of)
+        else:
+            self._steps.observe(seconds, *of)
 
     def terminated(self, asked: request.Request, code: int) -> None:
         self._terminated.add(str(code), *_where(asked))
@@ -62,6 +95,14 @@ class Metrics:
             self._durations.lines(),
             self._promised.lines(),
             self._terminated.lines(),
+            self._sizes.lines(),
+            self._plugins.lines(),
+            self._steps.lines(),
+            exposition.family(
+                "apiserver_requested_deprecated_apis", "gauge", "Deprecated versions that were asked for.",
+                ("group", "removed_release", "resource", "subresource", "version"),
+                ((one, 1) for one in sorted(self._deprecated)),
+            ),
             exposition.family(
                 "apiserver_current_inflight_requests", "gauge", "Requests being answered, of each kind.",
                 ("request_kind",), (((kind,), running) for kind, running in self.in_flight.items()),
@@ -76,6 +117,11 @@ def objects_held(counts: Iterable[tuple[str, str, int]]) -> Iterator[str]:
     about = "Objects in the store, of each kind."
     series = (((group, resource), count) for group, resource, count in counts)
     return exposition.family("apiserver_resource_objects", "gauge", about, ("group", "resource"), series)
+
+
+def stored(size: int) -> Iterator[str]:
+    about = "Bytes of the store's file."
+    return exposition.gauge("apiserver_storage_size_bytes", about, size, {"storage_cluster_id": "etcd-0"})
 
 
 def unavailable_services(known: Iterable[tuple[str, bool]]) -> Iterator[str]:

@@ -91,6 +91,10 @@ class MemoryStore:
     def oldest(self) -> int:
         return self._compacted
 
+    def size(self) -> int:
+        """Nothing is kept anywhere."""
+        return 0
+
     def ping(self) -> None:
         self._check_open()
 

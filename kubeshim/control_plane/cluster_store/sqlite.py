@@ -267,6 +267,9 @@ class SQLiteStore:
         self._compacted = revision
         return revision
 
+    def size(self) -> int:
+        return os.stat(self._path).st_size
+
     def ping(self) -> None:
         def probe(connection: sqlite3.Connection) -> int:
             with statements.transaction(connection):

@@ -151,6 +151,9 @@ class Store(Protocol):
     def oldest(self) -> int:
         """The oldest revision that ``range`` and ``events`` can still answer for."""
 
+    def size(self) -> int:
+        """Bytes that the state takes where it is kept."""
+
     def ping(self) -> None:
         """Raises ``Unavailable`` where a write would fail."""
 

@@ -70,8 +70,7 @@ class Node:
             )
         if self.list_keys and self.items is not None and isinstance(value, list) and isinstance(old, list):
             return len(value) == len(old) and all(
-                (other := _counterpart(each, old, self.list_keys)) is not NOTHING
-                and self.items._unchanged(each, other)
+                (other := _counterpart(each, old, self.list_keys)) is not NOTHING and self.items._unchanged(each, other)
                 for each in value
             )
         return equality.same(value, old)

@@ -109,6 +109,13 @@ def test_metrics(running, configmaps):
     assert f'apiserver_request_total{{code="201",component="apiserver",dry_run="All",{written}}} 1\n' in text
     assert f'apiserver_request_duration_seconds_bucket{{component="apiserver",dry_run="",{read},le="+Inf"}} ' in text
     assert f'apiserver_request_sli_duration_seconds_count{{component="apiserver",{read}}} ' in text
+    sized = f'apiserver_response_sizes_bucket{{component="apiserver",{read},le="1000000.0"}} '
+    assert sized in text or sized.replace("1000000.0", "1e+06") in text
+    of_plugin = 'name="NamespaceLifecycle",operation="CREATE",rejected="false",type="admit"'
+    assert f"apiserver_admission_controller_admission_duration_seconds_count{{{of_plugin}}} " in text
+    of_all = 'operation="CREATE",rejected="false",type="validate"'
+    assert f"apiserver_admission_step_admission_duration_seconds_count{{{of_all}}} " in text
+    assert 'apiserver_storage_size_bytes{storage_cluster_id="etcd-0"} ' in text
     assert re.search('^apiserver_resource_objects{group="",resource="namespaces"} [1-9]', text, re.MULTILINE)
     assert re.search('^kubernetes_build_info{.*git_version="v1.37.0', text, re.MULTILINE)
     assert re.search("^process_resident_memory_bytes [1-9]", text, re.MULTILINE)

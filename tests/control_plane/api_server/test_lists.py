@@ -132,6 +132,17 @@ def test_tables_and_bare_metadata(running, pods):
     assert (table["kind"], table["apiVersion"], len(table["rows"])) == ("Table", "meta.k8s.io/v1", 10)
     assert table["columnDefinitions"][0]["name"] == "Name"
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+    beta = running.ask("GET", pods, Accept="application/json;as=Table;v=v1beta1;g=meta.k8s.io").body
+    assert beta["apiVersion"] == beta["rows"][0]["object"]["apiVersion"] == "meta.k8s.io/v1beta1"
+    for query in ("", "&watch=1"):
+        refused = running.ask(
+            "GET", f"{pods}?includeObject=All{query}", Accept="application/json;as=Table;v=v1;g=meta.k8s.io"
+        )
+        assert (refused.status, refused.body["message"]) == (
+            400,
+            'Unable to convert to Table as requested: includeObject: Invalid value: "All": '
+            "must be 'Metadata', 'Object', 'None', or empty",
+        )
     accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
     partial = running.ask("GET", pods, Accept=accept).body
     assert (partial["kind"], set(partial["items"][0])) == (

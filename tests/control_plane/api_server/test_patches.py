@@ -274,4 +274,9 @@ def test_objects_may_be_as_large_as_a_store_takes(running, namespace):
 
     refused = answer(3 << 19)
     assert (refused.status, refused.body["message"]) == (500, "etcdserver: request is too large")
+    assert (
+        answer(2 << 20)
+        .body["message"]
+        .startswith("rpc error: code = ResourceExhausted desc = trying to send message larger than max (2097")
+    )
     assert answer((3 << 19) - 4096).status == 201

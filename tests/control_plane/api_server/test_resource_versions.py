@@ -159,3 +159,9 @@ def test_methods_that_are_not_allowed(running, configmaps, method, suffix):
     answer = running.ask(method, configmaps + suffix, {})
     assert (answer.status, answer.body["reason"]) == (405, "MethodNotAllowed")
     assert answer.body["message"] == "the server does not allow this method on the requested resource"
+
+
+def test_a_token_that_is_none_is_told_before_a_version_beside_it(running, configmaps):
+    refused = running.ask("GET", f"{configmaps}?continue=nonsense&resourceVersion=1")
+    assert refused.status == 400
+    assert refused.body["message"].startswith("invalid continue token: continue key is not valid: ")

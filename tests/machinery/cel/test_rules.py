@@ -204,6 +204,16 @@ def test_what_did_not_change_only_warns():
     assert len(told(node, {"spec": {"x": 1, "y": 2}}, old)) == 1
 
 
+def test_a_reordered_map_list_is_an_unchanged_one():
+    keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["n"], "maxItems": 5}
+    rule = {"x-kubernetes-validations": [{"rule": "size(self) < 2"}]}
+    item = {"type": "object", "required": ["n"], "properties": {"n": WHOLE, "v": WHOLE}}
+    node = schema(l={"type": "array", "items": item, **keyed, **rule})
+    old = {"l": [{"n": 1, "v": 1}, {"n": 2}]}
+    assert told(node, {"l": [{"n": 2}, {"n": 1, "v": 1}]}, old) == []
+    assert len(told(node, {"l": [{"n": 2}, {"n": 1, "v": 2}]}, old)) == 1
+
+
 def test_an_unchanged_item_of_an_atomic_list_is_not_told_apart():
     node = schema(
         l={"type": "array", "maxItems": 5, "items": {**WHOLE, "x-kubernetes-validations": [{"rule": "self > 5"}]}}

@@ -128,6 +128,9 @@ KEYED = {**ITEMS, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys":
         (KEYED, [{"n": "a", "v": 9}], [{"n": "b", "v": 9}], True),
         (ITEMS, [{"n": "a", "v": 9}], [{"n": "b", "v": 1}, {"n": "a", "v": 9}], True),
         (ITEMS, [{"n": "a", "v": 9}], [{"n": "a", "v": 9}], False),
+        ({**KEYED, "maxItems": 1}, [{"n": "a"}, {"n": "b"}], [{"n": "b"}, {"n": "a"}], False),
+        ({**KEYED, "maxItems": 1}, [{"n": "a"}, {"n": "b"}], [{"n": "b"}, {"n": "a", "v": 1}], True),
+        ({**ITEMS, "maxItems": 1}, [{"n": "a"}, {"n": "b"}], [{"n": "b"}, {"n": "a"}], True),
     ],
 )
 def test_what_has_not_changed_is_not_judged(node, old, new, wrong):

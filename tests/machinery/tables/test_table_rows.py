@@ -215,6 +215,11 @@ def row(group, name, version="v1", **fields):
             ["x", "n/s", "False (MissingEndpoints)", "60m"],
         ),
         (
+            "apiextensions.k8s.io", "CustomResourceDefinition",
+            {"spec": {"group": "g.io", "scope": "Cluster", "versions": [{"name": "v1"}, {"name": "v1alpha1"}]}},
+            ["x", "g.io", "Cluster", "v1,v1alpha1", "2026-01-01T11:00:00Z"],
+        ),
+        (
             "networking.k8s.io", "IPAddress",
             {"spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "kubernetes"}}},
             ["x", "services/default/kubernetes", "60m"],

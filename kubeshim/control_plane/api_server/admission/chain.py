@@ -5,14 +5,15 @@ validates, in this order. ResourceQuota is last, so that nothing is charged that
 """
 
 import dataclasses
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import gevent
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import config as configuration
-from kubeshim.control_plane.api_server import locks
+from kubeshim.control_plane.api_server import locks, metrics
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.admission.plugins import (
     certificate_approval,
@@ -70,13 +71,17 @@ class Host(Protocol):
     @property
     def clock(self) -> clock.Clock: ...
 
+    @property
+    def metrics(self) -> metrics.Metrics: ...
+
 
 def _whole(server: Host) -> "servers.Server":
     """For plugins that bring other servers' words in: they need everything."""
     return cast("servers.Server", server)
 
 
-Step = Callable[[plugin.Attributes, plugin.Reader], None]
+Step = tuple[str, Callable[[plugin.Attributes, plugin.Reader], None]]
+"""A plugin's name, and what asks it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,39 +153,50 @@ class Chain:
     def __init__(self, reader: plugin.Reader, config: configuration.Config, server: Host) -> None:
         """Raises ``ValueError`` for names nobody knows."""
         self._reader = reader
-        self._plugins = [entry.make(server) for entry in _chosen(config)]
-        self._mutating = [one for one in self._plugins if hasattr(one, "admit")]
-        self._validating = [one for one in self._plugins if hasattr(one, "validate")]
+        self._plugins = [(entry.name, entry.make(server)) for entry in _chosen(config)]
+        self._admitted = server.metrics.admitted
         self._by_type: dict[str, tuple[list[Step], list[Step]]] = {}
 
     def mutate(self, attributes: plugin.Attributes) -> None:
         """Lets plugins change ``attributes.object``. Raises ``errors.APIStatusError`` to refuse."""
-        reader = self._reader
         steps = self._steps(attributes.resource.group_resource)[0]
-        for admit in steps:
-            admit(attributes, reader)
+        self._ask("admit", steps, attributes)
         if attributes.reinvocation.wanted:
             attributes.reinvocation.second = True
-            for admit in steps:
-                admit(attributes, reader)
+            self._ask("admit", steps, attributes)
 
     def validate(self, attributes: plugin.Attributes) -> None:
         """Raises ``errors.APIStatusError`` to refuse."""
-        reader = self._reader
-        for validate in self._steps(attributes.resource.group_resource)[1]:
-            validate(attributes, reader)
+        self._ask("validate", self._steps(attributes.resource.group_resource)[1], attributes)
+
+    def _ask(self, kind: str, steps: Sequence[Step], attributes: plugin.Attributes) -> None:
+        operation, reader, admitted, now = attributes.operation, self._reader, self._admitted, time.perf_counter
+        name, rejected, first = "", True, now()
+        began = first
+        try:
+            for name, step in steps:
+                step(attributes, reader)
+                ended = now()
+                admitted(name, kind, operation, False, ended - began)
+                began = ended
+            rejected = False
+        finally:
+            if rejected:
+                admitted(name, kind, operation, True, now() - began)
+            admitted("", kind, operation, rejected, now() - first)
 
     def asks_others(self) -> bool:
         """Whether a write may wait for other servers' words."""
-        return any(one.waits for one in self._plugins if hasattr(one, "waits"))
+        return any(one.waits for _, one in self._plugins if hasattr(one, "waits"))
 
     def _steps(self, group_resource: str) -> tuple[list[Step], list[Step]]:
         """The plugins that look at objects of a type."""
         steps = self._by_type.get(group_resource)
         if steps is None:
+            concerned = [(name, one) for name, one in self._plugins if _concerns(one, group_resource)]
             steps = self._by_type[group_resource] = (
-                [one.admit for one in self._mutating if _concerns(one, group_resource)],
-                [one.validate for one in self._validating if _concerns(one, group_resource)],
+                [(name, one.admit) for name, one in concerned if hasattr(one, "admit")],
+                [(name, one.validate) for name, one in concerned if hasattr(one, "validate")],
             )
         return steps
 

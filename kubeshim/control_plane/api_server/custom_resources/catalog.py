@@ -45,6 +45,7 @@ class Catalog:
         custom = self._by_kind.get(resource.gvk)
         if custom is not None and custom.deprecation:
             asked.warnings.append(custom.deprecation)
+            self._server.metrics.deprecated(asked)
 
     def follow(self, change: "storages.Change") -> None:
         crd = change.obj

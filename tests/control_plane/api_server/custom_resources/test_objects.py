@@ -162,6 +162,8 @@ def test_scale(widgets):
     assert widgets.ask("PUT", f"{widgets.path}/a/scale", scale).status == 409
     assert widgets.get("a")["spec"]["size"] == 5
     assert widgets.get("a")["metadata"]["generation"] == 2
+    owners = {entry.get("subresource"): entry["fieldsV1"] for entry in widgets.get("a")["metadata"]["managedFields"]}
+    assert owners["scale"] == {"f:spec": {"f:size": {}}}
     refused = widgets.ask("PATCH", f"{widgets.path}/a/scale", '{"spec":{"replicas":11}}', MERGE)
     assert "spec.size in body should be less than or equal to 10" in refused.body["message"]
     negative = widgets.ask("PATCH", f"{widgets.path}/a/scale", '{"spec":{"replicas":-1}}', MERGE)
