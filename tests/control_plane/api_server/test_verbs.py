@@ -70,6 +70,14 @@ def test_bodies_that_are_refused(running, configmaps, body, status, text):
     assert text in answer.body["message"]
 
 
+@pytest.mark.parametrize(("export", "status"), [("true", 400), ("1", 400), ("", 400), ("0", 200), ("False", 200)])
+def test_nothing_is_read_for_export(running, configmaps, export, status):
+    running.ask("POST", configmaps, {"metadata": {"name": "a"}})
+    answer = running.ask("GET", f"{configmaps}/a?export={export}")
+    assert answer.status == status
+    assert running.ask("GET", f"{configmaps}?export={export}").status == 200
+
+
 def test_field_validation(running, configmaps):
     body = b'{"metadata":{"name":"strict"},"data":{"a":"1","a":"2"},"nope":1}'
     refused = running.ask("POST", configmaps + "?fieldValidation=Strict", body)

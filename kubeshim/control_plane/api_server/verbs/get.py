@@ -1,7 +1,7 @@
 """GET of one object, from the cache's bytes."""
 
 from kubeshim.control_plane.api_server import request, response, stored
-from kubeshim.control_plane.api_server.verbs import operation, versions
+from kubeshim.control_plane.api_server.verbs import operation, options, versions
 from kubeshim.machinery import errors
 
 
@@ -15,6 +15,8 @@ def get(op: operation.Operation) -> stored.Stored:
 
 def handle(op: operation.Operation, asked: request.Request) -> request.Response:
     response.form(asked, op.resource)
+    if options.boolean(asked, "export"):
+        raise errors.BadRequest("the export parameter, deprecated since v1.14, is no longer supported")
     if "resourceVersion" in asked.query:
         try:
             revision = versions.parse(asked.param("resourceVersion"))
