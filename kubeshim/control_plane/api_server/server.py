@@ -118,7 +118,7 @@ class Server:
         self._follow_services()
         self.admission = chain.Chain(self.storage.reader, self.config, self)
         self.authorizer = authorizer or authorization.build(self.config, self.storage)
-        self.authenticators = authenticator or authentication.build(self.config, self.storage)
+        self.authenticators = authenticator or authentication.build(self.config, self.storage, self.client)
         if authenticator is None:
             address = f"https://{self.config.advertise_address}:{self.config.advertise_port}"
             self.openid = issuer.Documents(self.config.token_issuer, address, self.authenticators.public_keys)

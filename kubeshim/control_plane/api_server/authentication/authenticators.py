@@ -7,7 +7,7 @@ sub-protocol), then anonymous. A token that is no good ends the matter: its bear
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import config as configuration
@@ -19,7 +19,7 @@ from kubeshim.control_plane.api_server.authentication import (
     front_proxy,
     service_accounts,
 )
-from kubeshim.machinery import jwt
+from kubeshim.machinery import jwt, objects
 from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Outcome:
     user: request.UserInfo | None
     audiences: tuple[str, ...] = ()
     error: str = ""
+    warning: str = ""
 
 
 class Authenticators:
@@ -47,6 +48,7 @@ class Authenticators:
         config: configuration.Config,
         reader: plugin.Reader,
         *,
+        legacy_token_used: Callable[[objects.Object, str], None] | None = None,
         time_source: clock.Clock = clock.SYSTEM,
     ) -> None:
         self._anonymous = config.anonymous
@@ -67,6 +69,7 @@ class Authenticators:
             reader,
             issuers=(config.token_issuer,),
             audiences=self.audiences,
+            used=legacy_token_used,
             time_source=time_source,
         )
         self._bootstrap = (
@@ -100,6 +103,8 @@ class Authenticators:
             outcome = self.token(token)
             if outcome.user is None:
                 _log.info("token refused: %s", outcome.error)
+            elif outcome.warning:
+                asked.warnings.append(outcome.warning)
             return outcome.user
         return request.ANONYMOUS if self._anonymous else None
 
@@ -110,14 +115,15 @@ class Authenticators:
         except service_accounts.Rejected as problem:
             return Outcome(None, (), f"[invalid bearer token, {problem}]")
         if found is not None:
-            return Outcome(found[0], tuple(found[1]))
-        user = self._bootstrap.authenticate(token) if self._bootstrap is not None else None
-        if user is not None:
+            user, meant, warning = found
+            return Outcome(user, meant, warning=warning)
+        bootstrapping = self._bootstrap.authenticate(token) if self._bootstrap is not None else None
+        if bootstrapping is not None:
             # Bootstrap tokens know no audience: they are meant for the API server.
-            meant = [one for one in audiences if one in self.audiences] if audiences else []
+            meant = tuple(one for one in audiences if one in self.audiences)
             if audiences and not meant:
                 return Outcome(None, (), "invalid bearer token")
-            return Outcome(user, tuple(meant))
+            return Outcome(bootstrapping, meant)
         return Outcome(None, (), "invalid bearer token")
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import hmac
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubeshim import clock
@@ -22,6 +22,12 @@ REMEMBERED_FOR = 10.0
 LEEWAY = 60
 """Seconds by which clocks may differ; also how long a token outlives the deletion of what it is bound to."""
 LEGACY_ISSUER = "kubernetes/serviceaccount"
+LAST_USED, INVALID_SINCE = "kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"
+"""Labels of Secrets whose token somebody came with, and of those whose token is good no more; both say a day."""
+_AUTO_GENERATED = (
+    "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated "
+    "secret-based tokens."
+)
 _LEGACY = "kubernetes.io/serviceaccount/"
 _PREFIX = "authentication.kubernetes.io/"
 _CAPACITY = 20_000
@@ -45,6 +51,8 @@ class Known:
     until: float
     uids: tuple[str, ...]
     """Objects whose deletion ends it."""
+    warning: str = ""
+    """What its bearer is told."""
 
 
 def claims(
@@ -105,19 +113,26 @@ class ServiceAccountTokens:
         *,
         issuers: Sequence[str],
         audiences: Sequence[str],
+        used: Callable[[objects.Object, str], None] | None = None,
         time_source: clock.Clock = clock.SYSTEM,
     ) -> None:
-        """``audiences`` are the API server's own: a token must be meant for one of them to be used here."""
+        """``audiences`` are the API server's own: a token must be meant for one of them to be used here.
+
+        ``used`` is given the Secret that holds the token somebody came with, once a day, and that day.
+        """
         self._verifier = verifier
         self._reader = reader
         self._issuers = frozenset(issuers)
         self._audiences = tuple(audiences)
+        self._used = used
         self._clock = time_source
         self._known: dict[str, Known] = {}
         self._by_uid: dict[str, set[str]] = {}
 
-    def authenticate(self, token: str, audiences: Sequence[str] = ()) -> tuple[request.UserInfo, list[str]] | None:
-        """The user, and those of the wanted audiences (default: the server's) that the token is meant for.
+    def authenticate(
+        self, token: str, audiences: Sequence[str] = ()
+    ) -> tuple[request.UserInfo, tuple[str, ...], str] | None:
+        """The user, those of the wanted audiences (default: the server's) that the token is meant for, and a warning.
 
         None for a token that is not ours. Raises ``Rejected``.
         """
@@ -128,12 +143,12 @@ class ServiceAccountTokens:
                 return None
         wanted = list(audiences) or list(self._audiences)
         # A token without audiences (the legacy kind) is meant for the API server.
-        found = [one for one in (known.audiences or self._audiences) if one in wanted]
+        found = tuple(one for one in (known.audiences or self._audiences) if one in wanted)
         if not found:
             raise Rejected(
                 f"token audiences {_go_list(known.audiences)} is invalid for the target audiences {_go_list(wanted)}"
             )
-        return known.user, found
+        return known.user, found, known.warning
 
     def forget(self, uid: str) -> None:
         """An object went away: tokens bound to it are looked at again."""
@@ -218,11 +233,27 @@ class ServiceAccountTokens:
         held = objects.dig(secret, "data", "token", default="")
         if not hmac.compare_digest(_decoded(held), token.encode()):
             raise Rejected("Token does not match server's copy")
-        self._account(namespace, {"name": name, "uid": uid})
+        account = self._account(namespace, {"name": name, "uid": uid})
+        self._came_with(secret)
+        if objects.labels(secret).get(INVALID_SINCE):
+            raise Rejected(
+                f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has been marked "
+                "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
+                f"'{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+            )
+        generated = any(one.get("name") == secret_name for one in account.get("secrets") or ())
         user = request.UserInfo(username(namespace, name), (*groups(namespace), "system:authenticated"), uid)
-        return Known(user, (), self._clock.monotonic() + REMEMBERED_FOR, (uid, objects.uid(secret)))
+        until = self._clock.monotonic() + REMEMBERED_FOR
+        return Known(user, (), until, (uid, objects.uid(secret)), _AUTO_GENERATED if generated else "")
 
-    def _account(self, namespace: str, reference: dict[str, Any]) -> None:
+    def _came_with(self, secret: objects.Object) -> None:
+        today = self._clock.now().astimezone(datetime.UTC).date()
+        said = objects.labels(secret).get(LAST_USED)
+        # A server whose clock runs ahead may have written down the next day.
+        if self._used is not None and said not in (str(today), str(today + datetime.timedelta(days=1))):
+            self._used(secret, str(today))
+
+    def _account(self, namespace: str, reference: dict[str, Any]) -> objects.Object:
         name, uid = str(reference.get("name") or ""), str(reference.get("uid") or "")
         account = self._reader.get(ACCOUNTS, namespace, name)
         if account is None:
@@ -231,6 +262,7 @@ class ServiceAccountTokens:
             raise Rejected(f"service account {namespace}/{name} has been deleted")
         if objects.uid(account) != uid:
             raise Rejected(f"service account UID ({objects.uid(account)}) does not match claim ({uid})")
+        return account
 
     def _still_there(
         self, gvr: resources.GroupVersionResource, namespace: str, reference: dict[str, Any], label: str

@@ -21,6 +21,8 @@ class TokenReview:
             raise errors.BadRequest("token is required for TokenReview in authentication")
         wanted = spec.get("audiences") or ()
         outcome = server.authenticators.token(spec["token"], wanted)
+        if outcome.warning:
+            asked.warnings.append(outcome.warning)
         status: dict[str, Any] = {"user": {}}
         if outcome.user is not None:
             status = {"authenticated": True, "user": user_info(outcome.user)}

@@ -216,7 +216,7 @@ def test_a_token_outlives_its_objects_deletion_by_the_leeway(world):
     assert world.who.authenticate(bearer(token)) is None
 
 
-def test_a_legacy_token_lives_in_its_secret(world):
+def legacy_token(world):
     claims = {
         "iss": "kubernetes/serviceaccount",
         "sub": "system:serviceaccount:shop:cart",
@@ -226,13 +226,39 @@ def test_a_legacy_token_lives_in_its_secret(world):
         "kubernetes.io/serviceaccount/service-account.uid": "u1",
     }
     token = jwt.sign(claims, world.key)
+    metadata = {"namespace": "shop", "name": "s", "uid": "u9", "labels": {}}
+    return token, {"metadata": metadata, "data": {"token": base64.b64encode(token.encode()).decode()}}
+
+
+def test_a_legacy_token_lives_in_its_secret(world):
+    token, secret = legacy_token(world)
     assert world.who.authenticate(bearer(token)) is None
-    secret = {
-        "metadata": {"namespace": "shop", "name": "s", "uid": "u9"},
-        "data": {"token": base64.b64encode(token.encode()).decode()},
-    }
     world.objects.put("secrets", secret)
     assert world.who.authenticate(bearer(token)).name == "system:serviceaccount:shop:cart"
+
+
+def test_the_use_of_legacy_tokens_is_followed(world):
+    days = []
+    world.who = authenticators.Authenticators(
+        world.config, world.objects, legacy_token_used=lambda secret, day: days.append(day), time_source=world.clock
+    )
+    token, secret = legacy_token(world)
+    world.objects.put("secrets", secret)
+    world.account.pop("secrets", None)
+    asked = bearer(token)
+    assert world.who.authenticate(asked)
+    today = str(world.clock.now().date())
+    assert (days, asked.warnings) == ([today], [])
+    secret["metadata"]["labels"][service_accounts.LAST_USED] = today
+    world.account["secrets"] = [{"name": "s"}]
+    world.clock.step(11)
+    asked = bearer(token)
+    assert world.who.authenticate(asked)
+    assert days == [today]
+    assert asked.warnings[0].startswith("Use tokens from the TokenRequest API")
+    secret["metadata"]["labels"][service_accounts.INVALID_SINCE] = today
+    world.clock.step(11)
+    assert "secret shop/s for service account shop/cart has been marked invalid" in world.who.token(token).error
 
 
 def test_bootstrap_tokens(world):

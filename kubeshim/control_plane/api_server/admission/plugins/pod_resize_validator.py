@@ -1,7 +1,7 @@
 """PodResizeValidator: a running pod is not made larger than its node, and only on Linux resized at all."""
 
 from kubeshim.control_plane.api_server.admission import plugin, refusals
-from kubeshim.machinery import objects, pod_resources, quantity, resources
+from kubeshim.machinery import errors, objects, pod_resources, quantity, resources
 
 _NODES = resources.GroupVersionResource("", "v1", "nodes")
 
@@ -19,14 +19,21 @@ class PodResizeValidator:
         node = reader.get(_NODES, "", name)
         if node is None:
             raise refusals.forbidden(attributes, f'node "{name}" not found')
-        too_much = _beyond(pod, node)
-        if too_much:
-            why = f"Node didn't have enough allocatable resources: {'; '.join(too_much)}"
-            raise refusals.forbidden(attributes, why)
-        system = objects.labels(node).get("kubernetes.io/os", "")
+        system = objects.labels(node).get("kubernetes.io/os", "linux")
         if system != "linux":
             why = f'pod resize is only supported on linux nodes, node "{name}" is "{system}"'
-            raise refusals.forbidden(attributes, why)
+            raise _infeasible(attributes, why, "UnsupportedPlatform")
+        too_much = _beyond(pod, node)
+        if too_much:
+            why = f"node didn't have enough allocatable resources: {'; '.join(too_much)}"
+            raise _infeasible(attributes, why, "NodeCapacity")
+
+
+def _infeasible(attributes: plugin.Attributes, why: str, cause: str) -> errors.Forbidden:
+    """Its cause is what autoscalers tell a resize that can never be from one to try again by."""
+    refusal = refusals.forbidden(attributes, why)
+    refusal.details["causes"] = [{"reason": cause}]
+    return refusal
 
 
 def _beyond(pod: objects.Object, node: objects.Object) -> list[str]:

@@ -1,4 +1,5 @@
-"""PodTopologyLabels: a pod that is made for a node gets the node's zone and region as labels, unless it has its own.
+"""PodTopologyLabels: a pod that is made for a node gets the node's zone and region as labels, whatever it
+says itself.
 
 Pods that the scheduler places get them when they are bound.
 """
@@ -22,7 +23,7 @@ class PodTopologyLabels:
         if node is None:
             return
         if found := of_node(node):
-            pod["metadata"]["labels"] = {**found, **objects.labels(pod)}
+            pod["metadata"]["labels"] = {**objects.labels(pod), **found}
 
 
 def of_node(node: objects.Object) -> dict[str, str]:

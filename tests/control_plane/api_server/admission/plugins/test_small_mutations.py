@@ -47,7 +47,7 @@ def test_new_nodes_are_tainted_once():
     ("node", "own", "expected"),
     [
         ("n1", {}, {"topology.kubernetes.io/zone": "z"}),
-        ("n1", {"topology.kubernetes.io/zone": "mine"}, {"topology.kubernetes.io/zone": "mine"}),
+        ("n1", {"topology.kubernetes.io/zone": "mine", "a": "b"}, {"topology.kubernetes.io/zone": "z", "a": "b"}),
         ("gone", {}, {}),
         ("", {}, {}),
     ],

@@ -177,15 +177,26 @@ def running(cpu, generation):
 
 
 @pytest.mark.parametrize(
-    ("cpu", "system", "why"),
+    ("cpu", "labels", "why", "cause"),
     [
-        ("2", "linux", ""),
-        ("3", "linux", "Node didn't have enough allocatable resources: cpu, requested: 3000, allocatable: 2000"),
-        ("1", "windows", 'pod resize is only supported on linux nodes, node "a" is "windows"'),
+        ("2", {"kubernetes.io/os": "linux"}, "", ""),
+        ("2", {}, "", ""),
+        (
+            "3", {"kubernetes.io/os": "linux"},
+            "node didn't have enough allocatable resources: cpu, requested: 3000, allocatable: 2000", "NodeCapacity",
+        ),
+        (
+            "3", {"kubernetes.io/os": "windows"},
+            'pod resize is only supported on linux nodes, node "a" is "windows"', "UnsupportedPlatform",
+        ),
     ],
-)
-def test_pods_are_not_made_larger_than_their_node(cpu, system, why):
-    node = {"metadata": {"name": "a", "labels": {"kubernetes.io/os": system}}}
-    node["status"] = {"allocatable": {"cpu": "2", "memory": "4Gi"}}
+)  # fmt: skip
+def test_pods_are_not_made_larger_than_their_node(cpu, labels, why, cause):
+    node = {"metadata": {"name": "a", "labels": labels}, "status": {"allocatable": {"cpu": "2", "memory": "4Gi"}}}
     asked = kit.attributes("pods", running(cpu, 2), running("500m", 1), sub="resize")
-    assert refused(pod_resize_validator.PodResizeValidator(), asked, kit.Objects(nodes=[node])) == why
+    validator, reader = pod_resize_validator.PodResizeValidator(), kit.Objects(nodes=[node])
+    assert refused(validator, asked, reader) == why
+    if cause:
+        with pytest.raises(errors.Forbidden) as refusal:
+            validator.validate(asked, reader)
+        assert refusal.value.causes == [{"reason": cause}]
