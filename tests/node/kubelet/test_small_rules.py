@@ -181,6 +181,7 @@ NODE = {"metadata": {"name": "n", "labels": {"disk": "ssd"}}, "status": {"alloca
         (pod({}), [pod({})] * 3, "OutOfpods"),
         (pod({}, nodeSelector={"disk": "hdd"}), [], "NodeAffinity"),
         (pod({}, securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), [], "SysctlForbidden"),
+        (pod({}, securityContext={"sysctls": [{"name": "net.ipv4.tcp_notsent_lowat", "value": "1"}]}), [], None),
         (pod({}, securityContext={"sysctls": [{"name": "kernel/shm_rmid_forced", "value": "1"}]}), [], None),
         (pod({}, os={"name": "windows"}), [], "PodOSNotSupported"),
         (pod({}, os={"name": "linux"}), [], None),
