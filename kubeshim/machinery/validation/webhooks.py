@@ -13,6 +13,19 @@ _HARMLESS = ("None", "NoneOnDryRun")
 _SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 
 
+REVIEWS = frozenset(
+    f"{kind}.{group}"
+    for group, kinds in {
+        "authentication.k8s.io": ("selfsubjectreviews", "tokenreviews"),
+        "authorization.k8s.io": (
+            "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
+        ),
+    }.items()
+    for kind in kinds
+)  # fmt: skip
+"""Questions about who somebody is and what one may do: they are not kept, and nobody is asked about them."""
+
+
 def configuration(obj: objects.Object) -> list[FieldError]:
     """A Validating- or MutatingWebhookConfiguration that is new."""
     return _webhooks(obj.get("webhooks") or (), harmless=True, recognized=True, unique=True, known=frozenset())
@@ -31,6 +44,21 @@ def configuration_update(obj: objects.Object, old: objects.Object) -> list[Field
             condition.get("expression") or "" for hook in before for condition in hook.get("matchConditions") or ()
         ),
     )
+
+
+def warn(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    """Rules that name what webhooks are not asked about; one with a wildcard may mean something else."""
+    found: list[str] = []
+    for number, hook in enumerate(obj.get("webhooks") or ()):
+        for index, rule in enumerate(hook.get("rules") or ()):
+            groups, plurals = rule.get("apiGroups") or (), rule.get("resources") or ()
+            if "*" in groups or "*" in plurals:
+                continue
+            named = dict.fromkeys(f"{plural}.{group}" for group in groups for plural in plurals)
+            path = f"webhooks[{number}].rules[{index}]"
+            text = "is excluded from admission webhooks; this rule will have no effect"
+            found += [f"{path}: {name} {text}" for name in named if name in REVIEWS]
+    return found
 
 
 def _recognized(hook: Mapping[str, Any]) -> bool:

@@ -22,6 +22,25 @@ def hook(**changes):
     return {"webhooks": [{**copy.deepcopy(HOOK), **changes}]}
 
 
+@pytest.mark.parametrize(
+    ("groups", "plurals", "named"),
+    [
+        (["authentication.k8s.io"], ["tokenreviews", "tokenreviews", "pods"], ["tokenreviews.authentication.k8s.io"]),
+        (["", "authorization.k8s.io"], ["subjectaccessreviews"], ["subjectaccessreviews.authorization.k8s.io"]),
+        (["*"], ["tokenreviews"], []),
+        (["authentication.k8s.io"], ["tokenreviews", "*"], []),
+        (["example.com"], ["tokenreviews"], []),
+    ],
+)
+def test_warnings_of_rules_without_effect(groups, plurals, named):
+    found = hook(rules=[RULE, {**RULE, "apiGroups": groups, "resources": plurals}])
+    texts = [
+        f"webhooks[0].rules[1]: {one} is excluded from admission webhooks; this rule will have no effect"
+        for one in named
+    ]
+    assert webhooks.warn(found, None) == texts
+
+
 FORM = "; desired format: https://host[/path]"
 
 

@@ -11,23 +11,17 @@ from typing import Any
 
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.machinery import objects, resources, selectors
+from kubeshim.machinery.validation import webhooks
 
 NAMESPACES = resources.GroupVersionResource("", "v1", "namespaces")
 _GROUP = "admissionregistration.k8s.io"
-_EXEMPT = frozenset(
-    f"{kind}.{group}"
-    for group, kinds in {
-        _GROUP: (
-            "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies",
-            "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
-        ),
-        "authentication.k8s.io": ("selfsubjectreviews", "tokenreviews"),
-        "authorization.k8s.io": (
-            "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
-        ),
-    }.items()
-    for kind in kinds
-)  # fmt: skip
+_EXEMPT = webhooks.REVIEWS | {
+    f"{kind}.{_GROUP}"
+    for kind in (
+        "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
+    )
+}  # fmt: skip
 """Whoever could stop changes of configurations could not be stopped any more; and questions about who somebody is and
 what one may do are not kept: webhooks and policies are not asked about either."""
 

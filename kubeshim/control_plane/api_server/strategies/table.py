@@ -169,6 +169,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "webhookconfiguration": Checked(
         create=lambda obj: webhooks.configuration(obj) + admission_policies.not_static(obj),
         validate_update=webhooks.configuration_update,
+        warn=webhooks.warn,
         unconditional=False,
     ),
     "validatingadmissionpolicy": Checked(
