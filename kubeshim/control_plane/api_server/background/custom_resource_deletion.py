@@ -31,7 +31,9 @@ def empty(server: "servers.Server", name: str) -> None:
         _write(server, name, "NeverEstablished", "resource was never established", done=True)
         return
     _write(server, name, "InstanceDeletionInProgress", "CustomResource deletion is in progress", done=False)
-    _delete_all(server, custom_type.of(crd)[0].resource)
+    resource = custom_type.of(crd)[0].resource
+    if server.custom.is_new(resource):
+        _delete_all(server, resource)
     _write(server, name, "InstanceDeletionCompleted", "removed all instances", done=True)
 
 

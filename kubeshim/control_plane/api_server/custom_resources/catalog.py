@@ -32,6 +32,8 @@ class Catalog:
         self.conversions = conversion.Conversions(server)
         self._built_in = {(resource.group, resource.version) for resource in server.registry}
         """Group-versions that no definition can add to, as with upstream, where they have a server of their own."""
+        self._taken = {resource.group_resource for resource in server.registry}
+        self._taken_kinds = {resource.gvk for resource in server.registry}
 
     def start(self) -> None:
         """Serves what is established, and follows."""
@@ -54,7 +56,7 @@ class Catalog:
         if established and before and custom_type.is_of(before[0], crd):
             return
         try:
-            types = tuple(custom_type.of(crd)) if established else ()
+            types = tuple(filter(self._is_own, custom_type.of(crd))) if established else ()
         except Exception:
             _log.exception("the definition %s cannot be served", objects.name(crd))
             types = ()
@@ -62,6 +64,13 @@ class Catalog:
         for prefix in prefixes:
             self.conversions.follow(prefix, conversion.of(crd) if types else None)
         self._replace(objects.name(crd), types)
+
+    def is_new(self, resource: resources.Resource) -> bool:
+        """A definition may be named like a built-in type, whose objects are none of its own."""
+        return resource.group_resource not in self._taken
+
+    def _is_own(self, custom: custom_type.CustomType) -> bool:
+        return self.is_new(custom.resource) and custom.resource.gvk not in self._taken_kinds
 
     def _replace(self, name: str, types: tuple[custom_type.CustomType, ...]) -> None:
         before = self._by_definition.get(name, ())

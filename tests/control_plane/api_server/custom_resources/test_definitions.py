@@ -256,6 +256,20 @@ def test_built_in_types_cannot_be_replaced(types):
     assert "wd" not in json.dumps(types.running.ask("GET", "/apis/networking.k8s.io/v1").body)
 
 
+def test_a_definition_of_definitions_changes_nothing(types):
+    ask, group = types.running.ask, types.define()
+    body = definition("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", "Cluster")
+    body["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
+    name = body["metadata"]["name"]
+    assert ask("POST", CRDS, body).status == 201
+    types.until(name, "Established", "True")
+    assert types.define()
+    assert ask("GET", f"{CRDS}/widgets.{group}").body["spec"]["group"] == group
+    assert ask("DELETE", f"{CRDS}/{name}").status == 200
+    gone(types.running, f"{CRDS}/{name}")
+    assert ask("GET", f"{CRDS}/widgets.{group}").status == 200
+
+
 def test_a_column_whose_path_cannot_be_read_ends_the_table(types):
     columns = [
         {"name": "A", "type": "string", "jsonPath": ".spec.color"},
