@@ -31,9 +31,9 @@ class Stream:
 
     def handle(self, asked: request.Request, server: "servers.Server") -> request.Response:
         ensure_may_create(asked, server)
+        admit_connect(asked, server, {"apiVersion": "v1", "kind": self._kind, **_options(asked)})
         pod = pods.get(server, asked)
         target = self._target(pod, asked)
-        admit_connect(asked, server, {"apiVersion": "v1", "kind": self._kind, **_options(asked)})
         if not is_upgrade(asked):
             raise errors.BadRequest("Upgrade request required")
         return upgrade(asked, server, pods.node_of(pod), target)

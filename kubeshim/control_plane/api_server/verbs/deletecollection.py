@@ -12,6 +12,7 @@ from kubeshim.machinery.validation import fields
 def delete_collection(op: operation.Operation, found: storage.Page, wanted: dict[str, object]) -> list[storage.Stored]:
     """What was deleted (or marked); objects that are gone meanwhile are passed over."""
     deleted = []
+    op.collective = True
     for index, item in enumerate(found.items, 1):
         op.namespace, op.name = item.namespace, item.name
         try:

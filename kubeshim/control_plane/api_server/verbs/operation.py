@@ -37,6 +37,8 @@ class Operation:
     """Whether what is created may name a resourceVersion: a PUT may create."""
     verb: str = "update"
     """What authorization was asked about."""
+    collective: bool = False
+    """Whether the object is one of many that the request is about; then it names none of them."""
     restrict: Restrict | None = None
     """For a subresource that owns a part of the object: puts everything else of the new object back to what the old
     one has, and says what is wrong with the change."""
@@ -55,10 +57,12 @@ class Operation:
     def attributes(
         self, verb: str, obj: objects.Object | None, old: objects.Object | None, name: str = ""
     ) -> plugin.Attributes:
-        """What admission plugins see."""
+        """What admission plugins see. The namespace of a Namespace is itself."""
+        name = "" if self.collective else name or self.name
+        namespace = name if self.resource.group_resource == "namespaces" else self.namespace
         return plugin.Attributes(
             user=self.user, operation=verb, resource=self.resource, subresource=self.subresource,
-            namespace=self.namespace, name=name or self.name, object=obj, old_object=old, options=self.options,
+            namespace=namespace, name=name, object=obj, old_object=old, options=self.options,
             dry_run=self.dry_run, warnings=self.warnings,
         )  # fmt: skip
 

@@ -70,7 +70,7 @@ def set_scale(op: operation.Operation, change: Change, *, uid: str = "") -> stor
             del old["metadata"]["resourceVersion"]
         return old
 
-    return update.modify(op, build, raw=op.resource.strategy != "custom", uid=uid)
+    return update.modify(op, build, raw=op.resource.strategy != "custom", uid=uid, view=_view(op))
 
 
 def apply_scale(
@@ -94,7 +94,12 @@ def apply_scale(
         old["metadata"]["managedFields"] = scale_fields.of_object(entries, changed, path, op.resource.api_version)
         return old
 
-    return update.modify(op, build, attributed=True, raw=op.resource.strategy != "custom")
+    return update.modify(op, build, attributed=True, raw=op.resource.strategy != "custom", view=_view(op))
+
+
+def _view(op: operation.Operation) -> update.View:
+    """Admission judges the Scale, not the object that has it."""
+    return update.View(lambda obj: scale_of(op, obj, required=False), lambda obj, changed: _take(op, obj, changed))
 
 
 def _take(op: operation.Operation, obj: objects.Object, scale: objects.Object) -> None:

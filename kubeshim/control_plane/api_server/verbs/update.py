@@ -5,6 +5,7 @@ up instead of failing each other's writes over and over; the store's own precond
 may write as well.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import object_size, request, response, storage, stored
@@ -19,15 +20,30 @@ Build = Callable[[objects.Object], objects.Object]
 """From the old object (the callee's own) to the new one, decoded and defaulted."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """What admission is shown of an object of which a subresource is a part."""
+
+    show: Callable[[objects.Object], objects.Object]
+    take: Callable[[objects.Object, objects.Object], None]
+    """Puts what has become of the part back into the object."""
+
+
 def modify(
-    op: operation.Operation, build: Build, *, attributed: bool = False, raw: bool = False, uid: str = ""
+    op: operation.Operation,
+    build: Build,
+    *,
+    attributed: bool = False,
+    raw: bool = False,
+    uid: str = "",
+    view: View | None = None,
 ) -> stored.Stored:
     """Replaces the object by what ``build`` makes of it; tries again when somebody else was faster.
 
     ``uid`` is of the object that is meant, if not any of that name. If what is built carries a resourceVersion, it must
     be the current one (409). ``attributed`` says that ``build`` has seen to managedFields (server-side apply). ``raw``
-    leaves out the strategy's preparation and validation: for subresources that do their own. Raises
-    ``errors.APIStatusError``.
+    leaves out the strategy's preparation and validation: for subresources that do their own. ``view`` is for those
+    that are another kind. Raises ``errors.APIStatusError``.
     """
     resource = op.resource
     with op.exclusive():
@@ -41,7 +57,7 @@ def modify(
             obj = build(item.copy())
             _check_version(op, obj, old)
             try:
-                return _write(op, item, obj, old, attributed=attributed, raw=raw)
+                return _write(op, item, obj, old, attributed=attributed, raw=raw, view=view)
             except storage.Stale:
                 # a revision that the client named is not the current one any more, and the next attempt says so
                 continue
@@ -82,7 +98,7 @@ def _check_version(op: operation.Operation, obj: objects.Object, old: objects.Ob
 
 def _write(
     op: operation.Operation, item: stored.Stored, obj: objects.Object, old: objects.Object, *, attributed: bool,
-    raw: bool,
+    raw: bool, view: View | None,
 ) -> stored.Stored:  # fmt: skip
     server, resource, strategy = op.server, op.resource, op.strategy
     _restore_system_fields(obj["metadata"], old["metadata"])
@@ -90,8 +106,11 @@ def _write(
         if not raw:
             _restore_other_endpoints_part(op, obj, old)
         create.attribute(op, old, obj)
-    attributes = op.attributes("UPDATE", obj, old)
+    shown, shown_old = (view.show(obj), view.show(old)) if view is not None else (obj, old)
+    attributes = op.attributes("UPDATE", shown, shown_old)
     server.admission.mutate(attributes)
+    if view is not None:
+        view.take(obj, shown)
     _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     owners.dedup(op, obj, admitted=True)
     if not raw:
@@ -106,6 +125,8 @@ def _write(
     _count_generation(op, obj, old)
     if not raw:
         checks.changed(op, obj, old)
+    if view is not None:
+        attributes.object = view.show(obj)
     server.admission.validate(attributes)
     if is_finished(obj):
         return _remove(op, item, obj)

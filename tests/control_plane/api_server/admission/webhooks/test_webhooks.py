@@ -15,6 +15,8 @@ secure = kit.secure
 HOST = "127.0.0.31"
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 MAPS = "/api/v1/namespaces/hooked/configmaps"
+MERGE = "application/merge-patch+json"
+CONTAINER = {"name": "a", "image": "b"}
 ANYTHING = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
 
 
@@ -332,6 +334,45 @@ def test_a_hook_that_writes_the_same_object_before_it_answers(secure, hook):
     change = secure.ask("PATCH", f"{MAPS}/twice", {"data": {"a": "2"}}, content_type="application/merge-patch+json")
     assert change.status == 200, change.body
     assert change.body["data"] == {"a": "2", "by": "hook"}
+
+
+def test_replicas_are_shown_as_a_scale(secure, backend, hook):
+    spec = {"replicas": 1, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [CONTAINER]}}}
+    path = "/api/v1/namespaces/hooked/replicationcontrollers"
+    assert secure.ask("POST", path, {"metadata": {"name": "scaled"}, "spec": spec}).status == 201
+    five = patch({"op": "replace", "path": "/spec/replicas", "value": 5})
+    hook("five", lambda request: five, mutating=True, resources=["replicationcontrollers/scale"])
+    hook("see", lambda request: {"allowed": True}, resources=["replicationcontrollers/scale"])
+    answer = secure.ask("PATCH", f"{path}/scaled/scale", {"spec": {"replicas": 3}}, content_type=MERGE)
+    assert (answer.status, answer.body["spec"]) == (200, {"replicas": 5})
+    asked = [review["request"] for _, review in backend.asked]
+    assert [request["kind"] for request in asked] == [{"group": "autoscaling", "version": "v1", "kind": "Scale"}] * 2
+    assert [(request["oldObject"]["spec"], request["object"]["spec"]) for request in asked] == [
+        ({"replicas": 1}, {"replicas": 3}), ({"replicas": 1}, {"replicas": 5}),
+    ]  # fmt: skip
+    assert secure.ask("GET", f"{path}/scaled").body["spec"]["replicas"] == 5
+
+
+def test_who_is_meant(secure, backend, hook):
+    """A namespace is in itself; what is deleted together with others is not named."""
+    hook("ns", lambda request: {"allowed": True}, resources=["namespaces"])
+    secure.ask("PATCH", "/api/v1/namespaces/hooked", {"metadata": {"annotations": {"a": "b"}}}, content_type=MERGE)
+    secure.ask("POST", MAPS, config("many"))
+    hook("many", lambda request: {"allowed": True}, operations=["DELETE"])
+    assert secure.ask("DELETE", MAPS).status == 200
+    asked = [review["request"] for _, review in backend.asked]
+    named = [(request["operation"], request.get("namespace"), request.get("name")) for request in asked]
+    assert named == [("UPDATE", "hooked", "hooked"), ("DELETE", "hooked", None)]
+    assert asked[1]["oldObject"]["metadata"]["name"] == "many"
+
+
+def test_streams_are_judged_before_their_pod_is_looked_at(secure, backend, hook):
+    hook("stream", lambda request: {"allowed": False}, resources=["pods/exec"])
+    answer = secure.ask("POST", "/api/v1/namespaces/hooked/pods/nobody/exec?command=ls")
+    assert answer.status == 400
+    assert "denied the request" in answer.body["message"]
+    [(_, review)] = backend.asked
+    assert (review["request"]["operation"], review["request"]["object"]["kind"]) == ("CONNECT", "PodExecOptions")
 
 
 @pytest.mark.parametrize("mutating", [False, True])
