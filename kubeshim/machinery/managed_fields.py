@@ -102,6 +102,21 @@ def _valid(entries: Any) -> list[Entry]:
     return [entry if "fieldsV1" in entry else {**entry, "fieldsV1": {}} for entry in entries]
 
 
+def problem(entries: Any) -> str:
+    """Why the entries cannot be read, in upstream's words; empty where they can."""
+    for index, entry in enumerate(entries or ()):
+        if entry.get("operation") not in (APPLY, UPDATE):
+            return "operation must be `Apply` or `Update`"
+        if not entry.get("apiVersion"):
+            return "apiVersion must not be empty"
+        kind = entry.get("fieldsType")
+        if not kind:
+            return f"missing fieldsType in managed fields entry {index}"
+        if kind != "FieldsV1":
+            return f'invalid fieldsType "{kind}" in managed fields entry {index}'
+    return ""
+
+
 def of_known_versions(entries: list[Entry], kind: str, writer: Identity) -> list[Entry]:
     """Without those of versions that the built-in kind has in no release; the writer's own stays."""
     return [

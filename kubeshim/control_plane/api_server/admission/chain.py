@@ -44,10 +44,16 @@ from kubeshim.control_plane.api_server.admission.policies import mutating as mut
 from kubeshim.control_plane.api_server.admission.policies import validating as validating_policies
 from kubeshim.control_plane.api_server.admission.webhooks import mutating as mutating_webhooks
 from kubeshim.control_plane.api_server.admission.webhooks import validating as validating_webhooks
-from kubeshim.machinery import resources
+from kubeshim.machinery import managed_fields, objects, resources
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+
+
+_INVALID = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+    "admission controller; please fix your requests"
+)
 
 
 class Host(Protocol):
@@ -160,10 +166,16 @@ class Chain:
     def mutate(self, attributes: plugin.Attributes) -> None:
         """Lets plugins change ``attributes.object``. Raises ``errors.APIStatusError`` to refuse."""
         steps = self._steps(attributes.resource.group_resource)[0]
+        before = _managed(attributes.object)
         self._ask("admit", steps, attributes)
         if attributes.reinvocation.wanted:
             attributes.reinvocation.second = True
             self._ask("admit", steps, attributes)
+        after = _managed(attributes.object)
+        if after is not before and (problem := managed_fields.problem(after)):
+            assert attributes.object is not None
+            attributes.object["metadata"]["managedFields"] = before or []
+            attributes.warnings.append(f"{_INVALID}: {problem}")
 
     def validate(self, attributes: plugin.Attributes) -> None:
         """Raises ``errors.APIStatusError`` to refuse."""
@@ -199,6 +211,10 @@ class Chain:
                 [(name, one.validate) for name, one in concerned if hasattr(one, "validate")],
             )
         return steps
+
+
+def _managed(obj: objects.Object | None) -> Any:
+    return ((obj or {}).get("metadata") or {}).get("managedFields")
 
 
 def _concerns(one: Any, group_resource: str) -> bool:

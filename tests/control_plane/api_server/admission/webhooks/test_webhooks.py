@@ -336,6 +336,18 @@ def test_a_hook_that_writes_the_same_object_before_it_answers(secure, hook):
     assert change.body["data"] == {"a": "2", "by": "hook"}
 
 
+def test_owners_of_fields_that_cannot_be_read_are_put_back(secure, hook):
+    made = secure.ask("POST", MAPS, config("owned", a="b")).body
+    gone = [{"op": "remove", "path": f"/metadata/managedFields/0/{field}"} for field in ("fieldsType", "fieldsV1")]
+    hook("old", lambda request: patch(*gone), mutating=True)
+    answer = secure.ask("PATCH", f"{MAPS}/owned", [], content_type="application/json-patch+json")
+    assert (answer.status, answer.body["metadata"]["managedFields"]) == (200, made["metadata"]["managedFields"])
+    assert answer.headers["Warning"] == (
+        '299 - ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated '
+        'mutating admission controller; please fix your requests: missing fieldsType in managed fields entry 0"'
+    )
+
+
 def test_replicas_are_shown_as_a_scale(secure, backend, hook):
     spec = {"replicas": 1, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [CONTAINER]}}}
     path = "/api/v1/namespaces/hooked/replicationcontrollers"
