@@ -68,7 +68,7 @@ def operation_of(asked: request.Request, server: "servers.Server", resource: res
         raise errors.BadRequest(f"Name parameter invalid: {fields.quote(info.name)}: {';'.join(wrong)}")
     op = operation.Operation(
         server, resource, asked.user, namespace, info.name, info.subresource, warnings=asked.warnings,
-        verb=info.verb,
+        verb=info.verb, until=asked.until,
     )  # fmt: skip
     kind = _OPTIONS.get(info.verb)
     if kind is not None:

@@ -155,7 +155,9 @@ def time_limit(asked: request.Request, server: "servers.Server", following: Next
         return following(asked, server)
     longest = server.config.request_timeout
     wanted = _seconds(asked.param("timeout"))
-    with gevent.Timeout(wanted if 0 < wanted < longest else longest, False):
+    limit = wanted if 0 < wanted < longest else longest
+    asked.until = time.monotonic() + limit
+    with gevent.Timeout(limit, False):
         return following(asked, server)
     raise errors.Timeout("Timeout: request did not complete within the allotted timeout", details={})
 

@@ -1,6 +1,7 @@
 """A request as the filters and verbs see it, and the answers they give."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,8 @@ class Request:
     audit_id: str = ""
     flow_headers: Sequence[tuple[str, str]] = ()
     """Which flow schema and priority level it was counted to."""
+    until: float = math.inf
+    """The monotonic time at which it is given up."""
 
     def param(self, name: str, default: str = "") -> str:
         values = self.query.get(name)

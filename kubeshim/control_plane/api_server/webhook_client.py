@@ -7,6 +7,7 @@ import base64
 import binascii
 import dataclasses
 import functools
+import math
 import random
 import ssl
 from collections.abc import Mapping
@@ -70,7 +71,7 @@ class Unreachable(Exception):
 def post(server: "servers.Server", client: Client, body: bytes, seconds: float) -> bytes:
     """The body of a 200. Raises ``Unreachable``."""
     shown, path = _url(client)
-    query = f"timeout={seconds:g}s"
+    query = f"timeout={math.ceil(seconds)}s"
     url = f"{shown}{path}{'&' if '?' in path else '?'}{query}"
     exchange: outgoing.Exchange | None = None
     try:

@@ -1,6 +1,7 @@
 """What an admission plugin is and what it is told."""
 
 import dataclasses
+import math
 from typing import Any, Protocol
 
 from kubeshim.control_plane.api_server import request
@@ -60,6 +61,8 @@ class Attributes:
     options: dict[str, Any]
     dry_run: bool
     warnings: list[str]
+    until: float = math.inf
+    """The monotonic time at which the request is given up."""
     reinvocation: Reinvocation = dataclasses.field(default_factory=Reinvocation)
 
 

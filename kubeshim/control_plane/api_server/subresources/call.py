@@ -20,7 +20,7 @@ def operation_of(asked: request.Request, server: "servers.Server") -> operation.
     assert asked.user is not None and asked.resource is not None
     op = operation.Operation(
         server, asked.resource, asked.user, info.namespace if asked.resource.namespaced else "", info.name,
-        info.subresource, warnings=asked.warnings,
+        info.subresource, warnings=asked.warnings, until=asked.until,
     )  # fmt: skip
     kind = _KINDS.get(info.verb)
     if kind is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class Operation:
     """Whether what is created may name a resourceVersion: a PUT may create."""
     verb: str = "update"
     """What authorization was asked about."""
+    until: float = math.inf
+    """The monotonic time at which the request is given up."""
     collective: bool = False
     """Whether the object is one of many that the request is about; then it names none of them."""
     restrict: Restrict | None = None
@@ -63,7 +66,7 @@ class Operation:
         return plugin.Attributes(
             user=self.user, operation=verb, resource=self.resource, subresource=self.subresource,
             namespace=namespace, name=name, object=obj, old_object=old, options=self.options,
-            dry_run=self.dry_run, warnings=self.warnings,
+            dry_run=self.dry_run, warnings=self.warnings, until=self.until,
         )  # fmt: skip
 
     def exclusive(self) -> contextlib.AbstractContextManager[None]:

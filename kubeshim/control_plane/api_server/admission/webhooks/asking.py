@@ -1,6 +1,7 @@
 """Asking one webhook about one request, from "is it about this?" to its answer."""
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import conversion, webhook_client
@@ -46,7 +47,8 @@ def ask(
         raise errors.BadRequest(f'admission webhook "{one.name}" does not support dry run')
     try:
         version = review.version_of(one.review_versions)
-        body = webhook_client.post(server, one.client, review.body(version, question), one.seconds)
+        seconds = min(one.seconds, max(attributes.until - time.monotonic(), 0.001))
+        body = webhook_client.post(server, one.client, review.body(version, question), seconds)
         answer = review.read(body, version, uid, mutating=mutating)
     except webhook_client.Unreachable as problem:
         raise CallFailed(one.name, f"failed to call webhook: {problem}") from problem

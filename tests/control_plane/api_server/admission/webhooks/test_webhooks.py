@@ -125,6 +125,12 @@ def test_what_is_asked(secure, backend, hook):
     assert request["userInfo"]["username"]
 
 
+def test_no_more_than_the_rest_of_the_requests_time(secure, backend, hook):
+    hook("patient", lambda request: {"allowed": True}, timeoutSeconds=20)
+    assert secure.ask("POST", f"{MAPS}?timeout=5s", config("hurried")).status == 201
+    assert [path for path, _ in backend.asked] == ["/patient?timeout=5s"]
+
+
 @pytest.mark.parametrize(
     ("response", "status", "message", "reason"),
     [
