@@ -54,7 +54,7 @@ def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Confli
 
 def precondition_failed(op: operation.Operation, what: str, wanted: str, found: str) -> errors.Conflict:
     """The refusal of upstream's storage, key and all."""
-    key = op.resource.storage_key(op.namespace, op.name)
+    key = op.resource.told_key(op.namespace, op.name)
     return errors.conflict(
         op.resource.group, op.resource.plural, op.name,
         f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
