@@ -213,7 +213,9 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "resourceclaimtemplate": resourceclaim.ResourceClaimTemplate(
         None, device_claims.template_update, create=device_claims.template_create
     ),
-    "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
+    "resourceslice": devices.ResourceSlice(
+        device_slices.resource_slice, device_slices.resource_slice_update, warn=device_slices.warn_slice
+    ),
     "devicetaintrule": devices.DeviceTaintRule(
         device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False
     ),
