@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from urllib import parse
 
 import pytest
 
@@ -65,6 +66,29 @@ def test_selectors(running, pods, query, expected):
 def test_queries_that_are_refused(running, pods, query, status, text):
     answer = running.ask("GET", f"{pods}?{query}")
     assert (answer.status, text in answer.body["message"]) == (status, True), answer.body
+
+
+@pytest.mark.parametrize(
+    ("path", "selector", "told"),
+    [
+        ("/api/v1/pods", "spec.host=nowhere,status.podIPs=", None),
+        ("/api/v1/nodes", "metadata.namespace=", "field label not supported: metadata.namespace"),
+        ("/apis/batch/v1/jobs", "status.active=1", 'field label "status.active" not supported for batchv1.Job'),
+        (
+            "/apis/resource.k8s.io/v1/resourceslices",
+            "spec.pool=p",
+            "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.pool",
+        ),
+        (
+            "/apis/apps/v1/replicasets",
+            "status.replicas=0",
+            '"status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+def test_fields_that_select(running, path, selector, told):
+    answer = running.ask("GET", f"{path}?fieldSelector={parse.quote(selector)}")
+    assert (answer.status, answer.body.get("message")) == (400 if told else 200, told)
 
 
 def test_pages_show_one_revision_whatever_happens_between(running, pods):
