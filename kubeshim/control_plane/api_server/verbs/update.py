@@ -8,7 +8,7 @@ may write as well.
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import object_size, request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place, removal
 from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
@@ -106,6 +106,7 @@ def _write(
     _count_generation(op, obj, old)
     if not raw:
         checks.changed(op, obj, old)
+        strategy.canonicalize(resource, obj)
     server.admission.validate(attributes)
     if is_finished(obj):
         return _remove(op, item, obj)
@@ -194,7 +195,7 @@ def is_finished(obj: objects.Object) -> bool:
 def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
     if op.dry_run:
         return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
-    gone = op.server.storage.delete(op.resource, item)
+    gone = removal.remove(op, item)
     return stored.Stored(item.key, stored.encode(obj), gone.revision, item.created)
 
 
