@@ -55,6 +55,8 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
         _log.exception("%s %s", asked.method, asked.path)
         answer = response.plain(500, _PANIC)
     answer.headers = [("Audit-Id", asked.audit_id), *answer.headers, *asked.flow_headers]
+    if not asked.info.malformed and not any(name.lower() == "cache-control" for name, _ in answer.headers):
+        answer.headers.append(("Cache-Control", "no-cache, private"))  # nobody keeps what nobody said may be kept
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
 

@@ -132,6 +132,26 @@ def test_jobs_and_old_controllers_leave_their_pods_alone(running, namespace):
     assert running.ask("DELETE", f"{path}/r").body["metadata"]["finalizers"] == ["orphan"]
 
 
+def test_endpoints_go_with_their_service(running, namespace):
+    services, endpoints = (f"/api/v1/namespaces/{namespace}/{plural}" for plural in ("services", "endpoints"))
+    running.ask("POST", services, {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "metrics", "port": 9153, "protocol": "TCP"}]
+    addresses = [{"ip": "192.0.2.2"}, {"ip": "192.0.2.1"}]
+    subsets = [{"addresses": addresses, "ports": ports}]
+    made = running.ask("POST", endpoints, {"metadata": {"name": "s"}, "subsets": subsets}).body
+    assert made["subsets"] == [{"addresses": addresses[::-1], "ports": ports[::-1]}]
+    running.ask("DELETE", f"{services}/s?dryRun=All")
+    assert running.ask("GET", f"{endpoints}/s").status == 200
+    running.ask("DELETE", f"{services}/s")
+    assert running.ask("GET", f"{endpoints}/s").status == 404
+
+
+def test_system_priority_classes_stay(running):
+    refused = running.ask("DELETE", "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical")
+    text = "this is a system priority class and cannot be deleted"
+    assert (refused.status, refused.body["message"].partition("forbidden: ")[2]) == (403, text)
+
+
 def test_names_that_are_taken(running, configmaps):
     running.ask("POST", configmaps, {"metadata": {"name": "a", "finalizers": ["x.io/y"]}})
     taken = running.ask("POST", configmaps, {"metadata": {"name": "a"}})

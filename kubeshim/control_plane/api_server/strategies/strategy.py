@@ -74,6 +74,7 @@ class Asker(NamedTuple):
     subresource: str
     authorizer: authorization.Authorizer
     reader: plugin.Reader
+    registry: resources.Registry | None = None
 
 
 class Strategy:

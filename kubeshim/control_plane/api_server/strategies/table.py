@@ -21,6 +21,7 @@ from kubeshim.control_plane.api_server.strategies import (
     persistentvolumeclaim,
     pod,
     podcertificaterequest,
+    policies,
     priorityclass,
     resourceclaim,
     service,
@@ -175,7 +176,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         validate_update=webhooks.configuration_update,
         unconditional=False,
     ),
-    "validatingadmissionpolicy": Checked(
+    "validatingadmissionpolicy": policies.Policy(
         admission_policies.validating,
         None,
         admission_policies.validating_status,
@@ -183,13 +184,13 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={},
         unconditional=False,
     ),
-    "validatingadmissionpolicybinding": Checked(
+    "validatingadmissionpolicybinding": policies.Binding(
         admission_policies.validating_binding, create=admission_policies.not_static, unconditional=False
     ),
-    "mutatingadmissionpolicy": Checked(
+    "mutatingadmissionpolicy": policies.Policy(
         admission_policies.mutating, create=admission_policies.not_static, unconditional=False
     ),
-    "mutatingadmissionpolicybinding": Checked(
+    "mutatingadmissionpolicybinding": policies.Binding(
         admission_policies.mutating_binding, create=admission_policies.not_static, unconditional=False
     ),
     "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),

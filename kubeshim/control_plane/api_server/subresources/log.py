@@ -31,7 +31,7 @@ class Log:
         container = pods.container(pod, asked.param("container"))
         node = objects.dig(pod, "spec", "nodeName", default="")
         if not node:
-            return request.Response(200, [("Content-Type", "text/plain")], b"")
+            return request.Response(204, [], b"")
         exchange, host = kubelets.connect(server, str(node))
         target = f"/containerLogs/{pods.path(pod)}/{parse.quote(container)}"
         if query:

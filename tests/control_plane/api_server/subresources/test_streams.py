@@ -44,6 +44,11 @@ def test_a_log_is_passed_on(secure, shop, kubelet):
     assert secure.ask("GET", f"{path}/log?limitBytes=8").raw == b"line one"
 
 
+def test_where_no_node_has_a_log_there_is_no_content(secure, shop):
+    answer = secure.ask("GET", f"{shop('unbound', bound=False)}/log")
+    assert (answer.status, answer.raw, answer.headers["Cache-Control"]) == (204, b"", "no-cache, private")
+
+
 def test_a_followed_log_ends_when_the_client_leaves(secure, shop, kubelet):
     path = shop("follower")
     sock = secure.raw()
