@@ -1,9 +1,12 @@
 """What the verbs that run a component share."""
 
 import argparse
+import contextlib
 import logging
+import os
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,3 +48,20 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s"
     )
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """While it loads its code, a component leaves the processors to the API server, without which it can do nothing.
+
+    Only a privileged process may take back what it gave.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, min(before + 10, 19))
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
