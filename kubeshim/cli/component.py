@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import pathlib
@@ -51,17 +52,28 @@ def log_to_stderr() -> None:
 
 
 @contextlib.contextmanager
-def giving_way() -> Iterator[None]:
-    """While it loads its code, a component leaves the processors to the API server, without which it can do nothing.
-
-    Only a privileged process may take back what it gave.
-    """
-    if os.geteuid() != 0:
-        yield
-        return
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, min(before + 10, 19))
+def loading() -> Iterator[None]:
+    """While a component loads its code, which stays, nothing is searched for what could be freed."""
+    gc.disable()
     try:
         yield
     finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+        gc.freeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """``loading``, with the processors left to the API server, without which the component can do nothing.
+
+    Only a privileged process may take back what it gave.
+    """
+    privileged, before = os.geteuid() == 0, os.getpriority(os.PRIO_PROCESS, 0)
+    if privileged:
+        os.setpriority(os.PRIO_PROCESS, 0, min(before + 10, 19))
+    try:
+        with loading():
+            yield
+    finally:
+        if privileged:
+            os.setpriority(os.PRIO_PROCESS, 0, before)
