@@ -1,5 +1,7 @@
 """How objects begin and end: names, preconditions, time to end, dependents, and what is told of it."""
 
+from urllib import parse
+
 import pytest
 
 from kubeshim.control_plane.api_server.verbs import delete
@@ -76,6 +78,7 @@ def test_preconditions(running, namespace, plural, preconditions, text):
     refused = running.ask("DELETE", f"{path}/a", {"preconditions": preconditions})
     assert (refused.status, refused.body["message"]) == (409, text.format(**metadata))
     assert refused.body["details"] == {"name": "a", "kind": "ConfigMap"}
+    assert running.ask("DELETE", f"{path}/a?{parse.urlencode(preconditions)}").body == refused.body
     right = {field: metadata[field] for field in preconditions}
     assert running.ask("DELETE", f"{path}/a", {"preconditions": right}).status == 200
 

@@ -55,6 +55,7 @@ def test_selectors(running, pods, query, expected):
         ("labelSelector=a%3D%3D%3Db", 400, "unable to parse requirement"),
         ("fieldSelector=spec.x%3Da", 400, '"spec.x" is not a known field selector: only "metadata.name"'),
         ("limit=many", 400, "invalid syntax"),
+        ("limit=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("continue=nonsense", 400, "continue key is not valid"),
         ("resourceVersion=abc", 400, 'Invalid value: "abc"'),
         ("resourceVersionMatch=Exact", 422, "resourceVersionMatch is forbidden unless resourceVersion is provided"),

@@ -197,12 +197,14 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
         found = {}
         if "gracePeriodSeconds" in asked.query:
             found["gracePeriodSeconds"] = options.integer(asked, "gracePeriodSeconds")
-        if asked.param("propagationPolicy"):
+        if "propagationPolicy" in asked.query:
             found["propagationPolicy"] = asked.param("propagationPolicy")
         if "orphanDependents" in asked.query:
             found["orphanDependents"] = options.boolean(asked, "orphanDependents")
         if "dryRun" in asked.query:
             found["dryRun"] = list(asked.query["dryRun"])
+        if preconditions := {name: asked.param(name) for name in ("uid", "resourceVersion") if asked.param(name)}:
+            found["preconditions"] = preconditions
         if options.UNREADABLE in asked.query:
             found[options.UNREADABLE] = options.boolean(asked, options.UNREADABLE)
     problems = options.delete_problems(found)

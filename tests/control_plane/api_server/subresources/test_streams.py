@@ -67,6 +67,7 @@ def test_a_followed_log_ends_when_the_client_leaves(secure, shop, kubelet):
         ("two/log?container=c", 400, "container c is not valid for pod two"),
         ("two/log?container=a&tailLines=-1", 422, "must be greater than or equal to 0"),
         ("two/log?container=a&sinceSeconds=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("two/log?container=a&tailLines=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("missing/log", 404, "container not found"),
         ("nobody/log", 404, 'pods "nobody" not found'),
         ("homeless/exec?command=x&stdout=true", 400, "pod homeless does not have a host assigned"),
