@@ -167,6 +167,14 @@ def test_tables_and_bare_metadata(running, pods):
     assert running.ask("GET", f"{pods}/p1", Accept=accept).body["kind"] == "PartialObjectMetadata"
 
 
+@pytest.mark.parametrize("place", ["", "/p1", "?watch=1"])
+def test_tables_of_what_there_is_not(running, pods, place):
+    path = f"{pods}{place}{'&' if '?' in place else '?'}includeObject=All"
+    answer = running.ask("GET", path, Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    text = "includeObject: Invalid value: \"All\": must be 'Metadata', 'Object', 'None', or empty"
+    assert (answer.status, answer.body["message"]) == (400, f"Unable to convert to Table as requested: {text}")
+
+
 def test_media_types(running, pods):
     assert running.ask("GET", f"{pods}/p1", Accept="application/yaml").raw.startswith(b"apiVersion: v1\n")
     assert running.ask("GET", f"{pods}/p1", Accept="application/vnd.kubernetes.protobuf").raw.startswith(b"k8s\0")
