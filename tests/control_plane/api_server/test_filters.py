@@ -59,6 +59,7 @@ def test_warnings_that_are_too_long_together_are_cut():
         ("-1s", ""),
         ("32", 'missing unit in duration "32"'),
         ("abc", 'invalid duration "abc"'),
+        ("1m5d", 'unknown unit "d" in duration "1m5d"'),
     ],
 )
 def test_a_limit_that_is_no_duration(timeout, said):
