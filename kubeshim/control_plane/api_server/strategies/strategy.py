@@ -18,7 +18,13 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
     ("namespaces", ""): ("status", "spec.finalizers"),
     ("namespaces", "finalize"): ("status",),
     ("pods", "ephemeralcontainers"): written_fields.Only(("spec.ephemeralContainers",)),
-    ("pods", "resize"): written_fields.Only(("spec.containers.*.resources", "spec.containers.*.resizePolicy")),
+    ("pods", "resize"): written_fields.Only(
+        tuple(
+            f"spec.{part}.*.{field}"
+            for part in ("containers", "initContainers")
+            for field in ("resources", "resizePolicy")
+        )
+    ),
     ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
     ("deployments.apps", "status"): ("spec", "metadata.labels"),
     ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
@@ -28,6 +34,7 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
         (group_resource, "status"): ("metadata", "spec")
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
+            "customresourcedefinitions.apiextensions.k8s.io",
             "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
             "podcertificaterequests.certificates.k8s.io",

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server import object_size, request, response, stored
 from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, owners, place
-from kubeshim.machinery import apply, disabled_fields, errors, objects
+from kubeshim.machinery import apply, disabled_fields, errors, managed_fields, objects
 from kubeshim.machinery.codecs import strict
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -102,7 +102,15 @@ def prepare(op: operation.Operation, obj: objects.Object) -> None:
 
 
 def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.Object) -> None:
-    """Notes in ``managedFields`` who set what."""
+    """Notes in ``managedFields`` who set what; the record stays as it is where it cannot be read."""
+    live = managed_fields.live_entries(old)
+    entries = live if op.subresource and old is not None else managed_fields.current(old, obj)
+    if op.server.custom.lost_version(op.resource, entries):
+        metadata = obj.setdefault("metadata", {})
+        metadata.pop("managedFields", None)
+        if live:
+            metadata["managedFields"] = live
+        return
     apply.track_update(
         old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
         subresource=op.subresource, now=op.server.clock.now(),

@@ -118,6 +118,9 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
             pass
 
     def build(old: objects.Object) -> objects.Object:
+        if lost := op.server.custom.lost_version(op.resource, managed_fields.live_entries(old)):
+            text = f"request to convert CR to an invalid group/version: {lost}"
+            raise errors.APIStatusError(text, code=500, reason="")
         merged = apply.apply(
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(),
