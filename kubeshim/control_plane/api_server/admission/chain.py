@@ -2,8 +2,8 @@
 
 ``PLUGINS`` is upstream's recommended order: first everything that mutates, in this order, then everything that
 validates, in this order. ResourceQuota is last, so that nothing is charged that another plugin refuses. Between the two
-the object is validated; so who may not do a thing hears of that first where the plugin that refuses is one that mutates.
-What upstream does in the storage of a kind before it validates comes after all others that mutate.
+the object is validated: of what a plugin that mutates refuses one hears before anything that is invalid. What upstream
+does in the storage of a kind before it validates comes after all others that mutate.
 """
 
 import dataclasses

@@ -276,7 +276,7 @@ def test_nobody_grants_more_than_he_holds():
         attempt(asked, ALICE, binding("b", "cluster-admin", "User alice", namespace="shop", kind="ClusterRole"))
     with pytest.raises(errors.NotFound):
         attempt(asked, ALICE, binding("b", "nowhere", "User alice", namespace="shop"))
-    with pytest.raises(errors.APIStatusError, match='^unsupported role reference kind: "Group"$'):
+    with pytest.raises(errors.APIStatusError, match=r'^unsupported role reference kind: "Group"$'):
         attempt(asked, ALICE, binding("b", "mine", "User alice", namespace="shop", kind="Group"))
 
 

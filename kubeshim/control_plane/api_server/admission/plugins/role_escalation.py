@@ -12,7 +12,7 @@ from kubeshim.control_plane.api_server.authorization import authorizer, escalati
 
 
 class RoleEscalation:
-    """Mutating admission plugin that changes nothing. ``authorizers`` gives the chain, which is built after admission."""
+    """A mutating plugin that changes nothing. ``authorizers`` gives the chain, which is built after admission."""
 
     def __init__(self, authorizers: Callable[[], authorizer.Chain]) -> None:
         self._authorizers = authorizers
