@@ -102,15 +102,27 @@ class EndpointSliceController(controller.Controller):
             self.queue.add(key)
 
     def sync(self, key: str) -> float | None:
+        result = "error"
+        try:
+            self._sync(key)
+            result = "success"
+        except errors.Conflict:
+            result = "stale"
+            raise
+        finally:
+            self.metrics.slice_syncs.add(result)
+        return None
+
+    def _sync(self, key: str) -> None:
         service = self._services.get(key)
         if service is None:
             with self._lock:
                 self._written.pop(key, None)
                 self._moments.forget(key)
                 self._told = {name: why for name, why in self._told.items() if name[0] != key}
-            return None  # the garbage collector takes the slices
+            return  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
-            return None
+            return
         with self._lock:
             behind = bool(self._written.get(key))
         if behind and self.queue.failures(key) < PATIENCE:
@@ -129,7 +141,9 @@ class EndpointSliceController(controller.Controller):
         existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
         capacity = self.context.options.max_endpoints_per_slice
         moment = self._moments.look(key, service, candidates)
-        self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity), moment)
+        plan = slices.plan(groups, existing, metadata(service), capacity)
+        self._count(plan, existing)
+        self._carry_out(key, service, plan, moment)
         if lost:
             why = ", ".join(
                 f"skipping Pod {objects.name(pod)} for Service {key}: Node {pod['spec']['nodeName']} Not Found"
@@ -138,7 +152,17 @@ class EndpointSliceController(controller.Controller):
             text = f"Error updating Endpoint Slices for Service {key}: {why}"
             self.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
             raise errors.NotFound(why)
-        return None
+
+    def _count(self, plan: slices.Plan, existing: Sequence[Object]) -> None:
+        known = {objects.name(one): one for one in existing}
+        written = {objects.name(one): one for one in (*plan.update, *plan.delete)}
+        before = slices.identities(known[name] for name in written if name in known)
+        after = slices.identities((*plan.create, *plan.update))
+        self.metrics.endpoints_added.observe(len(after - before))
+        self.metrics.endpoints_removed.observe(len(before - after))
+        for operation, found in (("create", plan.create), ("update", plan.update), ("delete", plan.delete)):
+            if found:
+                self.metrics.slice_changes.add(operation, amount=len(found))
 
     def _spread(self, key: str, service: Object, one: slices.Group, shares: dict[str, float]) -> slices.Group:
         """The group with hints by zones, or with none where that cannot be; the first of either is told."""

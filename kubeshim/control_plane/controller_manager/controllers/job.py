@@ -6,6 +6,7 @@ the uid becomes part of the number. ``jobs`` has the decisions.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 
 from kubeshim import clock
@@ -110,7 +111,13 @@ class JobController(controller.Controller):
             self._backoff.pop(objects.uid(job), None)
             self._release(pod for pod in mine if jobs.has_finalizer(pod))
             return None
-        return self._run_job(key, job, mine)
+        started, action, ok = time.monotonic(), ["reconciling"], False
+        try:
+            again = self._run_job(key, job, mine, action)
+            ok = True
+        finally:
+            self.metrics.job_looked_at(_mode(job), ok, action[-1], time.monotonic() - started)
+        return again
 
     def _is_stale(self, key: str, job: Object) -> bool:
         """Whether the cache has not yet seen what we wrote; the event that brings it brings us back too.
@@ -120,7 +127,8 @@ class JobController(controller.Controller):
         """
         return int(objects.resource_version(job) or 0) < self._written.get(key, 0)
 
-    def _run_job(self, key: str, job: Object, mine: Sequence[Object]) -> float | None:
+    def _run_job(self, key: str, job: Object, mine: Sequence[Object], action: list[str]) -> float | None:
+        """``action`` is told what was done, for the metrics."""
         now = self.clock.now()
         moment = clock.rfc3339(now)
         status = dict(job.get("status") or {})
@@ -146,13 +154,18 @@ class JobController(controller.Controller):
                 active = 0
         elif may_act:
             active, again, failure = self._scale(key, job, found, mine)
+        if may_act:
+            before = len(found.active)
+            action.append("tracking" if active == before else f"pods_{'created' if active > before else 'deleted'}")
         self._describe(job, status, found, active, moment)
         if may_act and suspended != conditions.is_true(status, "Suspended") and verdict is None:
             self._note_suspension(job, status, suspended, moment)
         if verdict is not None:
             self._announce(job, status, found, verdict, active, moment)
         if status != (self._jobs.get(key) or {}).get("status"):
+            before_write = (self._jobs.get(key) or {}).get("status") or {}
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
+            self._count(job, before_write)
             self._written[key] = int(objects.resource_version(job) or 0)
         noted = {*found.uncounted_succeeded, *found.uncounted_failed}
         self._release(
@@ -165,6 +178,18 @@ class JobController(controller.Controller):
         left = jobs.deadline_in(job, now) if verdict is None else None
         times = [time for time in (again, left) if time is not None]
         return max(0.05, min(times)) if times else None
+
+    def _count(self, job: Object, before: Object) -> None:
+        """What has come to an end with a status that was written."""
+        status, mode = job.get("status") or {}, _mode(job)
+        for result in ("succeeded", "failed"):
+            more = int(status.get(result) or 0) - int(before.get(result) or 0)
+            if more > 0:
+                self.metrics.job_pods_finished.add(mode, result, amount=more)
+        for kind, result in (("Complete", "succeeded"), ("Failed", "failed")):
+            if conditions.is_true(status, kind) and not conditions.is_true(before, kind):
+                reason = next(one.get("reason") or "" for one in status["conditions"] if one["type"] == kind)
+                self.metrics.jobs_finished.add(mode, result, reason)
 
     def _may_release(self, job: Object, pod: Object, counted: set[str]) -> bool:
         if objects.uid(pod) in counted:
@@ -290,6 +315,10 @@ class JobController(controller.Controller):
         pod = self._pods.get(key)
         if pod is not None and jobs.has_finalizer(pod) and self._owner_of(pod) is None:
             self._release_one(pod)
+
+
+def _mode(job: Object) -> str:
+    return str(job["spec"].get("completionMode") or "NonIndexed")
 
 
 def _put(status: Object, kind: str, value: str, reason: str, message: str, moment: str) -> None:
