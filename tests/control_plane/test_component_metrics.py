@@ -5,6 +5,7 @@ import pytest
 from kubeshim import clock
 from kubeshim.client import workqueue
 from kubeshim.control_plane import component_metrics
+from kubeshim.control_plane.controller_manager import job_metrics, jobs, slice_metrics, slices
 from kubeshim.control_plane.controller_manager import metrics as controllers
 from kubeshim.control_plane.scheduler import metrics as scheduling
 
@@ -94,3 +95,79 @@ def test_what_the_scheduler_tells():
 )
 def test_how_events_are_called(kind, shown):
     assert scheduling.label(kind) == shown
+
+
+def test_how_endpoints_are_packed():
+    def made(name, *addresses):
+        return {"metadata": {"name": name}, "endpoints": [{"addresses": [one]} for one in addresses]}
+
+    def told(*lines):
+        return [line.removeprefix("endpoint_slice_controller_") for line in counted.lines() if line.startswith(lines)]
+
+    counted, prefix = slice_metrics.OfServices(), "endpoint_slice_controller_"
+    group = slices.Group("IPv4", [], [{"addresses": [str(number)]} for number in range(5)])
+    old, new = made("a", "0", "9"), made("b", "1", "2", "3", "4")
+    changed = {**made("a", "0"), "metadata": {"name": "a"}}
+    assert counted.planned("n/s", [group], [old], slices.Plan(create=[new], update=[changed]), 3) == 0
+    counted.planned("n/empty", [slices.Group("IPv4", [], [])], [], slices.Plan(create=[made("c")]), 3)
+    gauges = [f"{prefix}{name} " for name in ("endpoints_desired", "num_endpoint_slices", "desired_endpoint_slices")]
+    assert told(*gauges) == ["endpoints_desired 5", "num_endpoint_slices 3", "desired_endpoint_slices 3"]
+    assert told(f"{prefix}endpoints_added_per_sync_sum", f"{prefix}endpoints_removed_per_sync_sum") == [
+        "endpoints_added_per_sync_sum 4", "endpoints_removed_per_sync_sum 1",
+    ]  # fmt: skip
+    for key, wanted in (("n/s", "PreferClose"), ("n/t", "PreferClose"), ("n/u", "x.com/own"), ("n/v", "")):
+        counted.spread(key, wanted, by_zones=False)
+    counted.spread("n/t", "PreferClose", by_zones=True)
+    counted.forget("n/s")
+    assert told(*gauges) == ["endpoints_desired 0", "num_endpoint_slices 1", "desired_endpoint_slices 1"]
+    assert told(f"{prefix}services_count") == [
+        'services_count_by_traffic_distribution{traffic_distribution="ImplementationSpecific"} 1'
+    ]
+    counted.carried_out(slices.Plan(create=[new]), "PreferClose", by_zones=False)
+    assert told(f"{prefix}endpointslices_changed_per_sync_sum") == [
+        'endpointslices_changed_per_sync_sum{topology="Disabled",traffic_distribution="PreferClose"} 1'
+    ]
+
+
+def test_endpoints_that_change_in_a_mirrored_slice():
+    old = {"metadata": {"name": "a"}, "endpoints": [{"addresses": ["1"], "conditions": {"ready": True}}]}
+    new = {"metadata": {"name": "a"}, "endpoints": [{"addresses": ["1"], "conditions": {"ready": False}}]}
+    counted = slice_metrics.Mirrored()
+    assert counted.planned("n/s", [], [old], slices.Plan(update=[new]), 1000) == 1
+    assert "endpoint_slice_mirroring_controller_desired_endpoint_slices 0" in counted.lines()
+
+
+def test_what_is_counted_of_jobs():
+    rules = [{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [3]}}]
+    spec = {"completionMode": "Indexed", "completions": 4, "backoffLimitPerIndex": 1}
+    job = {"spec": {**spec, "podFailurePolicy": {"rules": rules}}, "status": {"completedIndexes": "0,2-3"}}
+
+    def failed(code):
+        state = {"terminated": {"exitCode": code}}
+        status = {"phase": "Failed", "containerStatuses": [{"name": "c", "state": state}]}
+        return {"metadata": {"name": "p", "namespace": "n", "finalizers": [jobs.FINALIZER]}, "status": status}
+
+    counted = job_metrics.Jobs()
+    counted.written({**job, "status": {"completedIndexes": "0,2-3", "failedIndexes": "1"}}, {"completedIndexes": "0"})
+    for code in (3, 4):
+        counted.released(job, failed(code))
+    counted.seen(None, failed(1))
+    counted.seen(failed(1), None)
+    counted.created(job, jobs.tally({**job, "status": {}}, []), 2, 1)
+    counted.created(job, jobs.tally({**job, "status": {"failed": 1}}, []), 1, 0)
+    plain = {"spec": {}}
+    counted.created(plain, jobs.tally({**plain, "status": {"failed": 1}}, []), 1, 0)
+    counted.left_to("x.com/own")
+    start = "job_controller_"
+    assert [line.removeprefix(start) for line in counted.lines() if line.startswith(start)] == [
+        'job_finished_indexes_total{status="succeeded",backoffLimit="perIndex"} 2',
+        'job_finished_indexes_total{status="failed",backoffLimit="perIndex"} 1',
+        'job_pods_creation_total{reason="new",status="succeeded"} 2',
+        'job_pods_creation_total{reason="new",status="failed"} 1',
+        'job_pods_creation_total{reason="recreate_failed",status="succeeded"} 1',
+        'job_pods_creation_total{reason="recreate_terminating_or_failed",status="succeeded"} 1',
+        'pod_failures_handled_by_failure_policy_total{action="Ignore"} 1',
+        'terminated_pods_tracking_finalizer_total{event="add"} 1',
+        'terminated_pods_tracking_finalizer_total{event="delete"} 1',
+        'jobs_by_external_controller_total{controller_name="x.com/own"} 1',
+    ]

@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from kubeshim.control_plane.component_metrics import doubling
+from kubeshim.control_plane.controller_manager import job_metrics, slice_metrics
 from kubeshim.wire import exposition
 
 _TENS = doubling(1e-6, 10, 10)
-_ENDPOINTS = doubling(2, 15)
-_SYNC = ("completion_mode", "result", "action")
-
 
 _QUEUES = {
     "bootstrap-signer": "bootstrap_signer_queue",
@@ -97,20 +95,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.work = Work()
-        self.job_syncs = exposition.Counter("job_controller_job_syncs_total", "Times a job was looked at.", _SYNC)
-        self.job_sync_seconds = exposition.Histogram(
-            "job_controller_job_sync_duration_seconds",
-            "Seconds that looking at a job took.",
-            doubling(0.004, 15),
-            _SYNC,
-        )
-        self.jobs_finished = exposition.Counter(
-            "job_controller_jobs_finished_total", "Jobs that have ended.", ("completion_mode", "result", "reason")
-        )
-        self.job_pods_finished = exposition.Counter(
-            "job_controller_job_pods_finished_total", "Ended pods that are counted in their job.",
-            ("completion_mode", "result"),
-        )  # fmt: skip
+        self.jobs = job_metrics.Jobs()
+        self.slices = slice_metrics.OfServices()
+        self.mirrored = slice_metrics.Mirrored()
         self.cron_skew = exposition.Histogram(
             "cronjob_controller_cronjob_job_creation_skew_duration_seconds",
             "Seconds between the time a job was due and that at which it was made.", doubling(1, 10),
@@ -118,27 +105,7 @@ class Metrics:
         self.garbage_errors = exposition.Counter(
             "garbagecollector_controller_resources_sync_error_total", "Times the types to look after could not be read."
         )
-        self.endpoints_added = exposition.Histogram(
-            "endpoint_slice_controller_endpoints_added_per_sync", "Endpoints added, of each sync.", _ENDPOINTS
-        )
-        self.endpoints_removed = exposition.Histogram(
-            "endpoint_slice_controller_endpoints_removed_per_sync", "Endpoints removed, of each sync.", _ENDPOINTS
-        )
-        self.slice_changes = exposition.Counter(
-            "endpoint_slice_controller_changes", "EndpointSlices written, by how.", ("operation",)
-        )
-        self.slice_syncs = exposition.Counter(
-            "endpoint_slice_controller_syncs", "Times a Service was looked at, by what came of it.", ("result",)
-        )
-
-    def job_looked_at(self, mode: str, ok: bool, action: str, seconds: float) -> None:
-        labels = mode, "success" if ok else "error", action
-        self.job_syncs.add(*labels)
-        self.job_sync_seconds.observe(seconds, *labels)
 
     def lines(self) -> Iterator[str]:
-        for one in (
-            self.job_syncs, self.job_sync_seconds, self.jobs_finished, self.job_pods_finished, self.cron_skew,
-            self.garbage_errors, self.endpoints_added, self.endpoints_removed, self.slice_changes, self.slice_syncs,
-        ):  # fmt: skip
+        for one in (self.jobs, self.slices, self.mirrored, self.cron_skew, self.garbage_errors):
             yield from one.lines()

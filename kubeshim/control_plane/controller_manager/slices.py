@@ -6,7 +6,7 @@ left are deleted. So one pod's change rewrites one slice, whatever the size of t
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -112,11 +112,6 @@ def identity(endpoint: dict[str, Any]) -> tuple[str, ...]:
     """What makes two endpoints the same one in different states."""
     target = endpoint.get("targetRef") or {}
     return (*endpoint.get("addresses", ()), str(target.get("uid") or target.get("name") or ""))
-
-
-def identities(found: Iterable[Object]) -> set[tuple[str, ...]]:
-    """Of all endpoints of slices."""
-    return {identity(endpoint) for one in found for endpoint in one.get("endpoints") or ()}
 
 
 def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]], metadata: Object) -> Object:

@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import logging
+import time
 from typing import Any
 
 from kubeshim.client import kinds
@@ -36,21 +37,34 @@ class EndpointSliceMirroringController(controller.Controller):
             self.queue.add(key)
 
     def sync(self, key: str) -> None:
+        started = time.monotonic()
+        try:
+            self._sync(key)
+        finally:
+            self.metrics.mirrored.seconds.observe(time.monotonic() - started)
+
+    def _sync(self, key: str) -> None:
         source, service = self._endpoints.get(key), self._services.get(key)
-        existing = self._slices.by_index("mirrored", key)
+        existing, counted = self._slices.by_index("mirrored", key), self.metrics.mirrored
         if source is None or service is None or service["spec"].get("selector") or not should_mirror(source):
             plan = slices.Plan(delete=existing)
+            counted.forget(key)
         else:
             mirrored = mirror(source)
             self._tell(source, mirrored)
             plan = slices.plan(mirrored.groups, existing, metadata(source), CAPACITY, annotated=True)
+            counted.skipped.observe(mirrored.skipped)
+            counted.updated.observe(counted.planned(key, mirrored.groups, existing, plan, CAPACITY))
         try:
             for one in plan.create if source is not None and not objects.is_deleting(source) else ():
                 self.client.create(kinds.ENDPOINT_SLICES, one)
+                counted.changes.add("create")
             for one in plan.update:
                 self.client.update(kinds.ENDPOINT_SLICES, one)
+                counted.changes.add("update")
             for one in plan.delete:
                 self._delete(one)
+                counted.changes.add("delete")
         except errors.APIStatusError as error:
             if not pod_control.namespace_is_going(error):
                 raise

@@ -46,11 +46,14 @@ class JobController(controller.Controller):
         """By the job's uid."""
         self._control = pod_control.PodControl(self.client, self.recorder)
         self._jobs = indexes.by_namespace(self.watch(kinds.JOBS))
-        self._jobs.add_handler(deleted=self._job_deleted)
+        self._jobs.add_handler(added=self._job_added, deleted=self._job_deleted)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
-        self._pods.add_handler(
-            added=self._pod_added, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_deleted
-        )
+        self._pods.add_handler(added=self._pod_added, updated=self._pod_updated, deleted=self._pod_deleted)
+
+    def _job_added(self, job: Object) -> None:
+        controller_name = str(job["spec"].get("managedBy") or MANAGER)
+        if controller_name != MANAGER:
+            self.metrics.jobs.left_to(controller_name)
 
     def _job_deleted(self, job: Object) -> None:
         self._backoff.pop(objects.uid(job), None)
@@ -66,10 +69,15 @@ class JobController(controller.Controller):
         return job if job is not None and objects.uid(job) == reference["uid"] else None
 
     def _pod_added(self, pod: Object) -> None:
+        self.metrics.jobs.seen(None, pod)
         job = self._owner_of(pod)
         if job is not None:
             self._expected.creation_observed(objects.key(job))
         self._pod_changed(pod)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        self.metrics.jobs.seen(old, new)
+        self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         job = self._owner_of(pod)
@@ -85,6 +93,7 @@ class JobController(controller.Controller):
                     self.enqueue(one)
 
     def _pod_deleted(self, pod: Object) -> None:
+        self.metrics.jobs.seen(pod, None)
         job = self._owner_of(pod)
         if job is not None:
             self._expected.deletion_observed(objects.key(job), objects.uid(pod))
@@ -116,7 +125,7 @@ class JobController(controller.Controller):
             again = self._run_job(key, job, mine, action)
             ok = True
         finally:
-            self.metrics.job_looked_at(_mode(job), ok, action[-1], time.monotonic() - started)
+            self.metrics.jobs.looked_at(job, ok, action[-1], time.monotonic() - started)
         return again
 
     def _is_stale(self, key: str, job: Object) -> bool:
@@ -165,31 +174,22 @@ class JobController(controller.Controller):
         if status != (self._jobs.get(key) or {}).get("status"):
             before_write = (self._jobs.get(key) or {}).get("status") or {}
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
-            self._count(job, before_write)
+            self.metrics.jobs.written(job, before_write)
             self._written[key] = int(objects.resource_version(job) or 0)
         noted = {*found.uncounted_succeeded, *found.uncounted_failed}
-        self._release(
+        over = [
             pod
             for pod in mine
             if jobs.has_finalizer(pod) and objects.uid(pod) not in found.kept and self._may_release(job, pod, noted)
-        )
+        ]
+        self._release(over)
+        for pod in over:
+            self.metrics.jobs.released(job, pod)
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure
         left = jobs.deadline_in(job, now) if verdict is None else None
         times = [time for time in (again, left) if time is not None]
         return max(0.05, min(times)) if times else None
-
-    def _count(self, job: Object, before: Object) -> None:
-        """What has come to an end with a status that was written."""
-        status, mode = job.get("status") or {}, _mode(job)
-        for result in ("succeeded", "failed"):
-            more = int(status.get(result) or 0) - int(before.get(result) or 0)
-            if more > 0:
-                self.metrics.job_pods_finished.add(mode, result, amount=more)
-        for kind, result in (("Complete", "succeeded"), ("Failed", "failed")):
-            if conditions.is_true(status, kind) and not conditions.is_true(before, kind):
-                reason = next(one.get("reason") or "" for one in status["conditions"] if one["type"] == kind)
-                self.metrics.jobs_finished.add(mode, result, reason)
 
     def _may_release(self, job: Object, pod: Object, counted: set[str]) -> bool:
         if objects.uid(pod) in counted:
@@ -270,14 +270,20 @@ class JobController(controller.Controller):
             chosen = [index for index, wait in waits.items() if wait <= 0]
             again = min((wait for wait in waits.values() if wait > 0), default=None)
         self._expected.expect_creations(key, len(chosen))
+        lost: list[int] = []
 
         def create(number: int) -> None:
             index = chosen[number]
             failed = jobs.last_failed(job, mine, index) if index is not None else None
             failures = jobs.next_index_failures(job, failed)
-            self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
+            try:
+                self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
+            except Exception:
+                lost.append(number)
+                raise
 
         done, failure = pod_control.slow_start(len(chosen), create)
+        self.metrics.jobs.created(job, found, done, len(lost))
         self._expected.creation_observed(key, len(chosen) - done)
         return active + done, again, failure
 
@@ -315,10 +321,6 @@ class JobController(controller.Controller):
         pod = self._pods.get(key)
         if pod is not None and jobs.has_finalizer(pod) and self._owner_of(pod) is None:
             self._release_one(pod)
-
-
-def _mode(job: Object) -> str:
-    return str(job["spec"].get("completionMode") or "NonIndexed")
 
 
 def _put(status: Object, kind: str, value: str, reason: str, message: str, moment: str) -> None:
