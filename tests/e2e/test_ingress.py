@@ -143,6 +143,6 @@ def test_dns_instructions_name_a_server_that_answers_this_machine(site):
     said = kubeshim("dns", "--name", NAME).stdout
     server = re.search(r"^ *DNS=(\S+)$", said, re.M).group(1)
     command = ["busybox", "nslookup", "-type=a", "shop.default.svc.cluster.local", server]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     cluster, _, _, _ = site
     assert cluster.get("service", "shop")["spec"]["clusterIP"] in answer.stdout
