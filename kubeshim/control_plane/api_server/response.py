@@ -137,7 +137,7 @@ def _converted(
 
 
 def included(asked: request.Request) -> str:
-    """What of its object a row of a Table shows. Raises 400."""
+    """What the rows of a table have of their objects. Raises ``errors.BadRequest``."""
     include = asked.param("includeObject") or "Metadata"
     if include not in ("Object", "Metadata", "None"):
         problem = fields.invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
