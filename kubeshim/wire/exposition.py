@@ -58,7 +58,7 @@ class Histogram:
         with self._lock:
             figures = [(values, list(series)) for values, series in self._figures.items()]
         yield from head(self._name, "histogram", self._about)
-        bounds = [f"{_pair('le', bound)}}} " for bound in (*map(_number, self._bounds), "+Inf")]
+        bounds = [f"{_pair('le', bound)}}} " for bound in (*map(_bound, self._bounds), "+Inf")]
         for values, series in figures:
             known = _pairs(self._labels, values)
             braced = _braced(known)
@@ -116,3 +116,11 @@ def _braced(pairs: Sequence[str]) -> str:
 
 def _number(figure: float) -> str:
     return str(int(figure)) if figure == int(figure) else repr(figure)
+
+
+def _bound(figure: float) -> str:
+    """As Go writes it, since series are told apart by it: 1e+06."""
+    if figure < 1e6:
+        return _number(figure)
+    digits, _, exponent = f"{figure:.16e}".partition("e")
+    return f"{float(digits):.15g}e{exponent}"

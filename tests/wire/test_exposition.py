@@ -34,6 +34,12 @@ def test_a_histogram_counts_all_that_is_at_most_its_bounds():
     ]
 
 
+def test_large_bounds_are_written_as_go_does():
+    sizes = exposition.Histogram("sizes", "Bytes.", (100_000, 1_000_000, 1_500_000.0, 1e9))
+    buckets = [line for line in sizes.lines() if "_bucket" in line]
+    assert buckets[:-1] == [f'sizes_bucket{{le="{bound}"}} 0' for bound in ("100000", "1e+06", "1.5e+06", "1e+09")]
+
+
 def test_threads_lose_nothing():
     counted = exposition.Counter("asked_total", "Times.", ("verb",))
     threads = [threading.Thread(target=lambda: [counted.add("GET") for _ in range(500)]) for _ in range(8)]

@@ -109,7 +109,7 @@ def test_metrics(running, configmaps):
     assert f'apiserver_request_total{{code="201",component="apiserver",dry_run="All",{written}}} 1\n' in text
     assert f'apiserver_request_duration_seconds_bucket{{component="apiserver",dry_run="",{read},le="+Inf"}} ' in text
     assert f'apiserver_request_sli_duration_seconds_count{{component="apiserver",{read}}} ' in text
-    assert f'apiserver_response_sizes_bucket{{component="apiserver",{read},le="1000000"}} ' in text
+    assert f'apiserver_response_sizes_bucket{{component="apiserver",{read},le="1e+06"}} ' in text
     of_plugin = 'name="NamespaceLifecycle",operation="CREATE",rejected="false",type="admit"'
     assert f"apiserver_admission_controller_admission_duration_seconds_count{{{of_plugin}}} " in text
     of_all = 'operation="CREATE",rejected="false",type="validate"'
