@@ -44,11 +44,17 @@ def group_key(address_type: str, ports: Sequence[dict[str, Any]]) -> bytes:
     return address_type.encode() + b"|" + b",".join(listed)
 
 
-def plan(groups: Sequence[Group], existing: Sequence[Object], metadata: Object, capacity: int) -> Plan:
+def plan(
+    groups: Sequence[Group], existing: Sequence[Object], metadata: Object, capacity: int, *, annotated: bool = False
+) -> Plan:
     """What to write so that ``existing`` slices tell ``groups``.
 
-    ``metadata`` (labels, annotations, ownerReferences, generateName, namespace) is what every slice shall have.
+    ``metadata`` (labels, annotations, ownerReferences, generateName, namespace) is what every slice shall have; those
+    that are ``annotated`` have these annotations at all times and no others.
     """
+    if annotated:
+        metadata = {**metadata, "annotations": metadata.get("annotations") or {}}
+        existing = [one if _is_annotated(one, metadata) else _stripped(one) for one in existing]
     result = Plan()
     by_key: dict[bytes, list[Object]] = {}
     for one in existing:
@@ -126,6 +132,16 @@ def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]]
         "endpoints": endpoints,
         "ports": [dict(port) for port in group.ports],
     }
+
+
+def _is_annotated(one: Object, metadata: Object) -> bool:
+    return bool(objects.annotations(one) == metadata["annotations"])
+
+
+def _stripped(one: Object) -> Object:
+    """A slice as if it were nobody's: whatever it tells, it is written anew."""
+    kept = {key: value for key, value in one["metadata"].items() if key not in ("annotations", "labels")}
+    return {**one, "metadata": kept}
 
 
 def _metadata_differs(one: Object, metadata: Object) -> bool:

@@ -20,8 +20,8 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
     ("pods", "ephemeralcontainers"): written_fields.Only(("spec.ephemeralContainers",)),
     ("pods", "resize"): written_fields.Only(
         tuple(
-            f"spec.{containers}.*.{field}"
-            for containers in ("containers", "initContainers")
+            f"spec.{part}.*.{field}"
+            for part in ("containers", "initContainers")
             for field in ("resources", "resizePolicy")
         )
     ),
@@ -34,6 +34,7 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
         (group_resource, "status"): ("metadata", "spec")
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
+            "customresourcedefinitions.apiextensions.k8s.io",
             "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
             "podcertificaterequests.certificates.k8s.io",

@@ -211,7 +211,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     ),
     "servicecidr": Checked(cluster_ranges.service_cidr, change=cluster_ranges.service_cidr_update, status={}),
     "ipaddress": canonical.IPAddress(cluster_ranges.address, change=cluster_ranges.address_update),
-    "deviceclass": Checked(device_claims.device_class),
+    "deviceclass": Checked(device_claims.device_class, change=device_claims.device_class),
     "resourceclaim": resourceclaim.ResourceClaim(
         None, device_claims.claim_update, device_claims.claim_status, create=device_claims.claim_create, status={}
     ),
@@ -219,10 +219,15 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         None, device_claims.template_update, create=device_claims.template_create
     ),
     "resourceslice": devices.ResourceSlice(
-        device_slices.resource_slice, device_slices.resource_slice_update, warn=device_slices.warn_slice
+        device_slices.resource_slice, change=device_slices.resource_slice, warn=device_slices.warn_slice
     ),
     "devicetaintrule": devices.DeviceTaintRule(
-        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False
+        device_slices.taint_rule,
+        None,
+        device_slices.taint_rule_status,
+        change=device_slices.taint_rule,
+        status={},
+        unconditional=False,
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),

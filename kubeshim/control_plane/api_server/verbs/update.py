@@ -39,7 +39,6 @@ def modify(
             if uid and uid != old["metadata"]["uid"]:
                 raise other_uid(op, uid, old["metadata"]["uid"])
             obj = build(item.copy())
-            _check_version(op, obj, old)
             try:
                 return _write(op, item, obj, old, attributed=attributed, raw=raw)
             except storage.Stale:
@@ -85,14 +84,13 @@ def _write(
     raw: bool,
 ) -> stored.Stored:  # fmt: skip
     server, resource, strategy = op.server, op.resource, op.strategy
-    _restore_system_fields(obj["metadata"], old["metadata"])
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     if not attributed:
-        if not raw:
-            _restore_other_endpoints_part(op, obj, old)
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
-    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
+    _check_version(op, obj, old)
+    _restore_system_fields(obj["metadata"], old["metadata"])
     owners.dedup(op, obj, admitted=True)
     if not raw:
         if op.subresource == "status":
@@ -138,18 +136,6 @@ def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> Non
         if metadata.get(field) is None:
             metadata.pop(field, None)
     metadata.pop("selfLink", None)
-
-
-def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
-    """The main endpoint does not own ``status``, the status endpoint nothing else."""
-    if op.restrict is not None:
-        _restrict(op, op.restrict, obj, old)
-    elif op.subresource == "status":
-        op.strategy.prepare_for_status_update(op.resource, obj, old)
-    elif not op.subresource and op.strategy.has_status and "status" in op.resource.subresources:
-        obj.pop("status", None)
-        if "status" in old:
-            obj["status"] = old["status"]
 
 
 def _restrict(op: operation.Operation, rule: operation.Restrict, obj: objects.Object, old: objects.Object) -> None:

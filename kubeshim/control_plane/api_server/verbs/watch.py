@@ -127,8 +127,9 @@ class Stream:
             yield from self._live()
             if self._packing is not None:
                 yield self._packing.end()
-        except errors.NotAcceptable:
-            # A form that no single object has: the request was accepted, so all that is left is to end.
+        except (errors.NotAcceptable, errors.InternalError):
+            # A form that no single object has, or a version that cannot be had: the request was accepted, so all that
+            # is left is to end.
             return
         finally:
             self.close()

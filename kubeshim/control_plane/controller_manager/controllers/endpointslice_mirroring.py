@@ -1,6 +1,9 @@
 """Endpoints that people write by hand are mirrored as EndpointSlices: of Services without a selector."""
 
+import dataclasses
+import ipaddress
 import logging
+import time
 from typing import Any
 
 from kubeshim.client import kinds
@@ -14,6 +17,7 @@ MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 CAPACITY = 1000
+"""Addresses of a subset that are mirrored, all in one slice of their family."""
 NOT_COPIED = frozenset({endpoints.TRIGGER_TIME, "kubectl.kubernetes.io/last-applied-configuration"})
 
 
@@ -33,23 +37,46 @@ class EndpointSliceMirroringController(controller.Controller):
             self.queue.add(key)
 
     def sync(self, key: str) -> None:
+        started = time.monotonic()
+        try:
+            self._sync(key)
+        finally:
+            self.metrics.mirrored.seconds.observe(time.monotonic() - started)
+
+    def _sync(self, key: str) -> None:
         source, service = self._endpoints.get(key), self._services.get(key)
-        existing = self._slices.by_index("mirrored", key)
+        existing, counted = self._slices.by_index("mirrored", key), self.metrics.mirrored
         if source is None or service is None or service["spec"].get("selector") or not should_mirror(source):
             plan = slices.Plan(delete=existing)
+            counted.forget(key)
         else:
-            groups = mirror(source)
-            plan = slices.plan(groups, existing, metadata(source), self.context.options.max_endpoints_per_slice)
+            mirrored = mirror(source)
+            self._tell(source, mirrored)
+            plan = slices.plan(mirrored.groups, existing, metadata(source), CAPACITY, annotated=True)
+            counted.skipped.observe(mirrored.skipped)
+            counted.updated.observe(counted.planned(key, mirrored.groups, existing, plan, CAPACITY))
         try:
-            for one in plan.create:
+            for one in plan.create if source is not None and not objects.is_deleting(source) else ():
                 self.client.create(kinds.ENDPOINT_SLICES, one)
+                counted.changes.add("create")
             for one in plan.update:
                 self.client.update(kinds.ENDPOINT_SLICES, one)
+                counted.changes.add("update")
             for one in plan.delete:
                 self._delete(one)
+                counted.changes.add("delete")
         except errors.APIStatusError as error:
             if not pod_control.namespace_is_going(error):
                 raise
+
+    def _tell(self, source: Object, mirrored: "Mirrored") -> None:
+        if mirrored.invalid:
+            text = f"Skipped {mirrored.invalid} invalid IP addresses when mirroring to EndpointSlices"
+            self.recorder.event(source, "Warning", "InvalidIPAddress", text)
+        if mirrored.skipped > mirrored.invalid:
+            text = f"A max of {CAPACITY} addresses can be mirrored to EndpointSlices per Endpoints subset. "
+            text += f"{mirrored.skipped} addresses were skipped"
+            self.recorder.event(source, "Warning", "TooManyAddressesToMirror", text)
 
     def _delete(self, one: Object) -> None:
         try:
@@ -84,25 +111,64 @@ def metadata(source: Object) -> Object:
     return made
 
 
-def mirror(source: Object) -> list[slices.Group]:
-    """The subsets as groups, by address family; an address that is ready somewhere is ready. Pure."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mirrored:
+    groups: list[slices.Group]
+    invalid: int
+    """Addresses that are none."""
+    skipped: int
+    """Those, and those for which there is no room."""
+
+
+def mirror(source: Object) -> Mirrored:
+    """The subsets as groups, by address family. Pure."""
     found: dict[bytes, slices.Group] = {}
-    for subset in source.get("subsets") or ():
-        ports = [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()]
-        listed = [(one, True) for one in subset.get("addresses") or ()][:CAPACITY]
-        listed += [(one, False) for one in subset.get("notReadyAddresses") or ()][: CAPACITY - len(listed)]
+    invalid = skipped = 0
+    for ports, listed in _repacked(source):
+        added = 0
         for address, ready in listed:
-            family = endpoints.family_of(address["ip"])
-            group = slices.Group(family, ports, [])
+            if added >= CAPACITY:
+                break
+            if (text := _canonical(str(address["ip"]))) is None:
+                invalid += 1
+                continue
+            added += 1
+            group = slices.Group(endpoints.family_of(text), ports, [])
             group = found.setdefault(group.key, group)
             assert isinstance(group.endpoints, list)
-            if all(one["addresses"] != [address["ip"]] for one in group.endpoints):
-                group.endpoints.append(_endpoint(address, ready))
-    return list(found.values())
+            group.endpoints.append(_endpoint(address, text, ready))
+        skipped += len(listed) - added
+    return Mirrored(list(found.values()), invalid, skipped)
 
 
-def _endpoint(address: Object, ready: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+def _repacked(source: Object) -> list[tuple[list[dict[str, Any]], list[tuple[Object, bool]]]]:
+    """Ports and their addresses, each once, those that are ready first; what is ready somewhere is ready."""
+    found: dict[bytes, tuple[list[dict[str, Any]], dict[tuple[str, str], tuple[Object, bool]]]] = {}
+    for subset in source.get("subsets") or ():
+        ports = [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()]
+        _, held = found.setdefault(slices.group_key("", ports), (ports, {}))
+        for field, ready in (("addresses", True), ("notReadyAddresses", False)):
+            for address in subset.get(field) or ():
+                key = str(address["ip"]), str((address.get("targetRef") or {}).get("uid") or "")
+                if ready or key not in held:
+                    held[key] = address, ready
+    return [(ports, sorted(held.values(), key=lambda one: not one[1])) for ports, held in found.values()]
+
+
+def _canonical(text: str) -> str | None:
+    """An address as it is always written: those of before may have leading zeros, or wrap one of IPv4 in IPv6."""
+    if "." in text and ":" not in text:
+        text = ".".join(part.lstrip("0") or "0" for part in text.split("."))
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    wrapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(wrapped or parsed)
+
+
+def _endpoint(address: Object, text: str, ready: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {"addresses": [text], "conditions": {"ready": ready}}
     for field in ("hostname", "nodeName", "targetRef"):
         if address.get(field):
             made[field] = address[field]

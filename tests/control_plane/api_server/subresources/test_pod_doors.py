@@ -318,3 +318,19 @@ def test_apply_at_a_part_writes_and_owns_that_part_alone(secure, shop, part, spe
     [entry] = [one for one in answer.body["metadata"]["managedFields"] if one.get("subresource") == part]
     assert set(entry["fieldsV1"]) == {"f:spec"}
     assert set(entry["fieldsV1"]["f:spec"]) == owned
+
+
+def test_a_resize_owns_amounts_of_init_containers_too(secure, shop):
+    path = "/api/v1/namespaces/shop/pods/helped"
+    amounts = {"resources": {"requests": {"cpu": "100m"}}}
+    helper = {"name": "h", "image": "i", "restartPolicy": "Always", **amounts}
+    spec = {"initContainers": [helper], "containers": [{"name": "main", "image": "i", **amounts}]}
+    body = {"metadata": {"name": "helped"}, "spec": spec}
+    assert secure.ask("POST", path.rpartition("/")[0], body).status == 201
+    patch = {"spec": {"initContainers": [{"name": "h", "resources": {"requests": {"cpu": "150m"}}}]}}
+    kind = "application/strategic-merge-patch+json"
+    answer = secure.ask("PATCH", f"{path}/resize?fieldManager=m", patch, content_type=kind)
+    assert answer.status == 200, answer.body
+    [entry] = [one for one in answer.body["metadata"]["managedFields"] if one.get("subresource") == "resize"]
+    changed = {'k:{"name":"h"}': {"f:resources": {"f:requests": {"f:cpu": {}}}}}
+    assert entry["fieldsV1"] == {"f:spec": {"f:initContainers": changed}}

@@ -45,7 +45,7 @@ def test_a_log_is_passed_on(secure, shop, kubelet):
 
 
 def test_where_no_node_has_a_log_there_is_no_content(secure, shop):
-    answer = secure.ask("GET", f"{shop('unbound', bound=False)}/log")
+    answer = secure.ask("GET", f"{shop('placeless', bound=False)}/log")
     assert (answer.status, answer.raw, answer.headers["Cache-Control"]) == (204, b"", "no-cache, private")
 
 
