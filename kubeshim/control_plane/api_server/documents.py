@@ -53,7 +53,7 @@ class Documents:
         routed = _is_routed(parts)
         if asked.path.endswith("/") and not routed and parts[0] not in ("", "apis"):
             return page_not_found()
-        found = self._openid(asked.path) or self._find(asked, parts)
+        found = self._openid(asked.path.rstrip("/")) or self._find(asked, parts)
         if found is None and is_built_in(asked.path):
             raise routes.not_found()
         if found is not None and routed and asked.method != "GET":
