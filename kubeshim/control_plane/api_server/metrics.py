@@ -14,6 +14,8 @@ _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy"))
 _LASTING = frozenset(("WATCH", "CONNECT"))
 """Verbs of which no time to the answer is promised."""
 _COMPONENT = "apiserver"
+_HEALTH = frozenset(("/healthz", "/livez", "/readyz"))
+"""Told apart where others tell their subresource."""
 _SIZES = tuple(10.0**power for power in range(3, 10))
 _ADMISSION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5)
 _ADMISSION = ("operation", "rejected", "type")
@@ -133,6 +135,8 @@ def unavailable_services(known: Iterable[tuple[str, bool]]) -> Iterator[str]:
 
 def _where(asked: request.Request) -> tuple[str, ...]:
     info = asked.info
+    if info.path in _HEALTH:
+        return "", "", "", "", info.path, verb(asked), ""
     return _COMPONENT, info.group, info.resource, _scope(info), info.subresource, verb(asked), info.version
 
 

@@ -122,6 +122,7 @@ def test_service_level_indicators(running):
 
 def test_metrics(running, configmaps):
     running.ask("GET", configmaps)
+    running.ask("GET", "/livez")
     running.ask("POST", f"{configmaps}?dryRun=All", {"metadata": {"name": "counted"}})
     answer = running.ask("GET", "/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -133,6 +134,7 @@ def test_metrics(running, configmaps):
     assert f'apiserver_request_duration_seconds_bucket{{component="apiserver",dry_run="",{read},le="+Inf"}} ' in text
     assert f'apiserver_request_sli_duration_seconds_count{{component="apiserver",{read}}} ' in text
     assert f'apiserver_response_sizes_bucket{{component="apiserver",{read},le="1e+06"}} ' in text
+    assert 'code="200",component="",dry_run="",group="",resource="",scope="",subresource="/livez",verb="GET",' in text
     of_plugin = 'name="NamespaceLifecycle",operation="CREATE",rejected="false",type="admit"'
     assert f"apiserver_admission_controller_admission_duration_seconds_count{{{of_plugin}}} " in text
     of_all = 'operation="CREATE",rejected="false",type="validate"'
