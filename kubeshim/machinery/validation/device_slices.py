@@ -67,6 +67,13 @@ def _moved(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     return wrong
 
 
+def warn_slice(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    driver = objects.dig(obj, "spec", "driver", default="") or ""
+    if driver == driver.lower():
+        return []
+    return [f"spec.driver: driver names should be lowercase; {fields.quote(driver)} contains uppercase characters"]
+
+
 def _has_lists(device: Mapping[str, Any]) -> bool:
     return any(
         value.get(kind) is not None for value in (device.get("attributes") or {}).values() for kind in _VALUES[4:]

@@ -40,19 +40,20 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
         # before the strategy: jobs label their pods with the name
-        metadata["name"] = _generated_name(metadata)
+        metadata["name"] = _generated_name(op, metadata)
     disabled_fields.drop(resource.group, resource.kind, obj)
     op.warnings += op.strategy.warnings_as_sent(resource, obj)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
     for attempt in range(_ATTEMPTS):
         if generated and attempt:
-            metadata["name"] = _generated_name(metadata)
+            metadata["name"] = _generated_name(op, metadata)
         try:
             # before anything is judged, as upstream: what cannot be had is told alone
             with op.allocated(obj, None):
                 if attempt == 0:
                     checks.new(op, obj)
+                    op.strategy.canonicalize(resource, obj)
                     attributes.name = objects.name(obj)
                     server.admission.validate(attributes)
                 if applied:
@@ -76,7 +77,9 @@ def _taken(op: operation.Operation, obj: objects.Object, refusal: errors.Already
     return refusal
 
 
-def _generated_name(metadata: dict[str, Any]) -> str:
+def _generated_name(op: operation.Operation, metadata: dict[str, Any]) -> str:
+    if not op.strategy.generated_suffix:
+        return str(metadata["generateName"])
     return str(metadata["generateName"])[:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
 
 

@@ -8,7 +8,7 @@ may write as well.
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import object_size, request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place, removal
 from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
@@ -53,7 +53,7 @@ def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Confli
 
 def precondition_failed(op: operation.Operation, what: str, wanted: str, found: str) -> errors.Conflict:
     """The refusal of upstream's storage, key and all."""
-    key = op.resource.storage_key(op.namespace, op.name)
+    key = op.resource.told_key(op.namespace, op.name)
     return errors.conflict(
         op.resource.group, op.resource.plural, op.name,
         f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
@@ -104,6 +104,7 @@ def _write(
     _count_generation(op, obj, old)
     if not raw:
         checks.changed(op, obj, old)
+        strategy.canonicalize(resource, obj)
     server.admission.validate(attributes)
     if is_finished(obj):
         return _remove(op, item, obj)
@@ -180,7 +181,7 @@ def is_finished(obj: objects.Object) -> bool:
 def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
     if op.dry_run:
         return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
-    gone = op.server.storage.delete(op.resource, item)
+    gone = removal.remove(op, item)
     return stored.Stored(item.key, stored.encode(obj), gone.revision, item.created)
 
 

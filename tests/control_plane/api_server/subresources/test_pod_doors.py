@@ -177,6 +177,7 @@ def test_an_eviction_of_another_pod_changes_nothing(secure, shop):
     path = shop("other")
     answer = evict(secure, path, "other", deleteOptions={"preconditions": {"uid": "not-it"}})
     assert answer.status == 409
+    assert "the UID in the precondition (not-it) does not match the UID in record" in answer.body["message"]
     conditions = secure.ask("GET", path).body["status"].get("conditions", [])
     assert "DisruptionTarget" not in [one["type"] for one in conditions]
 
