@@ -5,7 +5,7 @@ import pytest
 from kubeshim import clock
 from kubeshim.client import workqueue
 from kubeshim.control_plane import component_metrics
-from kubeshim.control_plane.controller_manager import job_metrics, jobs, slice_metrics, slices
+from kubeshim.control_plane.controller_manager import inventory, job_metrics, jobs, slice_metrics, slices
 from kubeshim.control_plane.controller_manager import metrics as controllers
 from kubeshim.control_plane.scheduler import metrics as scheduling
 
@@ -170,4 +170,46 @@ def test_what_is_counted_of_jobs():
         'terminated_pods_tracking_finalizer_total{event="add"} 1',
         'terminated_pods_tracking_finalizer_total{event="delete"} 1',
         'jobs_by_external_controller_total{controller_name="x.com/own"} 1',
+    ]
+
+
+def figures(lines):
+    return [line for line in lines if not line.startswith("#")]
+
+
+def test_how_many_nodes_are_ready():
+    def node(status):
+        return {"status": {"conditions": [{"type": "Ready", "status": status}]}}
+
+    assert figures(inventory.nodes({"a": [node("True"), node("Unknown")], "b": [node("True")]})) == [
+        'node_collector_zone_size{zone="a"} 2',
+        'node_collector_zone_size{zone="b"} 1',
+        'node_collector_zone_health{zone="a"} 50',
+        'node_collector_zone_health{zone="b"} 100',
+        'node_collector_unhealthy_nodes_in_zone{zone="a"} 1',
+        'node_collector_unhealthy_nodes_in_zone{zone="b"} 0',
+    ]
+
+
+def test_how_many_volumes_are_bound():
+    def one(phase, namespace="", **spec):
+        return {"metadata": {"namespace": namespace}, "spec": spec, "status": {"phase": phase}}
+
+    held = [one("Bound", storageClassName="s"), one("Bound", storageClassName="s"), one("Released")]
+    asked = [one("Bound", "n", storageClassName="s", volumeAttributesClassName="gold"), one("Pending", "n")]
+    labels = 'storage_class="s",volume_attributes_class="gold"'
+    assert figures(inventory.volumes(held, asked)) == [
+        'pv_collector_bound_pv_count{storage_class="s"} 2',
+        'pv_collector_unbound_pv_count{storage_class=""} 1',
+        f'pv_collector_bound_pvc_count{{namespace="n",{labels}}} 1',
+        'pv_collector_unbound_pvc_count{namespace="n",storage_class="",volume_attributes_class=""} 1',
+    ]
+
+
+def test_what_autoscalers_want():
+    start = "horizontal_pod_autoscaler_controller_"
+    found = [{"metadata": {"name": "a", "namespace": "n"}, "status": {"desiredReplicas": 3}}]
+    assert figures(inventory.autoscalers(found)) == [
+        f"{start}num_horizontal_pod_autoscalers 1",
+        f'{start}desired_replicas{{namespace="n",hpa_name="a"}} 3',
     ]

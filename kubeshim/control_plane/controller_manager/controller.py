@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from kubeshim import clock
@@ -80,6 +80,10 @@ class Controller:
     def sync(self, key: str) -> float | None:
         """Brings ``key`` in order; a number asks to be called again in so many seconds."""
         raise NotImplementedError
+
+    def figures(self) -> Iterable[str]:
+        """What there is of its kind now, for metrics."""
+        return ()
 
     def informer(self, gvr: GroupVersionResource) -> informers.Informer:
         """The shared informer of ``gvr``; workers start when it has synced."""

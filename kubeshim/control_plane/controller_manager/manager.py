@@ -152,7 +152,9 @@ class Manager:
 
     def metrics(self) -> str:
         queues = [(metrics.queue_name(one.name), one.queue) for one in self._controllers]
-        return exposition.text(self._metrics.work.lines(queues), self._metrics.lines(), self._component.lines())
+        figures = (one.figures() for one in self._controllers)
+        counted = self._metrics.work.lines(queues), self._metrics.lines(), self._component.lines()
+        return exposition.text(*counted, *figures)
 
     def stop(self) -> None:
         for one in self._controllers:

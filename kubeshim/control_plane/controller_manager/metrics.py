@@ -8,6 +8,7 @@ from kubeshim.control_plane.controller_manager import job_metrics, slice_metrics
 from kubeshim.wire import exposition
 
 _TENS = doubling(1e-6, 10, 10)
+_COLLECTED = ("namespace", "reason")
 
 _QUEUES = {
     "bootstrap-signer": "bootstrap_signer_queue",
@@ -106,6 +107,32 @@ class Metrics:
             "garbagecollector_controller_resources_sync_error_total", "Times the types to look after could not be read."
         )
 
+        self.nodes_evicted = exposition.Counter(
+            "node_collector_evictions_total", "Nodes whose pods were told to go.", ("zone",)
+        )
+        self.pods_evicted = exposition.Counter(
+            "taint_eviction_controller_pod_deletions_total", "Pods deleted because of taints."
+        )
+        self.eviction_delay = exposition.Histogram(
+            "taint_eviction_controller_pod_deletion_duration_seconds",
+            "Seconds from the moment a pod had to go to its deletion.",
+            (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 120.0, 180.0, 240.0),
+        )
+        self.pods_collected = exposition.Counter(
+            "pod_gc_collector_force_delete_pods_total", "Pods deleted that nothing else would.", _COLLECTED
+        )
+        self.pods_not_collected = exposition.Counter(
+            "pod_gc_collector_force_delete_pod_errors_total", "Such pods that could not be deleted.", _COLLECTED
+        )
+        self.job_expiry_delay = exposition.Histogram(
+            "ttl_after_finished_controller_job_deletion_duration_seconds",
+            "Seconds from the moment a job's time was over to its deletion.", doubling(0.1, 14),
+        )  # fmt: skip
+
     def lines(self) -> Iterator[str]:
-        for one in (self.jobs, self.slices, self.mirrored, self.cron_skew, self.garbage_errors):
+        for one in (
+            self.jobs, self.slices, self.mirrored, self.cron_skew, self.garbage_errors, self.nodes_evicted,
+            self.pods_evicted, self.eviction_delay, self.pods_collected, self.pods_not_collected,
+            self.job_expiry_delay,
+        ):  # fmt: skip
             yield from one.lines()

@@ -133,12 +133,17 @@ def zone_of(node: Object) -> str:
     return f"{region}:\0:{zone}" if region or zone else ""
 
 
+def lost(nodes: Sequence[Object]) -> int:
+    """How many are not ready."""
+    return sum((objects.condition(node, "Ready") or {}).get("status") != "True" for node in nodes)
+
+
 def zone_state(nodes: Sequence[Object], threshold: float) -> ZoneState:
     """How bad it is in a zone: all nodes lost, at least ``threshold`` of them (and more than two), or less."""
-    lost = sum((objects.condition(node, "Ready") or {}).get("status") != "True" for node in nodes)
-    if lost == len(nodes) and lost:
+    number = lost(nodes)
+    if number == len(nodes) and number:
         return "FullDisruption"
-    if lost > 2 and lost / len(nodes) >= threshold:
+    if number > 2 and number / len(nodes) >= threshold:
         return "PartialDisruption"
     return "Normal"
 

@@ -31,8 +31,8 @@ def shown(*subsets):
     [
         ([subset("10.0.0.1", unready=["10.0.0.2"])], ([("IPv4", [("10.0.0.1", True), ("10.0.0.2", False)])], 0, 0)),
         ([subset("10.0.0.1", "fd00::1")], ([("IPv4", [("10.0.0.1", True)]), ("IPv6", [("fd00::1", True)])], 0, 0)),
-        # of the same ports: one, and ready somewhere is ready
-        ([subset(unready=["10.0.0.1"]), subset("10.0.0.1")], ([("IPv4", [("10.0.0.1", True)])], 0, 0)),
+        # of the same ports: one, and not ready somewhere is not ready
+        ([subset(unready=["10.0.0.1"]), subset("10.0.0.1")], ([("IPv4", [("10.0.0.1", False)])], 0, 0)),
         ([subset("010.0.0.01", "::ffff:10.0.0.2", "x")], (
             [("IPv4", [("10.0.0.1", True), ("10.0.0.2", True)])], 1, 1,
         )),

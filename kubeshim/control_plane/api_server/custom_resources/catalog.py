@@ -43,10 +43,6 @@ class Catalog:
     def get(self, gvk: resources.GroupVersionKind) -> custom_type.CustomType | None:
         return self._by_kind.get(gvk)
 
-    def versions(self, resource: resources.Resource) -> int:
-        """How many its type has, also those that are not served."""
-        return len(self._by_definition.get(resource.group_resource, ()))
-
     def lost_version(self, resource: resources.Resource, entries: Iterable[managed_fields.Entry]) -> str:
         """The first apiVersion among the owners of a custom object that its definition has no more.
 

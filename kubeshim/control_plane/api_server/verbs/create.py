@@ -114,7 +114,7 @@ def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.
             apply.track_update(
                 old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
                 subresource=op.subresource, now=op.server.clock.now(),
-                reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.of(op),
+                reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.OtherVersions(op),
             )  # fmt: skip
             return
     metadata = obj.setdefault("metadata", {})

@@ -2,7 +2,7 @@
 
 from kubeshim.control_plane.api_server import conversion
 from kubeshim.control_plane.api_server.verbs import operation
-from kubeshim.machinery import apply, errors, objects, resources, schemas
+from kubeshim.machinery import errors, objects, resources, schemas
 
 
 class Unconvertible(errors.APIStatusError):
@@ -40,12 +40,3 @@ class OtherVersions:
             return custom.resource if custom is not None else None
         others = conversion.equivalents(self._server, self._resource)
         return next((one for one in others if one.api_version == api_version), None)
-
-
-def of(op: operation.Operation) -> apply.Versions | None:
-    """None where the type has one version only, as nearly all have."""
-    if op.resource.strategy == "custom":
-        several = op.server.custom.versions(op.resource) > 1
-    else:
-        several = next(conversion.equivalents(op.server, op.resource), None) is not None
-    return OtherVersions(op) if several else None

@@ -124,7 +124,7 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
         merged = apply.apply(
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(),
-            reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.of(op),
+            reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.OtherVersions(op),
         )  # fmt: skip
         check_applied(op, merged, duplicates)
         _complete_applied(op, merged)

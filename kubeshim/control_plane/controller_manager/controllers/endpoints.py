@@ -4,7 +4,6 @@ Ready addresses are those of ready pods (of all pods, where the Service says ``p
 pods on their way out are left away. At most a thousand addresses; more are cut and an annotation says so.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ import orjson
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, indexes, pod_control, pods, trigger_times
 from kubeshim.control_plane.controller_manager import endpoints as rules
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
@@ -111,7 +110,7 @@ def build(service: Object, candidates: Sequence[Object], current: Object | None)
         group = groups.setdefault(orjson.dumps(ports), {"addresses": [], "notReadyAddresses": [], "ports": ports})
         group[kind].append(_address(pod, ip, service))
         count += 1
-    subsets, over = _truncate(_ordered(groups), count)
+    subsets, over = _truncate(endpoint_subsets.repacked(list(groups.values())), count)
     annotations = {**objects.annotations(current or {})}
     annotations.pop(OVER_CAPACITY, None)
     if over:
@@ -157,17 +156,6 @@ def _ports(service: Object, pod: Object) -> list[dict[str, Any]] | None:
     if listed and not found:
         return None
     return sorted(found, key=orjson.dumps)
-
-
-def _ordered(groups: dict[bytes, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Subsets in an order that does not depend on that of the pods, as clients compare them."""
-    subsets = []
-    for key in sorted(groups, key=lambda text: hashlib.md5(text, usedforsecurity=False).digest()):
-        group = groups[key]
-        for field in ("addresses", "notReadyAddresses"):
-            group[field].sort(key=lambda address: (address["ip"], address["targetRef"]["uid"]))
-        subsets.append({field: value for field, value in group.items() if value})
-    return subsets
 
 
 def _truncate(subsets: list[dict[str, Any]], count: int) -> tuple[list[dict[str, Any]], bool]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slices
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
@@ -124,7 +124,10 @@ def mirror(source: Object) -> Mirrored:
     """The subsets as groups, by address family. Pure."""
     found: dict[bytes, slices.Group] = {}
     invalid = skipped = 0
-    for ports, listed in _repacked(source):
+    for subset in endpoint_subsets.repacked(source.get("subsets") or []):
+        ports = [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()]
+        listed = [(one, True) for one in subset.get("addresses") or ()]
+        listed += [(one, False) for one in subset.get("notReadyAddresses") or ()]
         added = 0
         for address, ready in listed:
             if added >= CAPACITY:
@@ -139,20 +142,6 @@ def mirror(source: Object) -> Mirrored:
             group.endpoints.append(_endpoint(address, text, ready))
         skipped += len(listed) - added
     return Mirrored(list(found.values()), invalid, skipped)
-
-
-def _repacked(source: Object) -> list[tuple[list[dict[str, Any]], list[tuple[Object, bool]]]]:
-    """Ports and their addresses, each once, those that are ready first; what is ready somewhere is ready."""
-    found: dict[bytes, tuple[list[dict[str, Any]], dict[tuple[str, str], tuple[Object, bool]]]] = {}
-    for subset in source.get("subsets") or ():
-        ports = [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()]
-        _, held = found.setdefault(slices.group_key("", ports), (ports, {}))
-        for field, ready in (("addresses", True), ("notReadyAddresses", False)):
-            for address in subset.get(field) or ():
-                key = str(address["ip"]), str((address.get("targetRef") or {}).get("uid") or "")
-                if ready or key not in held:
-                    held[key] = address, ready
-    return [(ports, sorted(held.values(), key=lambda one: not one[1])) for ports, held in found.values()]
 
 
 def _canonical(text: str) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from kubeshim import clock
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import conditions, controller, indexes, scale_targets
+from kubeshim.control_plane.controller_manager import conditions, controller, indexes, inventory, scale_targets
 from kubeshim.control_plane.controller_manager.autoscaling import (
     evaluation,
     limits,
@@ -98,6 +98,9 @@ class HorizontalPodAutoscalerController(controller.Controller):
         self._selectors: dict[str, selectors.LabelSelector] = {}
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._autoscalers = self.watch(kinds.HORIZONTAL_POD_AUTOSCALERS)
+
+    def figures(self) -> Iterable[str]:
+        return inventory.autoscalers(self._autoscalers.list())
 
     def enqueue(self, obj: Object) -> None:
         """A period later, as upstream does: of what came meanwhile one look takes care."""

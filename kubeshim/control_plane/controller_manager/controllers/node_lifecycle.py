@@ -8,10 +8,11 @@ second. If every node is lost, none is tainted: then it is us who cannot see.
 
 import logging
 import threading
+from collections.abc import Iterable
 
 from kubeshim import clock
 from kubeshim.client import kinds, workqueue
-from kubeshim.control_plane.controller_manager import conditions, controller, indexes, node_health
+from kubeshim.control_plane.controller_manager import conditions, controller, indexes, inventory, node_health
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 
@@ -144,14 +145,24 @@ class NodeLifecycleController(controller.Controller):
                 self.client.patch(kinds.NODES, objects.name(node), patch, kind="merge")
             except errors.NotFound:
                 _log.debug("node %s is gone", objects.name(node))
+            else:
+                if wanted is not None and wanted not in present and not present & _LOST:
+                    self.metrics.nodes_evicted.add(node_health.zone_of(node))
         return retry
 
     def _zones(self) -> dict[str, tuple[node_health.ZoneState, int]]:
+        threshold = self.context.options.unhealthy_zone_threshold
+        zones = self._by_zone()
+        return {zone: (node_health.zone_state(nodes, threshold), len(nodes)) for zone, nodes in zones.items()}
+
+    def _by_zone(self) -> dict[str, list[Object]]:
         zones: dict[str, list[Object]] = {}
         for node in self._nodes.list():
             zones.setdefault(node_health.zone_of(node), []).append(node)
-        threshold = self.context.options.unhealthy_zone_threshold
-        return {zone: (node_health.zone_state(nodes, threshold), len(nodes)) for zone, nodes in zones.items()}
+        return zones
+
+    def figures(self) -> Iterable[str]:
+        return inventory.nodes(self._by_zone())
 
     def _ration(self, node: Object, zones: dict[str, tuple[node_health.ZoneState, int]]) -> float | None:
         """Takes a token of the node's zone; else the seconds until there may be one."""

@@ -9,9 +9,10 @@ provisioner by an annotation.
 """
 
 import logging
+from collections.abc import Iterable
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, indexes, volume_claims
+from kubeshim.control_plane.controller_manager import controller, indexes, inventory, volume_claims
 from kubeshim.machinery import class_defaults, errors, objects, volumes
 from kubeshim.machinery.objects import Object
 
@@ -44,6 +45,9 @@ class PersistentVolumeBinderController(controller.Controller):
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._pods.add_handler(added=self._pod_added)
         self._classes.add_handler(added=self._class_changed, updated=lambda _, new: self._class_changed(new))
+
+    def figures(self) -> Iterable[str]:
+        return inventory.volumes(self._volumes.list(), self._claims.list())
 
     def _claim_changed(self, claim: Object) -> None:
         self.queue.add(CLAIM + objects.key(claim))

@@ -57,7 +57,7 @@ class PodGCController(controller.Controller):
         elif kind == "pod":
             pod = self._pods.get(rest)
             if pod is not None and objects.is_deleting(pod) and not pod["spec"].get("nodeName"):
-                self._delete(pod, None)
+                self._delete(pod, "unscheduled", None)
         else:
             self._sweep(rest)
 
@@ -66,7 +66,7 @@ class PodGCController(controller.Controller):
         if present is not None and is_out_of_service(present):
             for pod in self._pods.by_index("node", node):
                 if objects.is_deleting(pod):
-                    self._delete(pod, None)
+                    self._delete(pod, "out-of-service", None)
         if present is not None or not self._pods.by_index("node", node):
             return
         try:
@@ -75,16 +75,17 @@ class PodGCController(controller.Controller):
         except errors.NotFound:
             _log.info("node %s is gone, its pods are deleted", node)
         for pod in self._pods.by_index("node", node):
-            self._delete(pod, ("DeletionByPodGC", "PodGC: node no longer exists"))
+            self._delete(pod, "orphaned", ("DeletionByPodGC", "PodGC: node no longer exists"))
 
     def _trim(self) -> None:
         ended = [pod for pod in self._pods.list() if pods.is_finished(pod) and not objects.is_deleting(pod)]
         surplus = len(ended) - self.context.options.terminated_pod_gc_threshold
         ended.sort(key=in_the_way)
         for pod in ended[: max(0, surplus)]:
-            self._delete(pod, None)
+            self._delete(pod, TERMINATED, None)
 
-    def _delete(self, pod: Object, why: tuple[str, str] | None) -> None:
+    def _delete(self, pod: Object, kind: str, why: tuple[str, str] | None) -> None:
+        """``kind`` is for the metrics."""
         name, namespace = objects.name(pod), objects.namespace(pod)
         try:
             if not pods.is_finished(pod):
@@ -93,8 +94,12 @@ class PodGCController(controller.Controller):
                 self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
             options = {"gracePeriodSeconds": 0, "preconditions": {"uid": objects.uid(pod)}}
             self.client.delete(kinds.PODS, name, namespace, options=options)
+            self.metrics.pods_collected.add(namespace, kind)
         except errors.NotFound:
             _log.debug("pod %s/%s is gone already", namespace, name)
+        except Exception:
+            self.metrics.pods_not_collected.add(namespace, kind)
+            raise
 
     def _failed(self, pod: Object, why: tuple[str, str] | None) -> Object:
         if why is None:

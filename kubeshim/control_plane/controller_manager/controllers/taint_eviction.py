@@ -71,6 +71,7 @@ class TaintEvictionController(controller.Controller):
         self._marked.pop(key, None)
         self.recorder.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key}")
         self._evict(pod, now)
+        self.metrics.eviction_delay.observe((self.clock.now() - now).total_seconds() - wait)
         return None
 
     def _evict(self, pod: Object, now: datetime.datetime) -> None:
@@ -88,6 +89,7 @@ class TaintEvictionController(controller.Controller):
             patch = {"metadata": {"uid": objects.uid(pod)}, "status": {"conditions": listed}}
             self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
             self.client.delete(kinds.PODS, name, namespace, options={"preconditions": {"uid": objects.uid(pod)}})
+            self.metrics.pods_evicted.add()
         except errors.NotFound:
             _log.debug("pod %s/%s is gone already", namespace, name)
 

@@ -37,6 +37,7 @@ class TTLAfterFinishedController(controller.Controller):
                 return left
             options = {"propagationPolicy": "Foreground", "preconditions": {"uid": objects.uid(job)}}
             self.client.delete(kinds.JOBS, objects.name(job), objects.namespace(job), options=options)
+            self.metrics.job_expiry_delay.observe(-left)
         except errors.NotFound:
             _log.debug("job %s is gone already", key)
         return None
