@@ -250,6 +250,25 @@ def test_how_a_job_ends(spec, status, reason):
     assert (verdict.reason if verdict else None) == reason
 
 
+def test_a_failed_job_fails_with_the_pods_that_it_stopped():
+    ignored = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
+    disrupted = pod("disrupted", **HELD)
+    disrupted["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True"})
+    one = job(podFailurePolicy=ignored)
+    mine = [
+        pod("failed", phase="Failed", **HELD),
+        pod("running", **HELD),
+        pod("going", deletionTimestamp="2026-01-01T11:59:00Z", **HELD),
+        pod("done", phase="Succeeded", **HELD),
+        pod("released"),
+        disrupted,
+    ]
+    found, _ = tallied(one, *mine)
+    assert found.uncounted_failed == ["failed"]
+    jobs.count_unended(one, found, mine)
+    assert (found.uncounted_failed, found.uncounted_succeeded) == (["failed", "running", "going"], ["done"])
+
+
 def test_indexes_are_written_as_ranges():
     assert jobs.format_indexes({0, 2, 3, 5, 6, 7}) == "0,2,3,5-7"
     assert jobs.parse_indexes("0,2,3,5-7") == {0, 2, 3, 5, 6, 7}
