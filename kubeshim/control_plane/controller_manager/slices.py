@@ -47,7 +47,8 @@ def group_key(address_type: str, ports: Sequence[dict[str, Any]]) -> bytes:
 def plan(groups: Sequence[Group], existing: Sequence[Object], metadata: Object, capacity: int) -> Plan:
     """What to write so that ``existing`` slices tell ``groups``.
 
-    ``metadata`` (labels, annotations, ownerReferences, generateName, namespace) is what every slice shall have.
+    ``metadata`` (labels, ownerReferences, generateName, namespace) is what every slice shall have; if it says
+    ``annotations``, those and no others.
     """
     result = Plan()
     by_key: dict[bytes, list[Object]] = {}
@@ -112,12 +113,6 @@ def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]]
     made = {**metadata}
     if current is not None:
         made = {**current["metadata"], **{k: v for k, v in metadata.items() if k != "generateName"}}
-        theirs = {
-            k: v
-            for k, v in objects.annotations(current).items()
-            if k not in objects.annotations({"metadata": metadata})
-        }
-        made["annotations"] = {**theirs, **(metadata.get("annotations") or {})}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -129,6 +124,8 @@ def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]]
 
 
 def _metadata_differs(one: Object, metadata: Object) -> bool:
+    if "annotations" in metadata and objects.annotations(one) != metadata["annotations"]:
+        return True
     return objects.labels(one) != metadata.get("labels") or (one["metadata"].get("ownerReferences") or []) != (
         metadata.get("ownerReferences") or []
     )
