@@ -236,6 +236,14 @@ def test_orphaning_is_asked_for_once():
     assert not applied(graph, going).orphan
 
 
+@pytest.mark.parametrize("finalizer", ["orphan", "foregroundDeletion"])
+def test_what_is_deleted_a_second_time_is_looked_at_again(finalizer):
+    graph = ownership.Graph()
+    for finalizers, expected in ((["x", finalizer], ["a"]), (["x"], []), (["x", finalizer], ["a"])):
+        work = applied(graph, owned("a", deletionTimestamp="t", finalizers=finalizers))
+        assert [node.uid for node in (*work.orphan, *work.judge)] == expected
+
+
 # jobs, daemons, cron
 
 
