@@ -20,18 +20,19 @@ def total(pod: objects.Object, what: str, *, overhead: bool = True, with_status:
     """The sum of ``what`` (``requests`` or ``limits``). Raises ``quantity.FormatError``.
 
     ``with_status`` counts what a running container has as long as that is more than its spec asks for: a pod that is
-    being made smaller still holds the old amount. ``overhead`` is on top of requests, and of limits where there are
-    any.
+    being made smaller still holds the old amount. Where its node can never give what is asked for, only what it has
+    counts. ``overhead`` is on top of requests, and of limits where there are any.
     """
     spec = pod.get("spec") or {}
     held = _held(pod, what) if with_status else {}
+    in_vain = with_status and _is_infeasible(pod)
     running: Amounts = {}
     for container in spec.get("containers") or ():
-        add(running, _of_container(container, what, held))
+        add(running, _of_container(container, what, held, in_vain))
     sidecars: Amounts = {}
     initial: Amounts = {}
     for container in spec.get("initContainers") or ():
-        asked = _of_container(container, what, held)
+        asked = _of_container(container, what, held, in_vain)
         peak = dict(sidecars)
         add(peak, asked)
         if container.get("restartPolicy") == "Always":
@@ -63,10 +64,20 @@ def raise_to(amounts: Amounts, floor: Amounts) -> None:
             amounts[name] = amount
 
 
-def _of_container(container: Mapping[str, Any], what: str, held: Mapping[str, Amounts]) -> Amounts:
+def _of_container(container: Mapping[str, Any], what: str, held: Mapping[str, Amounts], in_vain: bool) -> Amounts:
+    has = held.get(container.get("name", ""))
+    if in_vain and has is not None:
+        return dict(has)
     asked = parse((container.get("resources") or {}).get(what))
-    raise_to(asked, held.get(container.get("name", ""), {}))
+    raise_to(asked, has or {})
     return asked
+
+
+def _is_infeasible(pod: objects.Object) -> bool:
+    return any(
+        entry.get("type") == "PodResizePending" and entry.get("reason") == "Infeasible"
+        for entry in objects.dig(pod, "status", "conditions", default=())
+    )
 
 
 def _held(pod: objects.Object, what: str) -> dict[str, Amounts]:
