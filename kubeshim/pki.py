@@ -36,13 +36,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kubeshim import clock
+from kubeshim import clock, fast_yaml
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -452,20 +451,20 @@ def _ensure_kubeconfig(
     config = kubeconfig(
         server, ca.certificate_pem, user=leaf.common_name, certificate_pem=pair[0], key_pem=pair[1], cluster=cluster
     )
-    text = yaml.safe_dump(config, sort_keys=False).encode()
+    text = fast_yaml.dump(config).encode()
     if not path.exists() or path.read_bytes() != text:
         write_file(path, text)
 
 
 def _pair_inside(path: Path) -> tuple[bytes, bytes] | None:
     try:
-        user = yaml.safe_load(path.read_bytes())["users"][0]["user"]
+        user = fast_yaml.load(path.read_bytes())["users"][0]["user"]
         certificate = base64.b64decode(user["client-certificate-data"])
         key = base64.b64decode(user["client-key-data"])
         private = serialization.load_pem_private_key(key, None)
         if x509.load_pem_x509_certificate(certificate).public_key() != private.public_key():
             return None
-    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, fast_yaml.Error, ValueError, KeyError, TypeError, IndexError):
         return None
     return certificate, key
 

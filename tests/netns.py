@@ -84,11 +84,11 @@ def serve(run, name="", port=0):
     return listener.getsockname()[1]
 
 
-def ask(run, address, port):
-    """What such a server says."""
+def ask(run, address, port, patience=60):
+    """What such a server says. ``patience`` is in seconds."""
 
     def call():
-        with socket.create_connection((address, port), timeout=2) as connection:
+        with socket.create_connection((address, port), timeout=patience) as connection:
             return connection.recv(100).decode()
 
     return run(call)

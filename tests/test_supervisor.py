@@ -68,7 +68,7 @@ def ask(port):
     deadline = time.monotonic() + 60
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
                 return int(peer.recv(100))
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
@@ -95,7 +95,7 @@ def test_a_killed_component_comes_back_and_no_connection_is_refused(cluster):
     start()
     first = ask(port)
     end(first)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:  # refused if the socket had closed
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:  # refused if the socket had closed
         second = int(peer.recv(100))
     assert second != first
     wait_until(lambda: components(run).get("echo", {}).get("pid") == second)
@@ -111,7 +111,7 @@ def test_a_new_supervisor_takes_over_process_and_socket(cluster):
     wait_for_takeover(run, start().pid)
     assert ask(port) == pid
     end(pid)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
         assert int(peer.recv(100)) != pid
 
 

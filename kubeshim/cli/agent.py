@@ -90,9 +90,10 @@ def _join(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from kubeshim import supervisor
-    from kubeshim.cli import output
-    from kubeshim.cluster import agent, configuration, layout, revival
+    with component.giving_way():
+        from kubeshim import supervisor
+        from kubeshim.cli import output
+        from kubeshim.cluster import agent, configuration, layout, revival
 
     component.log_to_stderr()
     without = {part for part in options.without.split(",") if part}

@@ -10,6 +10,8 @@ import argparse
 import pathlib
 import socket
 
+from kubeshim.cli import component
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=pathlib.Path, required=True, help="the cluster's directory")
@@ -17,10 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from kubeshim import supervisor
-    from kubeshim.cluster import configuration, layout
-    from kubeshim.cluster import options as component_options
-    from kubeshim.control_plane.api_server import server
+    with component.loading():
+        from kubeshim import supervisor
+        from kubeshim.cluster import configuration, layout
+        from kubeshim.cluster import options as component_options
+        from kubeshim.control_plane.api_server import server
 
     where = layout.Layout(options.data_dir)
     config = configuration.load(where.configuration)

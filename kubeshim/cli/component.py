@@ -1,9 +1,13 @@
 """What the verbs that run a component share."""
 
 import argparse
+import contextlib
+import gc
 import logging
+import os
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,3 +49,31 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s"
     )
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """While a component loads its code, which stays, nothing is searched for what could be freed."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """``loading``, with the processors left to the API server, without which the component can do nothing.
+
+    Only a privileged process may take back what it gave.
+    """
+    privileged, before = os.geteuid() == 0, os.getpriority(os.PRIO_PROCESS, 0)
+    if privileged:
+        os.setpriority(os.PRIO_PROCESS, 0, min(before + 10, 19))
+    try:
+        with loading():
+            yield
+    finally:
+        if privileged:
+            os.setpriority(os.PRIO_PROCESS, 0, before)

@@ -30,14 +30,16 @@ def run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    config = _configuration(options)
-    from kubeshim.control_plane.controller_manager import manager
+    with component.giving_way():
+        from kubeshim.cli import scheduler
+        from kubeshim.control_plane.controller_manager import manager
 
+        if options.with_scheduler:
+            from kubeshim.control_plane.scheduler import scheduler as scheduling
+
+    config = _configuration(options)
     if not options.with_scheduler:
         return 0 if manager.run(config, stop) else 1
-    from kubeshim.cli import scheduler
-    from kubeshim.control_plane.scheduler import scheduler as scheduling
-
     outcomes: list[bool] = []
 
     def schedule() -> None:

@@ -39,12 +39,12 @@ class ClientConfig:
 
 def load(path: str | pathlib.Path, context: str | None = None) -> ClientConfig:
     """Reads a kubeconfig file; ``context`` defaults to its current one. Raises ``ConfigError`` or ``OSError``."""
-    import yaml
+    from kubeshim import fast_yaml
 
     path = pathlib.Path(path)
     try:
-        document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        document = fast_yaml.load(path.read_bytes())
+    except fast_yaml.Error as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: not a kubeconfig")

@@ -17,6 +17,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -61,6 +62,10 @@ Within = Callable[[Callable[[], Any]], Any]
 """Calls a function somewhere else, in a thread of another network namespace say, and returns its result."""
 
 
+Observe = Callable[[str, str, float], None]
+"""Method, code (``<error>`` without an answer), and seconds until the answer began."""
+
+
 class Unreachable(OSError):
     """The server could not be reached, or the connection broke before its answer."""
 
@@ -82,6 +87,8 @@ class Client:
         self._token = _Token(config)
         self._prefix = urllib.parse.urlsplit(config.server).path.rstrip("/")
         self._within = within
+        self.observe: Observe | None = None
+        """Is told of every request."""
         self._pool, self._watch_pool = self._pools()
 
     def _pools(self) -> tuple[urllib3.HTTPConnectionPool, urllib3.HTTPConnectionPool]:
@@ -264,9 +271,12 @@ class Client:
         url = self._prefix + path + _query(params)
         refused = throttled = 0
         while True:
+            started = time.monotonic()
             try:
                 response = self._send(method, url, body, headers, timeout, stream)
+                self._observed(method, str(response.status), started)
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+                self._observed(method, "<error>", started)
                 refused += 1
                 if not _may_repeat(method, error) or refused >= REFUSED_ATTEMPTS:
                     raise Unreachable(f"{method} {self.config.server}{path}: {error}") from error
@@ -279,6 +289,10 @@ class Client:
             throttled += 1
             if wait is None or throttled >= THROTTLED_ATTEMPTS or self._closed.wait(wait):
                 raise failure
+
+    def _observed(self, method: str, code: str, started: float) -> None:
+        if self.observe is not None:
+            self.observe(method, code, time.monotonic() - started)
 
     def _send(
         self,

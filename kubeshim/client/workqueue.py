@@ -12,9 +12,17 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+
+class Observer(Protocol):
+    """Is told how long keys waited, and how long they were worked on."""
+
+    def waited(self, seconds: float) -> None: ...
+
+    def worked(self, seconds: float) -> None: ...
 
 
 class ShutDown(Exception):
@@ -95,8 +103,12 @@ class RateLimitingQueue(Generic[K]):
         """When each waiting key is due; an entry of ``_waiting`` with another time is void."""
         self._order = itertools.count()
         self._shut_down = False
-        self.adds = 0
-        """How many keys were taken in: a measure of load."""
+        self.adds = self.retries = 0
+        """How many keys were taken in, and how many were to come later: measures of load."""
+        self.observer: Observer | None = None
+        self._added: dict[K, float] = {}
+        self._started: dict[K, float] = {}
+        """When keys that wait were added, and when the work began on those that are worked on."""
 
     def add(self, key: K) -> None:
         with self._ready:
@@ -104,6 +116,7 @@ class RateLimitingQueue(Generic[K]):
 
     def add_after(self, key: K, delay: float) -> None:
         """Adds ``key`` in ``delay`` seconds; of several such wishes the earliest holds."""
+        self.retries += 1
         if delay <= 0:
             self.add(key)
             return
@@ -142,6 +155,7 @@ class RateLimitingQueue(Generic[K]):
                     key = self._queue.popleft()
                     self._dirty.discard(key)
                     self._processing.add(key)
+                    self._note_start(key)
                     return key
                 if self._shut_down:
                     raise ShutDown
@@ -153,6 +167,9 @@ class RateLimitingQueue(Generic[K]):
         """The worker is through with ``key``."""
         with self._ready:
             self._processing.discard(key)
+            started = self._started.pop(key, None)
+            if self.observer is not None and started is not None:
+                self.observer.worked(self._monotonic() - started)
             if key in self._dirty:
                 self._queue.append(key)
                 self._ready.notify()
@@ -177,15 +194,29 @@ class RateLimitingQueue(Generic[K]):
             self._due.clear()
             self._ready.notify_all()
 
+    def unfinished(self) -> list[float]:
+        """For how many seconds each key has been worked on that still is."""
+        with self._ready:
+            now = self._monotonic()
+            return [now - started for started in self._started.values()]
+
     def __len__(self) -> int:
         with self._ready:
             return len(self._queue)
+
+    def _note_start(self, key: K) -> None:
+        now = self._monotonic()
+        added = self._added.pop(key, now)
+        self._started[key] = now
+        if self.observer is not None:
+            self.observer.waited(now - added)
 
     def _add(self, key: K) -> None:
         if self._shut_down or key in self._dirty:
             return
         self._dirty.add(key)
         self.adds += 1
+        self._added[key] = self._monotonic()
         if key not in self._processing:
             self._queue.append(key)
             self._ready.notify()

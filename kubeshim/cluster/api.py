@@ -26,10 +26,9 @@ class API:
     """One administrator's connection, made from a kubeconfig with its certificate inside."""
 
     def __init__(self, kubeconfig: pathlib.Path, port: int, timeout: float = 10.0) -> None:
-        import yaml
+        from kubeshim import fast_yaml
 
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        document = yaml.load(kubeconfig.read_text(), Loader=loader)
+        document = fast_yaml.load(kubeconfig.read_text())
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         self._context = ssl.create_default_context(
             cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()

@@ -14,10 +14,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from kubeshim import fast_yaml
 from kubeshim.client import kinds, kubeconfig, rest
 from kubeshim.cluster import api, configuration
 from kubeshim.machinery import bootstrap_tokens, errors, joining
@@ -69,7 +69,7 @@ def information(server: str, authority: bytes) -> str:
         "preferences": {},
         "users": None,
     }
-    return str(yaml.safe_dump(document, sort_keys=False))
+    return fast_yaml.dump(document)
 
 
 def key_hash(pem: bytes) -> str:
@@ -123,13 +123,13 @@ def _signed_document(server: str, identifier: str, secret: str) -> str:
 def by_file(path: pathlib.Path, token: str) -> Found:
     """From a kubeconfig that names server and CA, and perhaps credentials. Raises ``Untrusted``."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = fast_yaml.load(path.read_text())
         authority, server = _authority(path.read_text()), str(document["clusters"][0]["cluster"]["server"]).rstrip("/")
         if document.get("current-context"):
             client = kubeconfig.load(path)
         else:
             client = kubeconfig.ClientConfig(server=server, ca_data=authority)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, fast_yaml.Error) as error:
         raise Untrusted(f"{path} does not tell where the cluster is: {error}") from error
     if token:
         client = dataclasses.replace(client, token=token, cert_data=None, cert_file=None)
@@ -140,9 +140,9 @@ def by_file(path: pathlib.Path, token: str) -> Found:
 
 def _authority(text: str) -> bytes:
     try:
-        document: Any = yaml.safe_load(text)
+        document: Any = fast_yaml.load(text)
         return base64.b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"])
-    except (ValueError, KeyError, TypeError, IndexError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, fast_yaml.Error) as error:
         raise Untrusted("what is told about the cluster has no CA in it") from error
 
 

@@ -4,9 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-import yaml
-
-from kubeshim import pki
+from kubeshim import fast_yaml, pki
 from kubeshim.cluster import configuration, renewal
 from kubeshim.machinery import joining
 from kubeshim.machinery.objects import Object
@@ -50,7 +48,7 @@ def write_kubeconfig(files: pki.Files, one: Certificate, server: str) -> None:
     """Refers to the files, which are renewed."""
     document = pki.kubeconfig(server, files.ca.read_bytes(), user=one.wanted.common_name)
     document["users"][0]["user"] = {"client-certificate": one.path.name, "client-key": one.path.name}
-    pki.write_file(files.kubeconfig(one.identity), yaml.safe_dump(document, sort_keys=False).encode())
+    pki.write_file(files.kubeconfig(one.identity), fast_yaml.dump(document).encode())
 
 
 def bridge(config: configuration.Configuration) -> str:

@@ -7,11 +7,13 @@ else goes through ``addons.publish``, with kube-proxy's rights.
 import dataclasses
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from kubeshim import pki
-from kubeshim.addons.publish import publisher, targets
-from kubeshim.client import kubeconfig, rest
+from kubeshim.addons.publish import targets
 from kubeshim.cluster import configuration, host, layout
+
+if TYPE_CHECKING:
+    from kubeshim.addons.publish import publisher
 
 INGRESS_TARGETS = ("80", "443")
 NODE_PORTS = range(30000, 32768)
@@ -62,8 +64,12 @@ def sockets(config: configuration.Configuration) -> list[dict[str, object]]:
 
 def build(
     config: configuration.Configuration, where: layout.Layout, handed: Mapping[str, Sequence[socket.socket]]
-) -> publisher.Publisher:
+) -> "publisher.Publisher":
     """The publisher on the sockets it was handed."""
+    from kubeshim import pki
+    from kubeshim.addons.publish import publisher
+    from kubeshim.client import kubeconfig, rest
+
     loaded = kubeconfig.load(str(pki.Files(where.pki).kubeconfig("kube-proxy")))
     server = f"https://127.0.0.1:{config.port}"
     client = rest.Client(dataclasses.replace(loaded, server=server), user_agent="kubeshim-publisher")

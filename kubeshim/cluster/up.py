@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from kubeshim import clock
+from kubeshim import clock, fast_yaml
 from kubeshim.cluster import (
     api,
     components,
@@ -332,13 +332,10 @@ class Up:
     def write_kubeconfig(self) -> str:
         if not self.options.merge_kubeconfig:
             return str(self.where.pki / "admin.conf")
-        import yaml
-
         from kubeshim.cluster import user_kubeconfig
 
         path, owner = user_kubeconfig.location(self.options.kubeconfig)
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        config = yaml.load((self.where.pki / "admin.conf").read_text(), Loader=loader)
+        config = fast_yaml.load((self.where.pki / "admin.conf").read_text())
         user_kubeconfig.merge(path, config, self.options.name, owner=owner)
         return f"{path}, context {self.options.name}"
 

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kubeshim import pki
+from kubeshim import fast_yaml, pki
 
 
 class UserKubeconfigError(RuntimeError):
@@ -107,10 +105,10 @@ def _remembered(config: dict[str, Any], name: str) -> str:
 def _read(path: Path) -> dict[str, Any] | None:
     """None where there is no file, or an empty one."""
     try:
-        config = yaml.safe_load(path.read_bytes())
+        config = fast_yaml.load(path.read_bytes())
     except FileNotFoundError:
         return None
-    except yaml.YAMLError as problem:
+    except fast_yaml.Error as problem:
         raise UserKubeconfigError(f"{path} is not YAML, so it was left alone: {problem}") from problem
     if config is None:
         return None
@@ -125,7 +123,7 @@ def _write(path: Path, config: dict[str, Any], owner: tuple[int, int] | None) ->
     with contextlib.suppress(FileNotFoundError):
         held = target.stat()
         owner = (held.st_uid, held.st_gid)
-    pki.write_file(target, yaml.safe_dump(config, sort_keys=False).encode(), owner=owner)
+    pki.write_file(target, fast_yaml.dump(config).encode(), owner=owner)
 
 
 LOCK_PATIENCE = 5.0

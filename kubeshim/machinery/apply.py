@@ -16,7 +16,7 @@ Upstream: apimachinery ``util/managedfields``, structured-merge-diff ``merge``.
 """
 
 import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -45,9 +45,19 @@ STRIPPED = frozenset("f:" + name for name in _METADATA)
 """Members of metadata that nobody owns."""
 
 
+class Versions(Protocol):
+    """A type in all its versions: who owns fields of another one loses them by what a write changes there."""
+
+    def schema(self, api_version: str) -> schemas.Schema | None:
+        """None of a version that it does not have."""
+
+    def convert(self, obj: Object, api_version: str) -> Object:
+        """A copy."""
+
+
 def track_update(
     old: Object | None, new: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
-    now: datetime.datetime, reset: written_fields.Rule = None,
+    now: datetime.datetime, reset: written_fields.Rule = None, versions: Versions | None = None,
 ) -> None:  # fmt: skip
     """Writes ``new["metadata"]["managedFields"]`` for a create (``old`` is None), update or patch.
 
@@ -75,7 +85,8 @@ def track_update(
         )
         _write(metadata, [entry] if changed else [])
         return
-    updated = _after_update(entries, writer, changed, removed, now)
+    compared = _Compared(old or {}, new, api_version, (changed, removed), written_fields.named(reset, subresource))
+    updated = _after_update(entries, writer, compared.following(versions), now)
     metadata["managedFields"] = managed_fields.arranged(managed_fields.capped(updated))
     if not updated:
         del metadata["managedFields"]
@@ -97,11 +108,45 @@ def _write(metadata: dict[str, Any], entries: list[managed_fields.Entry]) -> Non
         metadata.pop("managedFields", None)
 
 
+class _Compared:
+    """What a write changes and removes, in the words of each version in which somebody owns fields."""
+
+    def __init__(
+        self, old: Object, new: Object, api_version: str, here: tuple[Fields, Fields], written: written_fields.Named
+    ) -> None:
+        self._old, self._new, self._written = old, new, written
+        self._versions: Versions | None = None
+        self._own = here
+        self._found = {api_version: here}
+
+    def following(self, versions: Versions | None) -> "_Compared":
+        self._versions = versions
+        return self
+
+    def own(self) -> tuple[Fields, Fields]:
+        return self._own
+
+    def for_owner(self, entry: managed_fields.Entry) -> tuple[Fields, Fields]:
+        version = str(entry.get("apiVersion") or "")
+        if version not in self._found:
+            self._found[version] = self._in(version)
+        return self._found[version]
+
+    def _in(self, version: str) -> tuple[Fields, Fields]:
+        schema = self._versions.schema(version) if self._versions is not None and self._old else None
+        if schema is None or self._versions is None:
+            return self._own
+        old, new = (self._versions.convert(obj, version) for obj in (self._old, self._new))
+        changed, removed = field_changes.changes(old, new, schema)
+        written = self._written(schema)
+        return _stripped(written.of(changed)), written.of(removed)
+
+
 def _after_update(
-    entries: list[managed_fields.Entry], writer: managed_fields.Identity, changed: Fields, removed: Fields,
-    now: datetime.datetime,
-) -> list[managed_fields.Entry]:  # fmt: skip
+    entries: list[managed_fields.Entry], writer: managed_fields.Identity, compared: _Compared, now: datetime.datetime
+) -> list[managed_fields.Entry]:
     """Everybody loses what was changed or removed, then the writer gets what was changed."""
+    changed, removed = compared.own()
     result: list[managed_fields.Entry] = []
     own: managed_fields.Entry | None = None
     for entry in entries:
@@ -109,7 +154,9 @@ def _after_update(
         if managed_fields.identity(entry) == writer:
             own = entry
             continue
-        remaining = fieldsets.difference(fieldsets.difference(fields, changed), removed)
+        remaining = fields
+        for gone in compared.for_owner(entry):
+            remaining = fieldsets.difference(remaining, gone)
         if remaining is fields:
             result.append(entry)
         elif remaining:
@@ -136,7 +183,7 @@ def _stripped(fields: Fields) -> Fields:
 
 def apply(
     live: Object | None, applied: Object, *, schema: schemas.Schema, manager: str, api_version: str, subresource: str,
-    force: bool, now: datetime.datetime, reset: written_fields.Rule = None,
+    force: bool, now: datetime.datetime, reset: written_fields.Rule = None, versions: Versions | None = None,
 ) -> Object:  # fmt: skip
     """The object that server-side apply of ``applied`` makes, with its managedFields; ``live`` is left alone.
 
@@ -157,7 +204,8 @@ def apply(
     if live is not None:
         asked = {key: value for key, value in applied.items() if written.asks(key)}
     me = (manager, managed_fields.APPLY, "", subresource)
-    result = _Apply(live, asked, schema, me, api_version, now, written).result(wanted, force)
+    names = written_fields.named(reset, subresource)
+    result = _Apply(live, asked, schema, me, api_version, now, written, names, versions).result(wanted, force)
     if manager == "kubectl" and _annotations(result).get(LAST_APPLIED):
         _sync_last_applied(result, applied)
     return result
@@ -199,9 +247,11 @@ class _Apply:
 
     def __init__(
         self, live: Object | None, applied: Object, schema: schemas.Schema, me: managed_fields.Identity,
-        api_version: str, now: datetime.datetime, written: written_fields.Written,
+        api_version: str, now: datetime.datetime, written: written_fields.Written, names: written_fields.Named,
+        versions: Versions | None,
     ) -> None:  # fmt: skip
         self.schema = schema
+        self.names, self.versions = names, versions
         self.me = me
         self.written = written
         self.api_version = api_version
@@ -226,15 +276,17 @@ class _Apply:
 
     def result(self, wanted: Fields, force: bool) -> Object:
         own = next((entry for entry in self.entries if managed_fields.identity(entry) == self.me), None)
-        last = own["fieldsV1"] if own is not None else fieldsets.LEAF
         others = [entry for entry in self.entries if entry is not own]
         merged: Object = field_values.merge(self.live, self.applied, self.schema)
-        merged = self._pruned(merged, wanted, last, others)
-        changed, removed = (self.written.of(fields) for fields in field_changes.changes(self.live, merged, self.schema))
+        merged = self._pruned(merged, wanted, own, others)
+        changed, removed = field_changes.changes(self.live, merged, self.schema)
+        here = self.written.of(changed), self.written.of(removed)
+        live = self.live if self.exists else {}
+        compared = _Compared(live, merged, self.api_version, here, self.names).following(self.versions)
         if not force:
-            self._check_conflicts(others, changed)
+            self._check_conflicts(others, compared)
         others = _known(others, self.schema, self.applied, self.me)
-        entries = self._without(others, changed, removed)
+        entries = self._without(others, compared)
         owned = _stripped(wanted)
         if owned:
             # Who changes nothing keeps the time of before, and has none the first time: upstream's way.
@@ -247,43 +299,69 @@ class _Apply:
         return merged
 
     @staticmethod
-    def _without(entries: list[managed_fields.Entry], *taken: Fields) -> list[managed_fields.Entry]:
+    def _without(entries: list[managed_fields.Entry], compared: _Compared) -> list[managed_fields.Entry]:
         result = []
         for entry in entries:
             fields = entry["fieldsV1"]
-            for gone in taken:
+            for gone in compared.for_owner(entry):
                 fields = fieldsets.difference(fields, gone)
             if fields:
                 result.append(entry if fields is entry["fieldsV1"] else {**entry, "fieldsV1": fields})
         return result
 
-    def _pruned(self, merged: Object, wanted: Fields, last: Fields, others: list[managed_fields.Entry]) -> Object:
-        """``merged`` without what this manager applied last time and nobody, itself included, owns now."""
-        if not last:
+    def _pruned(
+        self, merged: Object, wanted: Fields, own: managed_fields.Entry | None, others: list[managed_fields.Entry]
+    ) -> Object:
+        """``merged`` without what this manager applied last time and nobody, itself included, owns now.
+
+        Each owner speaks for the fields of the version in which it wrote.
+        """
+        last = own["fieldsV1"] if own is not None else fieldsets.LEAF
+        if own is None or not last:
             return merged
-        schema = self.schema
-
-        def named(fields: Fields) -> Fields:
-            return field_values.with_named_fields(fields, schema)
-
-        def fields_of(obj: Object) -> Fields:
-            return named(field_values.lenient_field_set(obj, schema))
-
-        everything, last = fields_of(merged), named(last)
-        pruned = field_values.remove(merged, last, schema) or {}
-        owned = wanted
+        owned = {self.api_version: wanted}
         for entry in others:
-            owned = fieldsets.union(owned, entry["fieldsV1"])
-        kept = fieldsets.union(fields_of(pruned), named(owned))
-        pruned = field_values.remove(merged, fieldsets.difference(everything, kept), schema) or {}
-        gone = fieldsets.intersection(fieldsets.difference(everything, fields_of(pruned)), last)
-        result: Object = field_values.remove(merged, gone, schema) or {}
-        return result
+            version = self._readable(entry)
+            owned[version] = fieldsets.union(owned.get(version, fieldsets.LEAF), entry["fieldsV1"])
+        start = self._readable(own)
+        whole = self._as(merged, start)
+        pruned = field_values.remove(whole, self._named(last, start), self._schema_of(start)) or {}
+        for version, fields in owned.items():
+            whole, pruned = self._as(whole, version), self._as(pruned, version)
+            kept = fieldsets.union(self._fields_of(pruned, version), self._named(fields, version))
+            gone = fieldsets.difference(self._fields_of(whole, version), kept)
+            pruned = field_values.remove(whole, gone, self._schema_of(version)) or {}
+        whole, pruned = self._as(whole, start), self._as(pruned, start)
+        gone = fieldsets.difference(self._fields_of(whole, start), self._fields_of(pruned, start))
+        gone = fieldsets.intersection(gone, self._named(last, start))
+        return self._as(field_values.remove(whole, gone, self._schema_of(start)) or {}, self.api_version)
 
-    def _check_conflicts(self, others: list[managed_fields.Entry], changed: Fields) -> None:
+    def _readable(self, entry: managed_fields.Entry) -> str:
+        """The version of an entry; of one that cannot be had, the one that is being written."""
+        version = str(entry.get("apiVersion") or "")
+        known = self.versions is not None and self.versions.schema(version) is not None
+        return version if known else self.api_version
+
+    def _schema_of(self, version: str) -> schemas.Schema:
+        found = self.versions.schema(version) if self.versions is not None else None
+        return found or self.schema
+
+    def _as(self, obj: Object, version: str) -> Object:
+        if self.versions is None or obj.get("apiVersion") in (None, version):
+            return obj
+        return self.versions.convert(obj, version)
+
+    def _named(self, fields: Fields, version: str) -> Fields:
+        return field_values.with_named_fields(fields, self._schema_of(version))
+
+    def _fields_of(self, obj: Object, version: str) -> Fields:
+        return self._named(field_values.lenient_field_set(obj, self._schema_of(version)), version)
+
+    def _check_conflicts(self, others: list[managed_fields.Entry], compared: _Compared) -> None:
         allowed = self._allowed() if self.me[0] == "kubectl" else fieldsets.LEAF
         found: list[tuple[managed_fields.Entry, tuple[str, ...]]] = []
         for entry in others:
+            changed, _ = compared.for_owner(entry)
             conflicting = fieldsets.difference(fieldsets.intersection(entry["fieldsV1"], changed), allowed)
             found.extend((entry, path) for path in fieldsets.paths(conflicting))
         if found:

@@ -33,6 +33,7 @@ _POD_SPEC: dict[str, tuple[str, ...]] = {
     ),
     "ContainerStopSignals": tuple(f"{each}.lifecycle?.stopSignal" for each in _CONTAINERS),
     "EvictionRequest": ("evictionResponders",),
+    "GenericWorkload": ("schedulingGroup",),
     "CrossNamespaceVolumeDataSource": ("volumes[].ephemeral.volumeClaimTemplate.spec.dataSourceRef.namespace",),
 }
 """By feature, within a pod's spec."""
@@ -53,6 +54,7 @@ _REQUESTED = ("exactly", "firstAvailable[]")
 _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
     "Job": {"WorkloadWithJob": ("spec.scheduling",)},
     "CronJob": {"WorkloadWithJob": ("spec.jobTemplate.spec.scheduling",)},
+    "Lease": {"election strategy": ("spec.strategy",), "preferred holder": ("spec.preferredHolder",)},
     "Node": {"InPlacePodVerticalScalingSchedulerPreemption": ("spec.podPreemptionPolicy",)},
     "PersistentVolumeClaim": {"CrossNamespaceVolumeDataSource": ("spec.dataSourceRef.namespace",)},
     "StatefulSet": {
@@ -79,6 +81,7 @@ _OTHERS: dict[str, dict[str, tuple[str, ...]]] = {
 _GROUPS = {
     **dict.fromkeys(("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"), "apps"),
     **dict.fromkeys(("Job", "CronJob"), "batch"),
+    "Lease": "coordination.k8s.io",
     **dict.fromkeys(("ResourceSlice", "ResourceClaim", "ResourceClaimTemplate"), "resource.k8s.io"),
 }
 """Of kinds that are not in the core group: others may have kinds of the same names."""

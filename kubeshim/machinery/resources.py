@@ -63,6 +63,17 @@ class Column:
     priority: int = 0
 
 
+_GROUPED = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+"""Built-in groups that are in the key at upstream's; of others there is only the plural."""
+_PLACES = {
+    "endpoints": "services/endpoints",
+    "ingresses": "ingress",
+    "nodes": "minions",
+    "replicationcontrollers": "controllers",
+    "services": "services/specs",
+}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subresource:
     """``pods/exec``: its verbs and the kind its bodies have.
@@ -135,6 +146,13 @@ class Resource:
 
     def storage_key(self, namespace: str, name: str) -> str:
         return f"{self.storage_prefix}{namespace}/{name}" if self.namespaced else f"{self.storage_prefix}{name}"
+
+    def told_key(self, namespace: str, name: str) -> str:
+        """Where upstream keeps an object: refusals of its storage name that place."""
+        stored = self.stored_as or self.gvr
+        grouped = self.strategy == "custom" or stored.group in _GROUPED
+        place = f"{stored.group}/{stored.resource}" if grouped else _PLACES.get(stored.resource, stored.resource)
+        return f"/registry/{place}/{namespace}/{name}" if self.namespaced else f"/registry/{place}/{name}"
 
 
 class Registry:

@@ -25,8 +25,23 @@ def reaches(volume: Object, node: Object) -> bool:
     return required is None or node_selection.matches_any_term(required.get("nodeSelectorTerms") or (), node)
 
 
+def suits(volume: Object, claim: Object) -> bool:
+    """Whether the volume has what the claim asks for; one that is promised to the claim needs no more than that."""
+    spec, wanted = volume["spec"], claim["spec"]
+    if objects.is_deleting(volume):
+        return False
+    if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
+        return False
+    if (spec.get("volumeAttributesClassName") or "") != (wanted.get("volumeAttributesClassName") or ""):
+        return False
+    if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
+        return False
+    asked = objects.dig(wanted, "resources", "requests", "storage", default="0")
+    return capacity(volume) >= quantity.parse(asked)
+
+
 def fits(volume: Object, claim: Object) -> bool:
-    """Whether the volume is free, or reserved for the claim, and has what the claim asks for."""
+    """Whether the volume suits the claim, is free or reserved for it, and is of the kind it asks for."""
     spec, wanted = volume["spec"], claim["spec"]
     reference = spec.get("claimRef")
     if reference is not None:
@@ -35,17 +50,17 @@ def fits(volume: Object, claim: Object) -> bool:
             return False
     elif objects.dig(volume, "status", "phase") not in (None, "Available", "Pending"):
         return False
-    if objects.is_deleting(volume) or (spec.get("storageClassName") or "") != (wanted.get("storageClassName") or ""):
-        return False
-    if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
-        return False
-    if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
+    if (spec.get("storageClassName") or "") != (wanted.get("storageClassName") or ""):
         return False
     selector = wanted.get("selector")
     if selector is not None and not selectors.from_label_selector(selector).matches(objects.labels(volume)):
         return False
-    asked = objects.dig(wanted, "resources", "requests", "storage", default="0")
-    return capacity(volume) >= quantity.parse(asked)
+    return suits(volume, claim)
+
+
+def preference(volume: Object) -> tuple[int, quantity.Quantity]:
+    """Of volumes that fit, those with the fewest ways of access come first, then the smallest."""
+    return len(set(volume["spec"].get("accessModes") or ())), capacity(volume)
 
 
 def capacity(volume: Object) -> quantity.Quantity:

@@ -6,7 +6,7 @@ object say what alone they write (``Only``), every step a field's name or ``*`` 
 
 import dataclasses
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from kubeshim.machinery import fieldsets, schemas
 
@@ -38,6 +38,14 @@ class Written:
     def asks(self, name: str) -> bool:
         """Whether what a configuration says in a top-level field is asked for at all."""
         return name == "metadata" or self.unwritten.get("f:" + name) != {}
+
+
+Named = Callable[[schemas.Schema], Written]
+"""What an endpoint writes of a type in each of its versions."""
+
+
+def named(rule: Rule, subresource: str) -> Named:
+    return lambda schema: of(rule, schema, subresource)
 
 
 def of(rule: Rule, schema: schemas.Schema, subresource: str) -> Written:

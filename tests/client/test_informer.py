@@ -19,7 +19,7 @@ def started(client, **scope):
         deleted=lambda obj: told.append(("deleted", obj["metadata"]["name"])),
     )
     cache.start()
-    assert cache.wait_for_sync(5)
+    assert cache.wait_for_sync(60)
     return cache, told
 
 

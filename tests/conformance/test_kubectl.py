@@ -379,14 +379,14 @@ def proxy(cluster, *arguments):
         yield process.stdout.readline()
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @answers("[sig-cli] Kubectl client Proxy server should support proxy with --port 0")
 def test_proxy_at_any_port(cluster, kubectl):
     with proxy(cluster, "-p", "0", "--disable-filter") as said:
         port = int(re.search(r"Starting to serve on 127\.0\.0\.1:(\d+)", said)[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/api/")
         assert json.loads(connection.getresponse().read())["versions"] == ["v1"]
         connection.close()
@@ -397,7 +397,7 @@ def test_proxy_at_a_socket(cluster, kubectl, tmp_path):
     path = tmp_path / "test"
     with proxy(cluster, f"--unix-socket={path}") as said:
         assert str(path) in said
-        connection = http.client.HTTPConnection("localhost", timeout=20)
+        connection = http.client.HTTPConnection("localhost", timeout=60)
         with contextlib.closing(connection), socket.socket(socket.AF_UNIX) as connection.sock:
             connection.sock.connect(str(path))
             connection.request("GET", "/api")

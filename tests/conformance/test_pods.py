@@ -195,7 +195,7 @@ def websocket(kube, path, protocols):
         "certfile": configuration.cert_file,
         "keyfile": configuration.key_file,
     }
-    return websockets.create_connection(url, sslopt=options, subprotocols=protocols, timeout=20)
+    return websockets.create_connection(url, sslopt=options, subprotocols=protocols, timeout=60)
 
 
 def messages(connection):

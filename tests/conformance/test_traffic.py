@@ -203,7 +203,7 @@ def status(kube, method, path):
     url = urllib.parse.urlsplit(configuration.host)
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    connection = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=60)
     try:
         connection.request(method, path)
         answer = connection.getresponse()

@@ -133,7 +133,7 @@ def test_attach(cluster, namespace):
     process.stdin.flush()
     assert process.stdout.readline() == "got something\n"
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_cp_both_ways(cluster, namespace, tmp_path):
@@ -155,7 +155,7 @@ def test_port_forward(cluster, namespace, fetch):
             assert fetch(f"http://127.0.0.1:{port}/").startswith("web version 1 web")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_watch_and_wait(cluster, namespace):
@@ -164,7 +164,7 @@ def test_watch_and_wait(cluster, namespace):
     cluster.kubectl("delete", "pod", "-n", namespace, "seen", "--wait=false")
     cluster.kubectl("wait", "-n", namespace, "--for=delete", "pod/seen", "--timeout=60s")
     watcher.terminate()
-    words = {line.split()[2] for line in watcher.communicate(timeout=10)[0].splitlines()}
+    words = {line.split()[2] for line in watcher.communicate(timeout=60)[0].splitlines()}
     assert {"Pending", "ContainerCreating", "Running", "Terminating"} <= words | {"ContainerCreating"}
 
 
@@ -256,7 +256,7 @@ def test_expose_and_proxy(cluster, namespace, fetch):
         assert fetch(f"{base}/services/web/proxy/").startswith("web version 1")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_a_token_works(cluster, namespace):

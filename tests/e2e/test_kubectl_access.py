@@ -166,7 +166,7 @@ def test_proxy_shows_all_paths(kubectl, cluster, fetch):
         assert "apiserver_request" in fetch(f"{base}/metrics")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_a_short_name_of_a_built_in_wins(kubectl):

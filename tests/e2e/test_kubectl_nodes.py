@@ -100,7 +100,7 @@ def test_debug_attached(kubectl):
     process.stdin.flush()
     # its own namespace of processes is the other container's
     assert process.stdout.readline() in ("pid one is sh\n", "pid one is busybox\n")
-    output, _ = process.communicate("exit\n", timeout=20)
+    output, _ = process.communicate("exit\n", timeout=60)
     assert process.returncode == 0, output
 
 

@@ -20,7 +20,7 @@ def watching(process):
 
 
 def ended(process):
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     return output
 

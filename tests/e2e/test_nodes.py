@@ -105,7 +105,7 @@ def containers(name, *options):
 def served(cluster, fetch, times=10):
     """Every one of these requests is answered."""
     url = f"http://{cluster.get('service', 'web')['spec']['clusterIP']}/"
-    return [fetch(url, timeout=2) for _ in range(times)]
+    return [fetch(url, timeout=30) for _ in range(times)]
 
 
 def all_elsewhere(cluster, name):

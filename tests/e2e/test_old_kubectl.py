@@ -31,7 +31,7 @@ def test_the_everyday_verbs(old, namespace, fetch):
         assert fetch(f"http://127.0.0.1:{port}/").startswith("web version 1")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert "response:200" in old.out("logs", "-n", namespace, pod)
     old.kubectl("delete", "-n", namespace, "-f", str(EXAMPLES / "02-web"), "--timeout=60s")
 

@@ -63,7 +63,7 @@ def test_datagrams_reach_cluster_dns(published):
     name = b"".join(bytes([len(part)]) + part for part in b"web.default.svc.cluster.local".split(b".")) + b"\0"
     question = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(60)
         client.sendto(question, ("127.0.0.1", ports[2]))
         answer = client.recv(512)
     assert answer[:2] == question[:2]

@@ -76,11 +76,11 @@ def test_exec_by_get_and_by_post(shell, box):
 def test_exec_with_input(shell, box):
     with session(shell, box, "sh", stdin=True) as opened:
         opened.write_stdin("echo one\n")
-        assert opened.readline_stdout(timeout=10) == "one"
+        assert opened.readline_stdout(timeout=60) == "one"
         opened.write_stdin("echo two >&2\n")
-        assert opened.readline_stderr(timeout=10) == "two"
+        assert opened.readline_stderr(timeout=60) == "two"
         opened.write_stdin("exit\n")
-        opened.run_forever(timeout=10)
+        opened.run_forever(timeout=60)
         assert json.loads(opened.read_channel(ws_client.ERROR_CHANNEL))["status"] == "Success"
         assert not opened.is_open()
 
@@ -88,19 +88,19 @@ def test_exec_with_input(shell, box):
 @pytest.mark.parametrize("code", [0, 3])
 def test_exit_codes(shell, box, code):
     with session(shell, box, "sh", "-c", f"exit {code}") as opened:
-        opened.run_forever(timeout=10)
+        opened.run_forever(timeout=60)
         assert opened.returncode == code
 
 
 def test_bytes_pass_unchanged(shell, box):
     with session(shell, box, "head", "-c", "200000", "/bin/busybox", binary=True) as opened:
-        opened.run_forever(timeout=10)
+        opened.run_forever(timeout=60)
         assert len(opened.read_stdout()) == 200_000
     with session(shell, box, "cat", stdin=True, binary=True) as opened:
         sent, got = bytes(range(256)) * 4, b""
         opened.write_stdin(sent)
         while len(got) < len(sent):
-            got += opened.read_stdout(timeout=10)
+            got += opened.read_stdout(timeout=60)
         assert got == sent
 
 
@@ -119,7 +119,7 @@ def test_attach(cluster, namespace, shell):
     run_pod(cluster, namespace, "box", "while read line; do echo got $line; done", stdin=True)
     with session(shell, namespace, call="connect_get_namespaced_pod_attach", stdin=True) as opened:
         opened.write_stdin("it\n")
-        assert opened.readline_stdout(timeout=10) == "got it"
+        assert opened.readline_stdout(timeout=60) == "got it"
 
 
 LISTEN = (
@@ -135,7 +135,7 @@ def test_ports_are_forwarded(cluster, namespace, shell):
     try:
         echo, greeting = forwarded.socket(1234), forwarded.socket(1235)
         for sock in (echo, greeting):
-            sock.settimeout(10)
+            sock.settimeout(60)
         echo.sendall(b"through and back")
         assert echo.recv(100) == b"through and back"
         assert greeting.recv(100) == b"hello\n"
@@ -203,7 +203,7 @@ def test_any_kind(api, namespace):
             ducks.server_side_apply(namespace=namespace, name="it", body=theirs, field_manager="theirs")
         assert ducks.scale.get(name="it", namespace=namespace).spec.replicas == 2
         ducks.status.patch(body={"status": {"size": 1}}, name="it", namespace=namespace, content_type=merge)
-        event = next(iter(ducks.watch(namespace=namespace, timeout=10)))
+        event = next(iter(ducks.watch(namespace=namespace, timeout=60)))
         assert (event["type"], event["object"].status.size) == ("ADDED", 1)
         ducks.delete(name="it", namespace=namespace, body={})
     finally:

@@ -32,6 +32,21 @@ def test_views_of_one_store():
         assert registry.get(group, version, plural).storage_prefix == prefix
 
 
+@pytest.mark.parametrize(
+    ("group", "plural", "key"),
+    [
+        ("apps", "deployments", "/registry/deployments/shop/a"),
+        ("", "services", "/registry/services/specs/shop/a"),
+        ("", "nodes", "/registry/minions/a"),
+        ("networking.k8s.io", "ingresses", "/registry/ingress/shop/a"),
+        ("events.k8s.io", "events", "/registry/events/shop/a"),
+        ("apiregistration.k8s.io", "apiservices", "/registry/apiregistration.k8s.io/apiservices/a"),
+    ],
+)
+def test_keys_are_told_as_upstream_has_them(group, plural, key):
+    assert resources.Registry(builtin.load()).get(group, "v1", plural).told_key("shop", "a") == key
+
+
 def test_types_can_be_keys():
     """What is derived from a type is cached under it."""
     assert len({resource: resource.plural for resource in builtin.load() + builtin.load()}) == 72

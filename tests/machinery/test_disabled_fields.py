@@ -36,6 +36,7 @@ PROBE = {"grpc": {"port": 1, "service": ""}}
             {"volumes": [{"projected": {"sources": [{"secret": {"items": [{"key": "k"}]}}]}}]},
         ),
         ({"evictionResponders": [{"name": "x"}], "hostname": "h"}, {"hostname": "h"}),
+        ({"schedulingGroup": {"podGroupName": "g"}}, {}),
         (
             {"containers": [{"name": "c", "lifecycle": {"stopSignal": "SIGINT"}}]},
             {"containers": [{"name": "c"}]},
@@ -77,6 +78,7 @@ def test_what_is_stored_already_stays():
     [
         ("batch.example.com", "Job", {"spec": {"scheduling": {}}}, {"spec": {"scheduling": {}}}),
         ("batch", "Job", {"spec": {"scheduling": {}, "template": {}}}, {"spec": {"template": {}}}),
+        ("coordination.k8s.io", "Lease", {"spec": {"strategy": "OldestEmulationVersion"}}, {"spec": {}}),
         ("", "Node", {"spec": {"podPreemptionPolicy": {}}}, {"spec": {}}),
         (
             "",

@@ -36,7 +36,7 @@ class Served:
         chosen.sleep(0.01)
 
     def connect(self):
-        return contextlib.closing(socket.create_connection(("127.0.0.1", self.port), timeout=5))
+        return contextlib.closing(socket.create_connection(("127.0.0.1", self.port), timeout=60))
 
     def close(self):
         self.stopped.set()

@@ -6,7 +6,6 @@ first: whatever goes wrong further in becomes a ``Status`` in ``recover``, at on
 
 import logging
 import random
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -17,8 +16,7 @@ from kubeshim.control_plane.api_server import request, response
 from kubeshim.control_plane.api_server.authorization import attributes
 from kubeshim.control_plane.api_server.flow_control import controller
 from kubeshim.machinery import errors
-from kubeshim.machinery.cel import gotime
-from kubeshim.machinery.validation import fields
+from kubeshim.machinery.validation import fields, go_times
 from kubeshim.wire import http_connection
 
 if TYPE_CHECKING:
@@ -55,6 +53,8 @@ def recover(asked: request.Request, server: "servers.Server", following: Next) -
         _log.exception("%s %s", asked.method, asked.path)
         answer = response.plain(500, _PANIC)
     answer.headers = [("Audit-Id", asked.audit_id), *answer.headers, *asked.flow_headers]
+    if not asked.info.malformed and not any(name.lower() == "cache-control" for name, _ in answer.headers):
+        answer.headers.append(("Cache-Control", "no-cache, private"))  # nobody keeps what nobody said may be kept
     server.metrics.observe(asked, answer.status, time.monotonic() - began)
     return answer
 
@@ -143,7 +143,7 @@ def deadline(asked: request.Request, server: "servers.Server", following: Next) 
         try:
             _seconds(asked.param("timeout"))
         except ValueError as problem:
-            raise errors.BadRequest(f"invalid timeout specified in the request URL - time: {problem}") from None
+            raise errors.BadRequest(f"invalid timeout specified in the request URL - {problem}") from None
     return following(asked, server)
 
 
@@ -201,13 +201,5 @@ def _quoted(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    """A Go duration (``1m30s``); 0 for none. Raises ``ValueError`` with what Go says to others."""
-    if not text:
-        return 0.0
-    try:
-        return gotime.parse_duration(text).nanos / 1e9
-    except ValueError:
-        quoted = fields.quote(text)
-        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text):
-            raise ValueError(f"missing unit in duration {quoted}") from None
-        raise ValueError(f"invalid duration {quoted}") from None
+    """A Go duration (``1m30s``); 0 for none. Raises ``ValueError`` with Go's words."""
+    return go_times.duration(text) / 1e9 if text else 0.0

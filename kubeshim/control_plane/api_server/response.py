@@ -12,6 +12,7 @@ import gevent
 from kubeshim.control_plane.api_server import native, representations, request, stored
 from kubeshim.machinery import errors, objects, resources, tables
 from kubeshim.machinery.codecs import json, negotiation, protobuf, yaml
+from kubeshim.machinery.validation import fields
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -115,10 +116,7 @@ def _converted(
 ) -> objects.Object:  # fmt: skip
     """A ``Table``, or metadata alone."""
     if media.kind == "Table":
-        include = asked.param("includeObject") or "Metadata"
-        if include not in ("Object", "Metadata", "None"):
-            raise errors.BadRequest(f'unrecognized includeObject value: "{include}"')
-        table = _table(server, resource, found, include, "" if single else tables.default_of(resource, found))
+        table = _table(server, resource, found, included(asked), "" if single else tables.default_of(resource, found))
         return {**table, "apiVersion": f"meta.k8s.io/{media.version}", "metadata": metadata}
     partial = [{**tables.partial(obj), "apiVersion": f"meta.k8s.io/{media.version}"} for obj in found]
     if single:
@@ -135,6 +133,15 @@ def _converted(
         "metadata": metadata,
         "items": partial,
     }
+
+
+def included(asked: request.Request) -> str:
+    """What the rows of a table have of their objects. Raises ``errors.BadRequest``."""
+    include = asked.param("includeObject") or "Metadata"
+    if include not in ("Object", "Metadata", "None"):
+        problem = fields.invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
+        raise errors.BadRequest(f"Unable to convert to Table as requested: {problem}")
+    return include
 
 
 def _table(

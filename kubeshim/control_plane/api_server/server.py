@@ -55,10 +55,10 @@ _SWITCH_INTERVAL = 0.0005
 commit."""
 
 _COLLECT = (20_000, 50, 1000)
-_COLLECT_PERIOD = 60.0
+_COLLECT_FIRST, _COLLECT_PERIOD = 5.0, 60.0
 """Objects here are trees that counting frees; a full search for cycles through all that is cached takes a third of a
 second in which nobody is answered. So full searches are made once a period, and what they have looked at is set aside
-(``gc.freeze``): the next one only looks at what has come since."""
+(``gc.freeze``): the next one only looks at what has come since. None is made before the server answers."""
 
 
 class Server:
@@ -204,20 +204,21 @@ def serve(server: Server, sockets: Sequence[socket.socket]) -> http_server.Serve
 
 
 def _collect_garbage(server: Server) -> None:
-    while True:
+    gc.set_threshold(*_COLLECT)
+    gc.enable()
+    pause = _COLLECT_FIRST
+    while not server.stopping.wait(pause):
         gc.collect()
         gc.freeze()
-        if server.stopping.wait(_COLLECT_PERIOD):
-            return
+        pause = _COLLECT_PERIOD
 
 
 def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
     """Serves until SIGTERM or SIGINT."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    gc.disable()
     server = Server(config, open_store(config))
     server.start()
-    gc.set_threshold(*_COLLECT)
-    gevent.spawn(_collect_garbage, server)
     stop = gevent_event.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)
@@ -226,6 +227,7 @@ def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
         server.start_background()
         server.bootstrapped.wait(_BOOTSTRAP_SECONDS)
     listening = serve(server, sockets)
+    gevent.spawn(_collect_garbage, server)
     _log.info("serving")
     stop.wait()
     server.stop()

@@ -17,7 +17,7 @@ from typing import ClassVar
 from kubeshim import clock
 from kubeshim.client import informer as informers
 from kubeshim.client import recorder, rest, workqueue
-from kubeshim.control_plane.controller_manager import config
+from kubeshim.control_plane.controller_manager import config, metrics
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
@@ -35,6 +35,20 @@ class Context:
     recorders: Callable[[str], recorder.Recorder]
     """The recorder that writes as that component (``deployment-controller``)."""
     clock: clock.Clock = clock.SYSTEM
+    metrics: metrics.Metrics = dataclasses.field(default_factory=metrics.Metrics)
+
+
+class _Observed:
+    """Hands what a queue tells on, under its name."""
+
+    def __init__(self, name: str, work: metrics.Work) -> None:
+        self._name, self._work = name, work
+
+    def waited(self, seconds: float) -> None:
+        self._work.waited(self._name, seconds)
+
+    def worked(self, seconds: float) -> None:
+        self._work.worked(self._name, seconds)
 
 
 class Controller:
@@ -50,7 +64,9 @@ class Controller:
         self.client = context.client
         self.clock = context.clock
         self.recorder = context.recorders(self.component or f"{self.name}-controller")
+        self.metrics = context.metrics
         self.queue: workqueue.RateLimitingQueue[str] = workqueue.RateLimitingQueue()
+        self.queue.observer = _Observed(metrics.queue_name(self.name), context.metrics.work)
         self._informers: list[informers.Informer] = []
         self._own: list[informers.Informer] = []
         self._lock = threading.Lock()

@@ -197,15 +197,23 @@ def count_unended(job: Object, found: Tally, mine: Sequence[Object]) -> None:
 
 def failure_action(job: Object, pod: Object) -> tuple[str, Verdict | None]:
     """What the pod failure policy says of a failed pod: the action, and the verdict of ``FailJob``."""
+    number, action, why = _matching_rule(job, pod)
+    if action != "FailJob":
+        return action or "Count", None
+    return action, Verdict("Failed", "PodFailurePolicy", f"{why} matching {action} rule at index {number}")
+
+
+def matched_action(job: Object, pod: Object) -> str:
+    """What the first rule that matches does; empty where none does."""
+    return _matching_rule(job, pod)[1]
+
+
+def _matching_rule(job: Object, pod: Object) -> tuple[int, str, str]:
     for number, rule in enumerate(objects.dig(job, "spec", "podFailurePolicy", "rules", default=())):
         why = _matches_exit(rule.get("onExitCodes"), pod) or _matches_condition(rule.get("onPodConditions"), pod)
-        if why is None:
-            continue
-        action = str(rule["action"])
-        if action != "FailJob":
-            return action, None
-        return action, Verdict("Failed", "PodFailurePolicy", f"{why} matching {action} rule at index {number}")
-    return "Count", None
+        if why is not None:
+            return number, str(rule["action"]), why
+    return -1, "", ""
 
 
 def _matches_exit(wanted: Mapping[str, Any] | None, pod: Object) -> str | None:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from kubeshim import clock
 from kubeshim.client import informer, leader_election, recorder, rest
-from kubeshim.control_plane import health
+from kubeshim.control_plane import component_metrics, health
 from kubeshim.control_plane.controller_manager import config as configuration
-from kubeshim.control_plane.controller_manager import controller
+from kubeshim.control_plane.controller_manager import controller, metrics
 from kubeshim.control_plane.controller_manager.controllers import (
     bootstrap_signer,
     certificates,
@@ -55,6 +55,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     validatingadmissionpolicy_status,
     volume_expand,
 )
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
@@ -133,10 +134,16 @@ class Manager:
         self.informers = informer.Factory(client)
         self._recorders: dict[str, recorder.Recorder] = {}
         self._controllers: list[controller.Controller] = []
+        self._metrics = metrics.Metrics()
+        self._component = component_metrics.Component(LEASE, config.client.server)
+        client.observe = self._component.requested
 
     def start(self) -> None:
         """Starts informers and controllers; returns at once."""
-        context = controller.Context(self._client, self.informers, self._config.options, self._recorder, self._clock)
+        context = controller.Context(
+            self._client, self.informers, self._config.options, self._recorder, self._clock, self._metrics
+        )
+        self._component.leads = True
         for kind in select(self._config.controllers):
             self._controllers.append(kind(context))
         self.informers.start()
@@ -144,12 +151,8 @@ class Manager:
             one.start()
 
     def metrics(self) -> str:
-        """What the controllers' queues hold and have taken in."""
-        lines = ["# TYPE workqueue_depth gauge"]
-        lines += [f'workqueue_depth{{name="{one.name}"}} {len(one.queue)}' for one in self._controllers]
-        lines.append("# TYPE workqueue_adds_total counter")
-        lines += [f'workqueue_adds_total{{name="{one.name}"}} {one.queue.adds}' for one in self._controllers]
-        return "".join(f"{line}\n" for line in lines)
+        queues = [(metrics.queue_name(one.name), one.queue) for one in self._controllers]
+        return exposition.text(self._metrics.work.lines(queues), self._metrics.lines(), self._component.lines())
 
     def stop(self) -> None:
         for one in self._controllers:

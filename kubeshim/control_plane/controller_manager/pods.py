@@ -21,6 +21,21 @@ def is_finished(pod: Object) -> bool:
     return phase(pod) in ("Succeeded", "Failed")
 
 
+def is_terminated(pod: Object) -> bool:
+    """Ended, or on its way out with none of its containers running."""
+    return is_finished(pod) or (objects.is_deleting(pod) and not any(map(_runs, _container_statuses(pod))))
+
+
+def _container_statuses(pod: Object) -> list[Object]:
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [one for kind in kinds for one in objects.dig(pod, "status", kind, default=()) or ()]
+
+
+def _runs(status: Object) -> bool:
+    state = status.get("state") or {}
+    return state.get("terminated") is None and state.get("waiting") is None
+
+
 def is_active(pod: Object) -> bool:
     """Neither ended nor on its way out."""
     return not is_finished(pod) and not objects.is_deleting(pod)

@@ -44,12 +44,17 @@ def group_key(address_type: str, ports: Sequence[dict[str, Any]]) -> bytes:
     return address_type.encode() + b"|" + b",".join(listed)
 
 
-def plan(groups: Sequence[Group], existing: Sequence[Object], metadata: Object, capacity: int) -> Plan:
+def plan(
+    groups: Sequence[Group], existing: Sequence[Object], metadata: Object, capacity: int, *, annotated: bool = False
+) -> Plan:
     """What to write so that ``existing`` slices tell ``groups``.
 
-    ``metadata`` (labels, ownerReferences, generateName, namespace) is what every slice shall have; if it says
-    ``annotations``, those and no others.
+    ``metadata`` (labels, annotations, ownerReferences, generateName, namespace) is what every slice shall have; those
+    that are ``annotated`` have these annotations at all times and no others.
     """
+    if annotated:
+        metadata = {**metadata, "annotations": metadata.get("annotations") or {}}
+        existing = [one if _is_annotated(one, metadata) else _stripped(one) for one in existing]
     result = Plan()
     by_key: dict[bytes, list[Object]] = {}
     for one in existing:
@@ -113,6 +118,12 @@ def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]]
     made = {**metadata}
     if current is not None:
         made = {**current["metadata"], **{k: v for k, v in metadata.items() if k != "generateName"}}
+        theirs = {
+            k: v
+            for k, v in objects.annotations(current).items()
+            if k not in objects.annotations({"metadata": metadata})
+        }
+        made["annotations"] = {**theirs, **(metadata.get("annotations") or {})}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -123,9 +134,17 @@ def _build(current: Object | None, group: Group, endpoints: list[dict[str, Any]]
     }
 
 
+def _is_annotated(one: Object, metadata: Object) -> bool:
+    return bool(objects.annotations(one) == metadata["annotations"])
+
+
+def _stripped(one: Object) -> Object:
+    """A slice as if it were nobody's: whatever it tells, it is written anew."""
+    kept = {key: value for key, value in one["metadata"].items() if key not in ("annotations", "labels")}
+    return {**one, "metadata": kept}
+
+
 def _metadata_differs(one: Object, metadata: Object) -> bool:
-    if "annotations" in metadata and objects.annotations(one) != metadata["annotations"]:
-        return True
     return objects.labels(one) != metadata.get("labels") or (one["metadata"].get("ownerReferences") or []) != (
         metadata.get("ownerReferences") or []
     )

@@ -8,6 +8,9 @@ from kubeshim.machinery.objects import Object
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 BUILT_IN = "kubernetes.io/"
+UNUSED = "Unused"
+_USED = "False", "PodUsingPVC", "A pod is currently referencing this PVC"
+_UNUSED = "True", "NoPodsUsingPVC", "No pods are currently referencing this PVC"
 
 
 def mismatch(volume: Object, claim: Object) -> str:
@@ -87,6 +90,17 @@ def users(claim: Object, there: Sequence[Object]) -> list[Object]:
     An ended pod keeps the claims it names until it is deleted; of those made for it, only until it is shut down.
     """
     return [pod for pod in there if pod["spec"].get("nodeName") and _uses(pod, claim)]
+
+
+def is_in_use(claim: Object, there: Iterable[Object]) -> bool:
+    """Whether a pod that has not ended names the claim, placed or not: what its condition ``Unused`` tells."""
+    return any(_uses(pod, claim) and not pods.is_terminated(pod) for pod in there)
+
+
+def unused(in_use: bool, now: str) -> Object:
+    """The condition that says so."""
+    status, reason, text = _USED if in_use else _UNUSED
+    return {"type": UNUSED, "status": status, "lastTransitionTime": now, "reason": reason, "message": text}
 
 
 def _uses(pod: Object, claim: Object) -> bool:

@@ -53,6 +53,11 @@ class Cache:
             if uid in self._assumed:
                 self._take(uid)
 
+    def sizes(self) -> list[tuple[str, int]]:
+        """What is held, by kind, for the metrics."""
+        with self.lock:
+            return [("nodes", len(self.nodes())), ("pods", len(self._places)), ("assumed_pods", len(self._assumed))]
+
     def is_assumed(self, uid: str) -> bool:
         with self.lock:
             return uid in self._assumed

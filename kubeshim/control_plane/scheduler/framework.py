@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from kubeshim.client import informer, rest, series_recorder
 from kubeshim.control_plane.scheduler import cache as caches
-from kubeshim.control_plane.scheduler import node_info, pod_info
+from kubeshim.control_plane.scheduler import metrics, node_info, pod_info
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
 
@@ -87,6 +87,7 @@ class Handle:
     run_filters: Callable[[CycleState, pod_info.PodInfo, node_info.NodeInfo, Nodes], Status | None]
     """With the pods that are nominated to the node counted in."""
     run_pre_filters: Callable[[CycleState, pod_info.PodInfo, Nodes], "Status | PreFilterResult | None"]
+    metrics: metrics.Metrics
 
 
 class Plugin:

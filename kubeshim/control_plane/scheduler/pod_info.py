@@ -84,7 +84,7 @@ class Term:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class PodInfo:
-    """``attempts`` and ``initial`` are the queue's; the rest does not change."""
+    """``attempts``, ``since`` and ``tried_since`` are the queue's; the rest does not change."""
 
     pod: Object
     key: str
@@ -104,12 +104,18 @@ class PodInfo:
     attempts: int = 0
     since: float = 0.0
     """When it entered the queue (monotonic)."""
+    tried_since: float = 0.0
+    """When it was tried first."""
     nominated: str = ""
 
     @property
     def spec(self) -> Mapping[str, Any]:
         spec: Mapping[str, Any] = self.pod["spec"]
         return spec
+
+    def take_over(self, former: "PodInfo") -> None:
+        """What the queue knows of the same pod."""
+        self.attempts, self.since, self.tried_since = former.attempts, former.since, former.tried_since
 
 
 def of(pod: Object) -> PodInfo:

@@ -9,6 +9,7 @@ are unschedulable too, but only a change of their own moves them.
 Events that happen while a pod is being tried are kept and weighed when it comes back, so none is missed.
 """
 
+import collections
 import dataclasses
 import heapq
 import itertools
@@ -17,10 +18,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubeshim.control_plane.scheduler import framework, pod_info
+from kubeshim.control_plane.scheduler import framework, metrics, pod_info
 
 INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 10.0
 LONGEST_STAY = 300.0
+_ADDED, _UPDATED, _FAILED = "UnschedulablePodAdd", "UnschedulablePodUpdate", "ScheduleAttemptFailure"
+"""Why pods come into a queue, as metrics say it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,8 +35,14 @@ class _Waiting:
 
 
 class SchedulingQueue:
-    def __init__(self, profile: framework.Framework, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        profile: framework.Framework,
+        monotonic: Callable[[], float] = time.monotonic,
+        counted: metrics.Metrics | None = None,
+    ) -> None:
         self._profile, self._monotonic = profile, monotonic
+        self._metrics = counted or metrics.Metrics()
         self._changed = threading.Condition()
         self._order = itertools.count()
         self._active: list[tuple[tuple[Any, ...], int, str]] = []
@@ -54,7 +63,7 @@ class SchedulingQueue:
                 return
             info.since = info.since or self._monotonic()
             self._unschedulable.pop(info.uid, None)
-            self._to_active(info)
+            self._to_active(info, _ADDED)
 
     def update(self, info: pod_info.PodInfo, *, worth_a_try: bool) -> None:
         """A waiting pod changed. ``worth_a_try``: in something that may make it schedulable."""
@@ -65,20 +74,20 @@ class SchedulingQueue:
                 return
             queued = self._infos.get(info.uid)
             if queued is not None:
-                info.attempts, info.since = queued.attempts, queued.since
+                info.take_over(queued)
                 self._infos[info.uid] = info
                 if queued.priority != info.priority and self._place[info.uid][0] == "active":
-                    self._to_active(info)
+                    self._to_active(info, _UPDATED)
                 return
             waiting = self._unschedulable.get(info.uid)
             if waiting is None:
                 self.add(info)
                 return
-            info.attempts, info.since = waiting.info.attempts, waiting.info.since
+            info.take_over(waiting.info)
             waiting.info = info
             if waiting.gated or worth_a_try:
                 del self._unschedulable[info.uid]
-                self._release(waiting)
+                self._release(waiting, _UPDATED)
 
     def delete(self, uid: str) -> None:
         with self._changed:
@@ -98,6 +107,7 @@ class SchedulingQueue:
                     info = self._infos.pop(uid)
                     del self._place[uid]
                     info.attempts += 1
+                    info.tried_since = info.tried_since or self._monotonic()
                     self._in_flight[uid] = []
                     return info
                 if ends is not None and self._monotonic() >= ends:
@@ -116,8 +126,9 @@ class SchedulingQueue:
             events = self._in_flight.pop(info.uid, [])
             waiting = _Waiting(info, rejected_by, self._monotonic())
             if any(event.kind == "Pod/Update" or self._helps(waiting, event) for event in events):
-                self._to_backoff(info)
+                self._to_backoff(info, _FAILED)
             else:
+                self._metrics.incoming("unschedulable", _FAILED)
                 self._unschedulable[info.uid] = waiting
                 self._changed.notify()
 
@@ -126,7 +137,7 @@ class SchedulingQueue:
         with self._changed:
             self._in_flight.pop(info.uid, None)
             self._failed.add(info.uid)
-            self._to_backoff(info)
+            self._to_backoff(info, _FAILED)
 
     def tell(self, event: framework.Event) -> None:
         """Moves the pods that ``event`` may help."""
@@ -136,7 +147,7 @@ class SchedulingQueue:
             for uid, waiting in list(self._unschedulable.items()):
                 if not waiting.gated and self._helps(waiting, event):
                     del self._unschedulable[uid]
-                    self._release(waiting)
+                    self._release(waiting, metrics.label(event.kind))
 
     def close(self) -> None:
         with self._changed:
@@ -155,6 +166,11 @@ class SchedulingQueue:
                 "gated": gated,
             }
 
+    def rejected(self) -> dict[str, int]:
+        """Pods that wait because plugins said no, by plugin."""
+        with self._changed:
+            return collections.Counter(name for one in self._unschedulable.values() for name in one.rejected_by)
+
     def _helps(self, waiting: _Waiting, event: framework.Event) -> bool:
         if not waiting.rejected_by:
             return True
@@ -164,31 +180,34 @@ class SchedulingQueue:
                 return True
         return False
 
-    def _release(self, waiting: _Waiting) -> None:
+    def _release(self, waiting: _Waiting, event: str) -> None:
         if not waiting.gated and self._must_back_off(waiting):
-            self._to_backoff(waiting.info)
+            self._to_backoff(waiting.info, event)
         else:
-            self._to_active(waiting.info)
+            self._to_active(waiting.info, event)
 
-    def _to_active(self, info: pod_info.PodInfo) -> None:
+    def _to_active(self, info: pod_info.PodInfo, event: str) -> None:
         status = self._profile.pre_enqueue(info)
         if status is not None:
             waiting = _Waiting(info, frozenset({status.plugin}), self._monotonic(), gated=True)
             self._unschedulable[info.uid] = waiting
+            self._metrics.incoming("gated", event)
             self._infos.pop(info.uid, None)
             self._place.pop(info.uid, None)
             return
         number = next(self._order)
         self._infos[info.uid] = info
         self._place[info.uid] = "active", number
+        self._metrics.incoming("active", event)
         self._failed.discard(info.uid)
         heapq.heappush(self._active, (self._profile.sort_key(info), number, info.uid))
         self._changed.notify()
 
-    def _to_backoff(self, info: pod_info.PodInfo) -> None:
+    def _to_backoff(self, info: pod_info.PodInfo, event: str) -> None:
         number = next(self._order)
         self._infos[info.uid] = info
         self._place[info.uid] = "backoff", number
+        self._metrics.incoming("backoff", event)
         heapq.heappush(self._backoff, (self._monotonic() + self._delay(info), number, info.uid))
         self._changed.notify()
 
@@ -200,12 +219,12 @@ class SchedulingQueue:
 
     def _flush(self) -> None:
         while (uid := self._next_backoff(due_only=True)) is not None:
-            self._to_active(self._infos[uid])
+            self._to_active(self._infos[uid], "BackoffComplete")
         now = self._monotonic()
         for uid, waiting in list(self._unschedulable.items()):
             if not waiting.gated and now - waiting.since >= LONGEST_STAY:
                 del self._unschedulable[uid]
-                self._to_active(waiting.info)
+                self._to_active(waiting.info, "UnschedulableTimeout")
 
     def _next_active(self) -> str | None:
         while self._active:

@@ -10,11 +10,12 @@ import logging
 import random
 import socket
 import threading
+import time
 from concurrent import futures
 
 from kubeshim import clock
 from kubeshim.client import informer, kinds, leader_election, rest, series_recorder
-from kubeshim.control_plane import health
+from kubeshim.control_plane import component_metrics, health
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import (
     config as configuration,
@@ -23,6 +24,7 @@ from kubeshim.control_plane.scheduler import (
     diagnosis,
     event_handlers,
     framework,
+    metrics,
     node_info,
     pod_info,
     profile,
@@ -30,6 +32,7 @@ from kubeshim.control_plane.scheduler import (
 )
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
+from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Decision:
     why: diagnosis.FitError | None = None
     nominated: str | None = ""
     """The node that is kept for it; "" takes an earlier nomination back, None lets it be."""
+    begun: float = 0.0
+    """When the attempt began (monotonic)."""
 
 
 class Scheduler:
@@ -57,16 +62,20 @@ class Scheduler:
     ) -> None:
         self._client, self._config, self._clock = client, config, time_source
         self._informers = informer.Factory(client)
+        self._metrics = metrics.Metrics(config.scheduler_name)
+        self._component = component_metrics.Component(LEASE, config.client.server)
+        client.observe = self._component.requested
         instance = f"{config.scheduler_name}-{socket.gethostname()}"
         self._recorder = series_recorder.SeriesRecorder(
             client, config.scheduler_name, instance, time_source=time_source
         )
         self.cache = caches.Cache()
         handle = framework.Handle(
-            client, self.cache, self._informers.informer, self._recorder, self._run_filters, self._run_pre_filters
-        )
+            client, self.cache, self._informers.informer, self._recorder, self._run_filters, self._run_pre_filters,
+            self._metrics,
+        )  # fmt: skip
         self._framework = framework.Framework(plugin(handle) for plugin in profile.PLUGINS)
-        self.queue = queue.SchedulingQueue(self._framework)
+        self.queue = queue.SchedulingQueue(self._framework, counted=self._metrics)
         self._pods = self._informers.informer(kinds.PODS, field_selector=event_handlers.PODS_THAT_COUNT)
         event_handlers.EventHandlers(self._informers, self.cache, self.queue, config.scheduler_name)
         self._offset = 0
@@ -75,13 +84,15 @@ class Scheduler:
 
     def start(self) -> None:
         """Returns at once; placing begins when the caches are filled."""
+        self._component.leads = True
         self._informers.start()
         threading.Thread(target=self._run, name="scheduling", daemon=True).start()
 
     def metrics(self) -> str:
-        lines = ["# TYPE scheduler_pending_pods gauge"]
-        lines += [f'scheduler_pending_pods{{queue="{name}"}} {count}' for name, count in self.queue.counts().items()]
-        return "".join(f"{line}\n" for line in lines)
+        return exposition.text(
+            self._metrics.lines(self.queue.counts(), self.queue.rejected(), self.cache.sizes()),
+            self._component.lines(),
+        )
 
     def stop(self) -> None:
         self.queue.close()
@@ -104,14 +115,17 @@ class Scheduler:
         if gone or (current or {}).get("spec", {}).get("nodeName") or self.cache.is_assumed(info.uid):
             self.queue.done(info.uid)
             return
+        started = time.monotonic()
         with self.cache.lock:
             decision = self._decide(info)
+            self._metrics.algorithm.observe(time.monotonic() - started)
             if decision.node:
                 self.cache.assume(info, decision.node)
                 self.cache.nominations.forget(info.uid)
         if decision.node:
-            self._start_binding(info, decision)
+            self._start_binding(info, dataclasses.replace(decision, begun=started))
         else:
+            self._metrics.attempted(metrics.UNSCHEDULABLE, time.monotonic() - started)
             self._reject(info, decision)
 
     def _start_binding(self, info: pod_info.PodInfo, decision: Decision) -> None:
@@ -129,7 +143,9 @@ class Scheduler:
         if not nodes:
             return Decision(why=why)
         state: framework.CycleState = {}
-        found = self._framework.pre_filter(state, info, nodes)
+        with self._metrics.at("PreFilter") as told:
+            found = self._framework.pre_filter(state, info, nodes)
+            told += [found.code.value] if isinstance(found, framework.Status) else []
         if isinstance(found, framework.Status):
             why.pre_filter = found.message
             why.plugins.add(found.plugin)
@@ -139,7 +155,9 @@ class Scheduler:
         if found is not None:
             eligible = [node for node in nodes if node.name in found.nodes]
             why.absent = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
-        feasible = self._feasible(info, state, eligible, why)
+        with self._metrics.at("Filter") as told:
+            feasible = self._feasible(info, state, eligible, why)
+            told += [] if feasible else [framework.Code.UNSCHEDULABLE.value]
         if not feasible:
             if found is not None and not eligible:
                 why.plugins.add("NodeAffinity")
@@ -206,7 +224,8 @@ class Scheduler:
         return self._framework.filter(state, info, node)
 
     def _best(self, info: pod_info.PodInfo, state: framework.CycleState, nodes: list[node_info.NodeInfo]) -> str:
-        scores = self._framework.score(state, info, nodes)
+        with self._metrics.at("Score"):
+            scores = self._framework.score(state, info, nodes)
         most = max(scores.values())
         return self._random.choice([name for name, score in scores.items() if score == most])
 
@@ -217,7 +236,9 @@ class Scheduler:
         why: diagnosis.FitError,
         nodes: list[node_info.NodeInfo],
     ) -> Decision:
-        nominated, why.post_filter = self._framework.post_filter(state, info, why.statuses, nodes)
+        with self._metrics.at("PostFilter") as told:
+            nominated, why.post_filter = self._framework.post_filter(state, info, why.statuses, nodes)
+            told += [] if nominated else [framework.Code.UNSCHEDULABLE.value]
         return Decision(why=why, nominated=nominated)
 
     def _run_filters(
@@ -240,7 +261,8 @@ class Scheduler:
         try:
             if self._framework.takes_time(decision.state, info, decision.node):
                 self._write(info, nomination_patch(self._pods.get(info.key) or info.pod, decision.node))
-            refusal = self._framework.bind(decision.state, info, decision.node)
+            with self._metrics.at("Bind"):
+                refusal = self._framework.bind(decision.state, info, decision.node)
         except errors.NotFound:
             _log.info("pod %s was deleted before it could be bound", info.key)
             self._take_back(info, decision)
@@ -250,12 +272,16 @@ class Scheduler:
             _log.info("binding %s to %s failed: %s", info.key, decision.node, error)
             refusal = framework.error(str(error))
         if refusal is not None:
+            self._metrics.attempted(metrics.ERROR, time.monotonic() - decision.begun)
             self._take_back(info, decision)
             self._tell_failure(info, refusal.message, "SchedulerError", "")
             if (latest := self._latest(info)) is not None:
                 self.queue.failed(latest)
             return
         self.queue.done(info.uid)
+        now = time.monotonic()
+        self._metrics.attempted(metrics.SCHEDULED, now - decision.begun)
+        self._metrics.placed(info.attempts, now - info.tried_since)
         text = f"Successfully assigned {info.key} to {decision.node}"
         self._recorder.event(info.pod, "Normal", "Scheduled", "Binding", text)
 
@@ -285,7 +311,7 @@ class Scheduler:
             self.queue.done(info.uid)
             return None
         latest = pod_info.of(current)
-        latest.attempts, latest.since = info.attempts, info.since
+        latest.take_over(info)
         return latest
 
     def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str | None) -> None:

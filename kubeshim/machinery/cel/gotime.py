@@ -5,11 +5,8 @@ import math
 import re
 
 from kubeshim.machinery.cel import values
+from kubeshim.machinery.validation import go_times
 
-_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_LONGEST = 1000
-"""Longer ones cannot be in range, short of leading zeros."""
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _STAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})"
 ).fullmatch
@@ -20,25 +17,7 @@ _MAX_STAMP = 253402300800 * 10**9
 
 def parse_duration(text: str) -> values.Duration:
     """``1h30m``, ``-1.5s``; raises ``ValueError``."""
-    body = text[1:] if text[:1] in ("+", "-") else text
-    if len(body) > _LONGEST:
-        raise ValueError(text)
-    if body == "0":
-        return values.Duration(0)
-    total, at = 0, 0
-    while at < len(body):
-        match = _PART.match(body, at)
-        if match is None:
-            raise ValueError(text)
-        whole, _, fraction = match[1].partition(".")
-        unit = _UNITS[match[2]]
-        total += int(whole or "0") * unit
-        if fraction:
-            total += int(fraction) * unit // 10 ** len(fraction)
-        at = match.end()
-    if not body or total > values.INT_MAX:
-        raise ValueError(text)
-    return values.Duration(-total if text[0] == "-" else total)
+    return values.Duration(go_times.duration(text))
 
 
 def parse_timestamp(text: str) -> values.Timestamp:

@@ -73,11 +73,6 @@ def persistent_volume_claim(obj: objects.Object) -> None:
     spec = values.child(obj, "spec")
     values.fill(spec, "volumeMode", "Filesystem")
     values.fill_text(values.child(obj, "status"), "phase", "Pending")
-    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source and not reference:
-        spec["dataSourceRef"] = dict(source)
-    elif reference and not source and not reference.get("namespace"):
-        spec["dataSource"] = {key: value for key, value in reference.items() if key in ("apiGroup", "kind", "name")}
 
 
 def limit_range(obj: objects.Object) -> None:

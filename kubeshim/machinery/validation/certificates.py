@@ -118,14 +118,25 @@ def signing_status(obj: objects.Object, old: objects.Object) -> list[FieldError]
     for kind in _FINAL:
         new, earlier = ([one for one in entries if one.get("type") == kind] for entries in (found, before))
         if len(new) < len(earlier):
-            text = f"updates may not remove a condition of type {fields.quote(kind)}"
-            wrong.append(fields.forbidden("status.conditions", text))
+            wrong.append(_removed(kind))
         elif kind != "Failed" and len(new) > len(earlier):
             text = f"updates may not add a condition of type {fields.quote(kind)}"
             wrong.append(fields.forbidden("status.conditions", text))
     if held and certificate != held:
         wrong.append(fields.forbidden("status.certificate", "updates may not modify existing certificate content"))
     return wrong
+
+
+def signing_approval(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+    """The approval door: decisions may be added, and stay."""
+    found = objects.dig(obj, "status", "conditions", default=()) or ()
+    before = objects.dig(old, "status", "conditions", default=()) or ()
+    kinds, held = ([one.get("type") for one in entries] for entries in (found, before))
+    return _conditions(found) + [_removed(kind) for kind in _FINAL if kinds.count(kind) < held.count(kind)]
+
+
+def _removed(kind: str) -> FieldError:
+    return fields.forbidden("status.conditions", f"updates may not remove a condition of type {fields.quote(kind)}")
 
 
 def _conditions(found: Sequence[Mapping[str, Any]]) -> list[FieldError]:

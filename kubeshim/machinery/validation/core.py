@@ -17,6 +17,7 @@ from kubeshim.machinery.validation import (
     go_structs,
     key_pairs,
     metadata,
+    node_annotations,
     scheduling,
     warnings,
 )
@@ -155,7 +156,7 @@ def namespace_status(obj: objects.Object) -> list[FieldError]:
 
 
 def node(obj: objects.Object) -> list[FieldError]:
-    wrong = _taints(obj) + _node_resources(obj) + _declared_features(obj)
+    wrong = node_annotations.validate(obj) + _taints(obj) + _node_resources(obj) + _declared_features(obj)
     ranges = objects.dig(obj, "spec", "podCIDRs", default=[]) or []
     for index, cidr in enumerate(ranges):
         wrong += fields.all_invalid(f"spec.podCIDRs[{index}]", cidr, content.cidr(cidr))
@@ -202,7 +203,7 @@ def _feature_rule(name: str) -> str:
 
 def node_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    wrong = _node_resources(obj) + _declared_features(obj)
+    wrong = node_annotations.validate(obj) + _node_resources(obj) + _declared_features(obj)
     seen: list[Any] = []
     for index, address in enumerate(objects.dig(obj, "status", "addresses", default=())):
         if address in seen:
@@ -227,7 +228,7 @@ def warn_node(obj: objects.Object, old: objects.Object | None) -> list[str]:
     spec = obj.get("spec") or {}
     found = []
     if spec.get("configSource") is not None:
-        found.append("spec.configSource: the feature is no longer supported")
+        found.append("spec.configSource: the feature is removed")
     if spec.get("externalID"):
         found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
     for index, cidr in enumerate(spec.get("podCIDRs") or ()):

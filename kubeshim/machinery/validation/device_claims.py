@@ -16,10 +16,18 @@ Names = dict[str, set[str]]
 """Requests, and the alternatives of each."""
 
 
-def device_class(obj: objects.Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    wrong = common.selectors(spec.get("selectors"), "spec.selectors")
-    wrong += common.items(spec.get("config"), _CONFIGS, common.configuration, "spec.config")
+def device_class(obj: objects.Object, old: objects.Object | None = None) -> list[FieldError]:
+    """Selectors that are as they were are not judged again, nor is the size of such a configuration."""
+    spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
+
+    def held(field: str) -> bool:
+        return old is not None and (spec.get(field) or []) == (before.get(field) or [])
+
+    def config(found: Mapping[str, Any], path: str) -> list[FieldError]:
+        return common.configuration(found, path, stored=held("config"))
+
+    wrong = common.selectors(spec.get("selectors"), "spec.selectors", stored=held("selectors"))
+    wrong += common.items(spec.get("config"), _CONFIGS, config, "spec.config")
     name = spec.get("extendedResourceName")
     if name is not None and not amounts.is_extended(name):
         wrong.append(fields.invalid("spec.extendedResourceName", name, "must be a valid extended resource name"))

@@ -96,14 +96,21 @@ def fully_qualified(text: str, path: str) -> list[FieldError]:
     return wrong
 
 
-def selectors(found: Sequence[Mapping[str, Any]] | None, path: str) -> list[FieldError]:
-    return items(found, _SELECTORS_LIMIT, _selector, path)
+def selectors(found: Sequence[Mapping[str, Any]] | None, path: str, *, stored: bool = False) -> list[FieldError]:
+    """Expressions that are ``stored`` already were right once."""
+
+    def check(selector: Mapping[str, Any], place: str) -> list[FieldError]:
+        return _selector(selector, place, stored)
+
+    return items(found, _SELECTORS_LIMIT, check, path)
 
 
-def _selector(selector: Mapping[str, Any], path: str) -> list[FieldError]:
+def _selector(selector: Mapping[str, Any], path: str, stored: bool) -> list[FieldError]:
     expression = selector.get("cel")
     if expression is None:
         return [fields.required(path + ".cel")]
+    if stored:
+        return []
     source, path = expression.get("expression") or "", path + ".cel.expression"
     if len(source.encode()) > _EXPRESSION_LIMIT:
         return [fields.too_long(path, _EXPRESSION_LIMIT)]
@@ -122,20 +129,20 @@ def _uncompiled(source: str, path: str) -> list[FieldError]:
     return []
 
 
-def configuration(config: Mapping[str, Any], path: str) -> list[FieldError]:
-    """What a driver is told and nobody else understands."""
+def configuration(config: Mapping[str, Any], path: str, *, stored: bool = False) -> list[FieldError]:
+    """What a driver is told and nobody else understands; what is ``stored`` already may be of any size."""
     opaque, path = config.get("opaque"), path + ".opaque"
     if opaque is None:
         return [fields.required(path)]
     wrong = volumes.driver_name(opaque.get("driver") or "", path + ".driver")
-    return wrong + raw(opaque.get("parameters"), path + ".parameters")
+    return wrong + raw(opaque.get("parameters"), path + ".parameters", stored=stored)
 
 
-def raw(value: Any, path: str) -> list[FieldError]:
+def raw(value: Any, path: str, *, stored: bool = False) -> list[FieldError]:
     """An object of any shape, of at most 10 KiB."""
     if value is None:
         return [fields.required(path)]
-    if len(orjson.dumps(value)) > _EXPRESSION_LIMIT:
+    if not stored and len(orjson.dumps(value)) > _EXPRESSION_LIMIT:
         return [fields.too_long(path, _EXPRESSION_LIMIT)]
     if not isinstance(value, dict):
         return [fields.invalid(path, "<value omitted>", "must be a valid JSON object")]

@@ -36,18 +36,22 @@ _ATTRIBUTE = go_structs.Shape(
 _VALUES = ("bool", "int", "string", "version", "bools", "ints", "strings", "versions")
 
 
-def resource_slice(obj: objects.Object) -> list[FieldError]:
+def resource_slice(obj: objects.Object, old: objects.Object | None = None) -> list[FieldError]:
+    """Capacities and taints of a device that are as they were are not judged again."""
     spec = obj.get("spec") or {}
     wrong = volumes.driver_name(spec.get("driver") or "", "spec.driver") + _pool(spec.get("pool") or {})
+    if old is not None:
+        wrong += _moved(obj, old)
     wrong += _where(spec)
     devices, counters = spec.get("devices"), spec.get("sharedCounters")
     if devices is not None and counters is not None:
         wrong.append(fields.invalid("spec", "", "only one of `sharedCounters` or `devices` is allowed"))
     more = any(one.get("taints") or one.get("consumesCounters") or _has_lists(one) for one in devices or ())
     chosen = bool(spec.get("perDeviceNodeSelection"))
+    held = {one.get("name") or "": one for one in reversed(objects.dig(old or {}, "spec", "devices", default=()) or ())}
 
     def device(found: Mapping[str, Any], path: str) -> list[FieldError]:
-        return _device(found, path, chosen)
+        return _device(found, path, chosen, held.get(found.get("name") or ""))
 
     limit = _DEVICES_WITH_MORE if more else _DEVICES
     wrong += common.items(devices, limit, device, "spec.devices", lambda one: one.get("name") or "")
@@ -55,12 +59,19 @@ def resource_slice(obj: objects.Object) -> list[FieldError]:
     return wrong + common.items(counters, _COUNTER_SETS, _counter_set, key, lambda one: one.get("name") or "")
 
 
-def resource_slice_update(obj: objects.Object, old: objects.Object) -> list[FieldError]:
+def _moved(obj: objects.Object, old: objects.Object) -> list[FieldError]:
     wrong: list[FieldError] = []
     for path in ("pool.name", "driver", "nodeName"):
         new, before = (objects.dig(one, "spec", *path.split(".")) for one in (obj, old))
         wrong += fields.immutable(f"spec.{path}", new, before)
     return wrong
+
+
+def warn_slice(obj: objects.Object, old: objects.Object | None) -> list[str]:
+    driver = objects.dig(obj, "spec", "driver", default="") or ""
+    if driver == driver.lower():
+        return []
+    return [f"spec.driver: driver names should be lowercase; {fields.quote(driver)} contains uppercase characters"]
 
 
 def _has_lists(device: Mapping[str, Any]) -> bool:
@@ -132,7 +143,7 @@ def _counters(found: Mapping[str, Any], field: str, path: str) -> list[FieldErro
     return wrong + [error for key in counters for error in common.label(key, path)]
 
 
-def _device(device: Mapping[str, Any], path: str, chosen: bool) -> list[FieldError]:
+def _device(device: Mapping[str, Any], path: str, chosen: bool, held: Mapping[str, Any] | None) -> list[FieldError]:
     attributes, capacity = device.get("attributes") or {}, device.get("capacity") or {}
     wrong = common.label(device.get("name") or "", path + ".name")
     total = len(attributes) + len(capacity)
@@ -145,12 +156,13 @@ def _device(device: Mapping[str, Any], path: str, chosen: bool) -> list[FieldErr
         wrong.append(fields.invalid(path, values, text))
     for key, value in attributes.items():
         wrong += common.qualified(key, path + ".attributes") + _attribute(value, f"{path}.attributes[{key}]")
-    for key, value in capacity.items():
+    for key, value in capacity.items() if held is None or (held.get("capacity") or {}) != capacity else ():
         wrong += common.qualified(key, path + ".capacity")
         wrong += device_capacities.validate(
             value, f"{path}.capacity[{key}]", bool(device.get("allowMultipleAllocations"))
         )
-    wrong += common.items(device.get("taints"), _TAINTS, common.taint, path + ".taints")
+    if held is None or (held.get("taints") or []) != (device.get("taints") or []):
+        wrong += common.items(device.get("taints"), _TAINTS, common.taint, path + ".taints")
     wrong += common.items(
         device.get("consumesCounters"), _CONSUMED_SETS, _consumption, path + ".consumesCounters",
         lambda one: one.get("counterSet") or "",
@@ -223,8 +235,9 @@ def _device_place(device: Mapping[str, Any], path: str, chosen: bool) -> list[Fi
     return wrong
 
 
-def taint_rule(obj: objects.Object) -> list[FieldError]:
-    return _taint_selector(obj) + common.taint(objects.dig(obj, "spec", "taint", default={}), "spec.taint")
+def taint_rule(obj: objects.Object, old: objects.Object | None = None) -> list[FieldError]:
+    taint, held = (objects.dig(one, "spec", "taint", default={}) for one in (obj, old or {}))
+    return _taint_selector(obj) + common.taint(taint, "spec.taint", None if old is None else held)
 
 
 def taint_rule_status(obj: objects.Object, old: objects.Object) -> list[FieldError]:

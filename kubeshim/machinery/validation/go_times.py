@@ -7,6 +7,8 @@ import calendar
 import datetime
 import re
 
+from kubeshim.machinery.validation import fields
+
 _ZONE, _MICRO = "Z07:00", ".000000"
 _DATE = (("2006", r"\d{4}"), ("-", "-"), ("01", r"\d\d"), ("-", "-"), ("02", r"\d\d"), ("T", "T"))
 _CLOCK = (("15", r"\d\d?"), (":", ":"), ("04", r"\d\d"), (":", ":"))
@@ -16,6 +18,36 @@ _MICRO_TIME = (*_DATE, *_CLOCK, ("05", r"\d\d"), (_MICRO, r"[.,]\d{6}"), *_END)
 _RANGES = {"01": ("month", 1, 12), "15": ("hour", 0, 23), "04": ("minute", 0, 59), "05": ("second", 0, 59)}
 _USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII).fullmatch
 _USUAL_MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", re.ASCII).fullmatch
+
+_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)").match
+_LONGEST, _BEYOND = 1000, 1 << 63
+"""Longer durations cannot be in range, short of leading zeros."""
+
+
+def duration(text: str) -> int:
+    """The nanoseconds of ``1h30m`` or ``-1.5s``. Raises ``ValueError`` with Go's words."""
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0
+    total, wrong = 0, f"time: invalid duration {fields.quote(text)}"
+    if not rest or len(rest) > _LONGEST:
+        raise ValueError(wrong)
+    while rest:
+        match = _PART(rest)
+        whole, fraction, unit = match.groups("") if match else ("", "", "")
+        if match is None or not (whole or fraction) or int(whole or "0") >= _BEYOND:
+            raise ValueError(wrong)
+        if unit not in _UNITS:
+            what = f"unknown unit {fields.quote(unit)} in" if unit else "missing unit in"
+            raise ValueError(f"time: {what} duration {fields.quote(text)}")
+        total += int(whole or "0") * _UNITS[unit]
+        if fraction:
+            total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
+        if total >= _BEYOND:
+            raise ValueError(wrong)
+        rest = rest[match.end() :]
+    return -total if text[0] == "-" else total
 
 
 def parse(text: str, *, micro: bool = False) -> datetime.datetime:

@@ -1,8 +1,9 @@
 """What is wrong with a cron schedule, in the words of the parser that upstream uses."""
 
-import re
 import zoneinfo
 from collections.abc import Mapping
+
+from kubeshim.machinery.validation import go_times
 
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -15,9 +16,6 @@ _NAMES: tuple[Mapping[str, int], ...] = (
     {name: number for number, name in enumerate(_DAYS)},
 )
 _DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
-_DURATION = re.compile(r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0").fullmatch
-_LAST_NUMBER = re.compile(r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*[0-9.]+").fullmatch
-_UNIT = re.compile(r"[+-]?(?:[0-9.]+(?:ns|us|µs|μs|ms|s|m|h)(?=[0-9.]))*[0-9.]+([^0-9.]+)").match
 
 
 class _Wrong(Exception):
@@ -77,16 +75,10 @@ def _descriptor(text: str) -> None:
     if not text.startswith("@every "):
         raise _Wrong(f"unrecognized descriptor: {text}")
     duration = text.removeprefix("@every ")
-    if _DURATION(duration):
-        return
-    quoted, unit = f'"{duration}"', _UNIT(duration)
-    if _LAST_NUMBER(duration) and any(char.isdigit() for char in duration):
-        why = f"time: missing unit in duration {quoted}"
-    elif unit is not None:
-        why = f'time: unknown unit "{unit[1]}" in duration {quoted}'
-    else:
-        why = f"time: invalid duration {quoted}"
-    raise _Wrong(f"failed to parse duration {text}: {why}")
+    try:
+        go_times.duration(duration)
+    except ValueError as why:
+        raise _Wrong(f"failed to parse duration {text}: {why}") from None
 
 
 def _range(expression: str, low: int, high: int, names: Mapping[str, int]) -> None:

@@ -77,7 +77,7 @@ def proxy(servers, tmp_path_factory):
 
 
 def ask(port, host, path, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers={"Host": host, **(headers or {})})
         answer = connection.getresponse()

@@ -42,7 +42,7 @@ def ask(tmp_path_factory):
         trust.check_hostname = False
         if who:
             trust.load_cert_chain(*files.pair(who))
-        connection = http.client.HTTPSConnection("127.0.0.1", listening.getsockname()[1], context=trust, timeout=10)
+        connection = http.client.HTTPSConnection("127.0.0.1", listening.getsockname()[1], context=trust, timeout=60)
         try:
             connection.request(method, path, headers={"Accept": accept})
             answer = connection.getresponse()

@@ -154,11 +154,11 @@ def test_where_nobody_is_the_connection_is_cut():
 def test_datagrams_are_carried_and_answered():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(5)
+        server.settimeout(60)
         with relaying("udp", lambda: [server.getsockname()]) as port:
             clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
             for number, client in enumerate(clients):
-                client.settimeout(5)
+                client.settimeout(60)
                 client.sendto(b"%d" % number, ("127.0.0.1", port))
                 data, sender = server.recvfrom(100)
                 server.sendto(data + b"!", sender)

@@ -81,7 +81,7 @@ class Running:
         self.listener.close()
 
     def connection(self):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def ask(self, method, path, body=None, content_type="application/json", **headers):
         """``(status, parsed body)``; ``.headers`` and ``.raw`` on the first."""

@@ -30,6 +30,19 @@ def test_a_mistake_of_ours(caplog):
     assert "ours" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        ("/nosuch", [], ["no-cache, private"]),
+        ("/openid/v1/jwks", [("Cache-Control", "public, max-age=3600")], ["public, max-age=3600"]),
+        ("/api/v1/watch", [], []),
+    ],
+)
+def test_answers_are_not_to_be_kept(path, headers, expected):
+    answer = filters.recover(asked(path=path), server(), lambda again, of: request.Response(200, headers))
+    assert [value for name, value in answer.headers if name == "Cache-Control"] == expected
+
+
 def test_warnings_that_are_too_long_together_are_cut():
     assert filters.fitting_warnings(["a" * 3000, "b" * 1000]) == ["a" * 3000, "b" * 1000]
     found = filters.fitting_warnings(["a" * 3000, "b" * 2000, *["c" * 300] * 20])
@@ -46,6 +59,7 @@ def test_warnings_that_are_too_long_together_are_cut():
         ("-1s", ""),
         ("32", 'missing unit in duration "32"'),
         ("abc", 'invalid duration "abc"'),
+        ("1m5d", 'unknown unit "d" in duration "1m5d"'),
     ],
 )
 def test_a_limit_that_is_no_duration(timeout, said):

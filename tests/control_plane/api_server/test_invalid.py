@@ -162,10 +162,10 @@ ALLOCATED = "provided port is already allocated"
 @pytest.mark.parametrize(
     ("name", "ports", "text"),
     [
-        ("S_x", [{"port": 1, "nodePort": 30990}, {"port": 2, "nodePort": 30990}], f"spec.ports[1].nodePort: Invalid value: 30990: {ALLOCATED}"),
+        ("S_x", [{"port": 1, "nodePort": 30050}, {"port": 2, "nodePort": 30050}], f"spec.ports[1].nodePort: Invalid value: 30050: {ALLOCATED}"),
         ("s", [{"port": 0, "nodePort": 7}], "spec.ports[0].nodePort: Invalid value: 7: provided port is not in the valid range. The range of valid ports is 30000-32767"),
-        ("s", [{"name": "a", "port": 1, "nodePort": 30990}, {"name": "b", "port": 1, "nodePort": 30990}],
-         '[spec.ports[1].nodePort: Duplicate value: 30990, spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":1,"TargetPort":0,"NodePort":0}]'),
+        ("s", [{"name": "a", "port": 1, "nodePort": 30050}, {"name": "b", "port": 1, "nodePort": 30050}],
+         '[spec.ports[1].nodePort: Duplicate value: 30050, spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":1,"TargetPort":0,"NodePort":0}]'),
     ],
 )  # fmt: skip
 def test_what_a_new_service_cannot_have_is_told_alone(running, namespace, name, ports, text):

@@ -1,5 +1,7 @@
 """How objects begin and end: names, preconditions, time to end, dependents, and what is told of it."""
 
+from urllib import parse
+
 import pytest
 
 from kubeshim.control_plane.api_server.verbs import delete
@@ -76,6 +78,7 @@ def test_preconditions(running, namespace, plural, preconditions, text):
     refused = running.ask("DELETE", f"{path}/a", {"preconditions": preconditions})
     assert (refused.status, refused.body["message"]) == (409, text.format(**metadata))
     assert refused.body["details"] == {"name": "a", "kind": "ConfigMap"}
+    assert running.ask("DELETE", f"{path}/a?{parse.urlencode(preconditions)}").body == refused.body
     right = {field: metadata[field] for field in preconditions}
     assert running.ask("DELETE", f"{path}/a", {"preconditions": right}).status == 200
 
@@ -130,6 +133,26 @@ def test_jobs_and_old_controllers_leave_their_pods_alone(running, namespace):
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     running.ask("POST", path, {"metadata": {"name": "r"}, "spec": {"selector": {"a": "b"}, "template": template}})
     assert running.ask("DELETE", f"{path}/r").body["metadata"]["finalizers"] == ["orphan"]
+
+
+def test_endpoints_go_with_their_service(running, namespace):
+    services, endpoints = (f"/api/v1/namespaces/{namespace}/{plural}" for plural in ("services", "endpoints"))
+    running.ask("POST", services, {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "metrics", "port": 9153, "protocol": "TCP"}]
+    addresses = [{"ip": "192.0.2.2"}, {"ip": "192.0.2.1"}]
+    subsets = [{"addresses": addresses, "ports": ports}]
+    made = running.ask("POST", endpoints, {"metadata": {"name": "s"}, "subsets": subsets}).body
+    assert made["subsets"] == [{"addresses": addresses[::-1], "ports": ports[::-1]}]
+    running.ask("DELETE", f"{services}/s?dryRun=All")
+    assert running.ask("GET", f"{endpoints}/s").status == 200
+    running.ask("DELETE", f"{services}/s")
+    assert running.ask("GET", f"{endpoints}/s").status == 404
+
+
+def test_system_priority_classes_stay(running):
+    refused = running.ask("DELETE", "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical")
+    text = "this is a system priority class and cannot be deleted"
+    assert (refused.status, refused.body["message"].partition("forbidden: ")[2]) == (403, text)
 
 
 def test_names_that_are_taken(running, configmaps):

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from urllib import parse
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_selectors(running, pods, query, expected):
         ("labelSelector=a%3D%3D%3Db", 400, "unable to parse requirement"),
         ("fieldSelector=spec.x%3Da", 400, '"spec.x" is not a known field selector: only "metadata.name"'),
         ("limit=many", 400, "invalid syntax"),
+        ("limit=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("continue=nonsense", 400, "continue key is not valid"),
         ("resourceVersion=abc", 400, 'Invalid value: "abc"'),
         ("resourceVersionMatch=Exact", 422, "resourceVersionMatch is forbidden unless resourceVersion is provided"),
@@ -65,6 +67,29 @@ def test_selectors(running, pods, query, expected):
 def test_queries_that_are_refused(running, pods, query, status, text):
     answer = running.ask("GET", f"{pods}?{query}")
     assert (answer.status, text in answer.body["message"]) == (status, True), answer.body
+
+
+@pytest.mark.parametrize(
+    ("path", "selector", "told"),
+    [
+        ("/api/v1/pods", "spec.host=nowhere,status.podIPs=", None),
+        ("/api/v1/nodes", "metadata.namespace=", "field label not supported: metadata.namespace"),
+        ("/apis/batch/v1/jobs", "status.active=1", 'field label "status.active" not supported for batchv1.Job'),
+        (
+            "/apis/resource.k8s.io/v1/resourceslices",
+            "spec.pool=p",
+            "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.pool",
+        ),
+        (
+            "/apis/apps/v1/replicasets",
+            "status.replicas=0",
+            '"status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+def test_fields_that_select(running, path, selector, told):
+    answer = running.ask("GET", f"{path}?fieldSelector={parse.quote(selector)}")
+    assert (answer.status, answer.body.get("message")) == (400 if told else 200, told)
 
 
 def test_pages_show_one_revision_whatever_happens_between(running, pods):
@@ -140,6 +165,14 @@ def test_tables_and_bare_metadata(running, pods):
     )
     accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
     assert running.ask("GET", f"{pods}/p1", Accept=accept).body["kind"] == "PartialObjectMetadata"
+
+
+@pytest.mark.parametrize("place", ["", "/p1", "?watch=1"])
+def test_tables_of_what_there_is_not(running, pods, place):
+    path = f"{pods}{place}{'&' if '?' in place else '?'}includeObject=All"
+    answer = running.ask("GET", path, Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    text = "includeObject: Invalid value: \"All\": must be 'Metadata', 'Object', 'None', or empty"
+    assert (answer.status, answer.body["message"]) == (400, f"Unable to convert to Table as requested: {text}")
 
 
 def test_media_types(running, pods):

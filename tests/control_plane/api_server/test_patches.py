@@ -197,7 +197,7 @@ def test_a_scale_is_of_one_object(running, namespace):
     assert (put.status, put.body["message"]) == (
         409,
         'Operation cannot be fulfilled on deployments.apps "w": StorageError: invalid object, Code: 4, Key: '
-        f"/registry/apps/deployments/{namespace}/w, ResourceVersion: 0, AdditionalErrorMsg: {conflict}",
+        f"/registry/deployments/{namespace}/w, ResourceVersion: 0, AdditionalErrorMsg: {conflict}",
     )
     patched = running.ask("PATCH", f"{path}/w/scale", {"metadata": {"uid": "x"}}, MERGE)
     assert patched.body["message"] == f'Operation cannot be fulfilled on deployments/scale.apps "w": {conflict}'

@@ -53,7 +53,7 @@ class Process:
         context = ssl.create_default_context(cafile=str(self.files.ca))
         if certificate:
             context.load_cert_chain(*self.admin())
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=60)
 
     def admin(self):
         """The administrator's certificate out of the kubeconfig, as files."""

@@ -20,7 +20,6 @@ from kubeshim.control_plane.controller_manager import (
 )
 from kubeshim.control_plane.controller_manager.controllers import (
     disruption,
-    endpointslice_mirroring,
     garbage_collector,
     namespace,
     node_ipam,
@@ -120,38 +119,6 @@ def planned(endpoints, present, capacity=3):
 )
 def test_slices_are_packed_with_few_writes(endpoints, present, outcome):
     assert planned([endpoint(number) for number in endpoints], present) == outcome
-
-
-def subset(port, ready=(), unready=()):
-    listed = {"addresses": [{"ip": ip} for ip in ready], "notReadyAddresses": [{"ip": ip} for ip in unready]}
-    return {"ports": [{"name": f"p{port}", "port": port}], **listed}
-
-
-@pytest.mark.parametrize(
-    ("subsets", "expected"),
-    [
-        ([subset(80, ["10.0.0.1"]), subset(90, ["10.0.0.1"])], [([80, 90], ["10.0.0.1"])]),
-        ([subset(80, ["10.0.0.1"]), subset(90, ["10.0.0.2"])], [([80], ["10.0.0.1"]), ([90], ["10.0.0.2"])]),
-        ([subset(80, ["10.0.0.1"]), subset(90, (), ["10.0.0.1"])], [([80], ["10.0.0.1"]), ([90], ["10.0.0.1"])]),
-        ([subset(80, ["10.0.0.1", "fd00::1"], ["10.0.0.1"])], [([80], ["10.0.0.1"]), ([80], ["fd00::1"])]),
-        ([{"addresses": [{"ip": "10.0.0.1"}]}], [([], ["10.0.0.1"])]),
-    ],
-)
-def test_ports_of_the_same_addresses_are_mirrored_together(subsets, expected):
-    found = endpointslice_mirroring.mirror({"metadata": {}, "subsets": subsets})
-    told = [([port["port"] for port in one.ports], [each["addresses"][0] for each in one.endpoints]) for one in found]
-    assert told == expected
-
-
-def test_a_mirror_has_the_annotations_of_what_it_shows():
-    source = {"metadata": {"name": "a", "namespace": "x", "uid": "u", "annotations": {"new": "1"}}, "kind": "Endpoints"}
-    source |= {"apiVersion": "v1", "subsets": [subset(80, ["10.0.0.1"])]}
-    groups, wanted = endpointslice_mirroring.mirror(source), endpointslice_mirroring.metadata(source)
-    (first,) = slices.plan(groups, [], wanted, 100).create
-    assert not slices.plan(groups, [first], wanted, 100).update
-    first["metadata"] = {**first["metadata"], "annotations": {"old": "1"}}
-    (changed,) = slices.plan(groups, [first], wanted, 100).update
-    assert changed["metadata"]["annotations"] == {"new": "1"}
 
 
 def test_a_changed_endpoint_rewrites_its_slice_only():

@@ -107,3 +107,25 @@ def test_who_keeps_a_claim(one, keeps):
     if one["spec"]["volumes"] == EPHEMERAL:
         held["metadata"] |= {"name": "p-d", "ownerReferences": [{"uid": "u", "controller": True}]}
     assert bool(volume_claims.users(held, [one])) == keeps
+
+
+RUNNING = {"name": "c", "state": {"running": {}}}
+GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("one", "statuses", "used"),
+    [
+        (pod("a"), (), True),  # not placed yet
+        (pod("a", node="n", phase="Running"), (RUNNING,), True),
+        (pod("a", node="n", phase="Succeeded"), (), False),
+        (pod("a", node="n", phase="Running", metadata=GOING), (RUNNING,), True),
+        (pod("a", node="n", phase="Running", metadata=GOING), (RUNNING | {"state": {"terminated": {}}},), False),
+        (pod("a", volumes=[]), (), False),
+    ],
+)
+def test_who_uses_a_claim(one, statuses, used):
+    one["status"]["containerStatuses"] = list(statuses)
+    assert volume_claims.is_in_use(claim(), [one]) == used
+    told = volume_claims.unused(used, "2026-01-01T00:00:00Z")
+    assert (told["status"], told["reason"]) == (("False", "PodUsingPVC") if used else ("True", "NoPodsUsingPVC"))

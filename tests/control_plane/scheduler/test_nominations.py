@@ -12,7 +12,7 @@ from tests import fake_api
 def running(api, client):
     started = scheduler.Scheduler(api.client(), config.Config(client.config))
     started.start()
-    assert started._informers.wait_for_sync(10)
+    assert started._informers.wait_for_sync(60)
     client.create(kinds.NODES, fake_api.node("a"))
     fake_api.eventually(started.cache.nodes)
     yield started

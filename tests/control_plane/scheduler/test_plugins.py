@@ -175,6 +175,11 @@ def test_which_volume_fits_a_claim():
     assert not volumes.fits(volume(storage_class="t"), claim)
     assert not volumes.fits(volume(claimRef={"namespace": "x", "name": "other"}), claim)
     assert volumes.fits(volume(claimRef={"namespace": "x", "name": "c"}), claim)
+    assert not volumes.fits(volume(volumeAttributesClassName="fast"), claim)
+    assert volumes.suits(volume(storage_class="t"), claim)
+    shared = ["ReadWriteOnce", "ReadWriteMany"]
+    many, large, small = volume(accessModes=shared), volume("3Gi"), volume("2Gi")
+    assert sorted([many, large, small], key=volumes.preference) == [small, large, many]
 
 
 def test_images_are_known_by_their_whole_name():

@@ -99,6 +99,15 @@ NODES = """
     metadata.taints[0].effect: Required value
 {spec: {taints: [{key: a, effect: Other}]}}
     metadata.taints[0].effect: Unsupported value: "Other": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"
+{metadata: {annotations: {scheduler.alpha.kubernetes.io/taints: "x"}}}
+    metadata.annotations: Invalid value: "scheduler.alpha.kubernetes.io/taints": invalid character 'x' looking for beginning of value
+{metadata: {annotations: {scheduler.alpha.kubernetes.io/taints: "[{\\"key\\": \\"a\\"}]"}}}
+    metadata.annotations.scheduler.alpha.kubernetes.io/taints[0].effect: Required value
+{metadata: {annotations: {scheduler.alpha.kubernetes.io/preferAvoidPods: "[]"}}}
+    metadata.annotations.AvoidPods: Invalid value: "scheduler.alpha.kubernetes.io/preferAvoidPods": json: cannot unmarshal array into Go value of type v1.AvoidPods
+{metadata: {annotations: {scheduler.alpha.kubernetes.io/preferAvoidPods: "{\\"preferAvoidPods\\": [{}, {\\"podSignature\\": {\\"podController\\": {}}}]}"}}}
+    metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[0].PodSignature: Required value
+    metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[1].PodSignature.PodController.Controller: Invalid value: false: must point to a controller
 {status: {declaredFeatures: [A, A/b, b-c, A]}}
     status.declaredFeatures[2]: Invalid value: "b-c": invalid feature name "b-c": must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes
     status.declaredFeatures[3]: Invalid value: "A": list must be sorted alphabetically
@@ -132,7 +141,7 @@ def test_what_of_a_node_stays():
     ]
     assert core.node_update(old, {}) == []
     assert core.warn_node({"spec": {"externalID": "x", "configSource": {}}}, None) == [
-        "spec.configSource: the feature is no longer supported",
+        "spec.configSource: the feature is removed",
         "spec.externalID: this field is deprecated, and is unused by Kubernetes",
     ]
 

@@ -141,7 +141,7 @@ def test_slices(changes, expected):
 
 def test_what_of_devices_never_changes():
     old, new = slice_of(), slice_of(driver="e.example.com", nodeName="m")
-    found = texts(device_slices.resource_slice_update(new, old))
+    found = texts(device_slices.resource_slice(new, old))
     assert found == [
         'spec.driver: Invalid value: "e.example.com": field is immutable',
         'spec.nodeName: Invalid value: "m": field is immutable',
@@ -151,6 +151,40 @@ def test_what_of_devices_never_changes():
         'spec: Invalid value: {"Devices":{"Requests":null,"Constraints":null,"Config":[{"Requests":null,"Opaque":'
         '{"Driver":"d","Parameters":{"b":1,"a":2}}}]}}: field is immutable'
     ]
+
+
+BAD_TAINT = {"key": "k", "effect": "PreferNoSchedule"}
+EFFECTS = 'effect: Unsupported value: "PreferNoSchedule": supported values: "NoExecute", "NoSchedule", "None"'
+POLICY = {"a": {"value": "1", "requestPolicy": {}}}
+
+
+@pytest.mark.parametrize(
+    ("check", "before", "after", "expected"),
+    [
+        (device_slices.resource_slice, {"taints": [BAD_TAINT]}, {"taints": [BAD_TAINT], "allNodes": False}, [
+            "spec.devices[0]: Invalid value: null: `nodeName`, `nodeSelector` and `allNodes` can only be set if "
+            "`perDeviceNodeSelection` is set to true in the ResourceSlice spec",
+        ]),
+        (device_slices.resource_slice, {"taints": [BAD_TAINT]}, {"taints": [BAD_TAINT | {"value": "v"}]}, [
+            f"spec.devices[0].taints[0].{EFFECTS}",
+        ]),
+        (device_slices.resource_slice, {"capacity": POLICY}, {"capacity": POLICY}, []),
+        (device_slices.resource_slice, {}, {"capacity": POLICY}, [
+            "spec.devices[0].capacity[a].requestPolicy: Forbidden: allowMultipleAllocations must be true",
+        ]),
+        (device_slices.taint_rule, {"taint": BAD_TAINT}, {"taint": BAD_TAINT | {"value": "v"}}, []),
+        (device_slices.taint_rule, {"taint": {"key": "k"}}, {"taint": BAD_TAINT}, [f"spec.taint.{EFFECTS}"]),
+        (device_claims.device_class, {"selectors": [{"cel": {"expression": "("}}]},
+         {"selectors": [{"cel": {"expression": "("}}], "extendedResourceName": "x"},
+         ['spec.extendedResourceName: Invalid value: "x": must be a valid extended resource name']),
+    ],
+)  # fmt: skip
+def test_what_is_as_it_was_is_not_judged_again(check, before, after, expected):
+    if check is device_slices.resource_slice:
+        old, new = (slice_of(devices=[{"name": "d", **device}]) for device in (before, after))
+    else:
+        old, new = {"spec": before}, {"spec": after}
+    assert texts(check(new, old)) == expected
 
 
 def test_the_status_of_a_claim():

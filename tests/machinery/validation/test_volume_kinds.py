@@ -41,10 +41,7 @@ CLAIMS = """
     spec.volumeMode: Unsupported value: "Other": supported values: "Block", "Filesystem"
 {dataSource: {kind: Pod, name: a}}
     spec.dataSource: Invalid value: "Pod": must be 'PersistentVolumeClaim' when referencing the default apiGroup
-    spec.dataSourceRef: Invalid value: "Pod": must be 'PersistentVolumeClaim' when referencing the default apiGroup
 {dataSourceRef: {kind: "", name: "", apiGroup: a.b}}
-    spec.dataSource.name: Required value
-    spec.dataSource.kind: Required value
     spec.dataSourceRef.name: Required value
     spec.dataSourceRef.kind: Required value
 {volumeAttributesClassName: A_}

@@ -39,7 +39,7 @@ def test_flips_under_load(mode, node):
         running = proxy.Proxy(client, made.run_in_node, "n1", dataclasses.replace(CONFIG, mode=mode))
         running.start()
         stack.callback(running.stop)
-        assert running.wait_for_sync(10)
+        assert running.wait_for_sync(60)
         load = Load(in_host)
         stack.callback(load.stop)
         gone = flip(client)

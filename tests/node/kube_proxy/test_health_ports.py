@@ -14,7 +14,7 @@ def frontend(*local):
 
 def ask(port):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             return answer.status, json.load(answer)["localEndpoints"]
     except urllib.error.HTTPError as error:
         with error:

@@ -53,10 +53,10 @@ class World:
         self.backend.replace(owner, list(frontends))
         self.backend.sync(whole=whole)
 
-    def answers(self, run, address, port, times=12):
+    def answers(self, run, address, port, times=40):
         return {netns.ask(run, address, port) for _ in range(times)}
 
-    def names(self, run, address, port, times=20):
+    def names(self, run, address, port, times=40):
         return {text.split()[0] for text in self.answers(run, address, port, times)}
 
     def told(self, *pairs):
@@ -112,7 +112,7 @@ def test_local_policies(world):
     nobody = world.frontend("node-port", port=30080, local=(), local_only=True)
     world.put(nobody, world.frontend(local=("one",), local_only=True))
     with pytest.raises(TimeoutError):
-        netns.ask(world.host, world.at.node, 30080)
+        netns.ask(world.host, world.at.node, 30080, patience=1)
     assert world.answers(world.host, world.at.vip, 80) == world.told(("one", "node"))
 
 
@@ -149,7 +149,7 @@ def test_sources_may_be_restricted(world):
     world.put(world.frontend("external", outside, sources=(world.at.pods,)), whole=True)
     assert world.names(world.first, outside, 80) == {"one", "two"}
     with pytest.raises(TimeoutError):
-        netns.ask(world.host, outside, 80)
+        netns.ask(world.host, outside, 80, patience=1)
 
 
 def test_another_process_takes_over(world):
@@ -162,7 +162,7 @@ def test_another_process_takes_over(world):
         again.remove()
         assert not again.stands()
         with pytest.raises(OSError):
-            netns.ask(world.host, world.at.vip, 80)
+            netns.ask(world.host, world.at.vip, 80, patience=1)
 
 
 def test_one_port_of_two_protocols(world):
@@ -203,7 +203,7 @@ def test_sctp_is_rewritten(world):
     """A first packet comes to the endpoint's port; without one it is refused, or at least goes nowhere."""
     family = socket.AF_INET6 if ":" in world.at.vip else socket.AF_INET
     with world.second(lambda: sctp.raw(family)) as server, world.host(lambda: sctp.raw(family)) as client:
-        server.settimeout(2)
+        server.settimeout(60)
         world.put(world.frontend(chosen=("two",), protocol="sctp"), whole=True)
         client.sendto(sctp.init(4001, 80), (world.at.vip, 0))
         assert sctp.ports(server.recv(2048), family)[1] == 8080
@@ -226,7 +226,7 @@ def test_masquerade_all(world):
 def datagrams(world, run):
     made = run(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
     made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    made.settimeout(2)
+    made.settimeout(60)
     return made
 
 

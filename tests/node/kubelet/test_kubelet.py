@@ -342,7 +342,7 @@ def test_what_a_pod_held_is_free_once_the_api_has_it_no_more(kit):
     stopped, stop = threading.Event(), kit.engine.stop_container
 
     def slowly(*arguments):
-        assert stopped.wait(10)
+        assert stopped.wait(60)
         stop(*arguments)
 
     kit.engine.stop_container = slowly

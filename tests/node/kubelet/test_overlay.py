@@ -82,7 +82,7 @@ def test_nodes_of_two_machines_talk_and_are_parted_again(two, ns):
     near, far = two
     port = ns.serve(far.node)
     with pytest.raises(OSError):
-        ns.ask(near.node, "10.199.2.2", port)
+        ns.ask(near.node, "10.199.2.2", port, patience=1)
     for each in two:
         each.machine(lambda each=each: each.ways.follow([near.obj, far.obj]))
     assert near.ways.mtu == 1450

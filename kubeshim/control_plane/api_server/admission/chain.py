@@ -1,7 +1,9 @@
 """The order in which admission plugins are asked, and asking them.
 
 ``PLUGINS`` is upstream's recommended order: first everything that mutates, in this order, then everything that
-validates, in this order. ResourceQuota is last, so that nothing is charged that another plugin refuses.
+validates, in this order. ResourceQuota is last, so that nothing is charged that another plugin refuses. Between the two
+the object is validated: of what a plugin that mutates refuses one hears before anything that is invalid. What upstream
+does in the storage of a kind before it validates comes after all others that mutate.
 """
 
 import dataclasses
@@ -89,7 +91,6 @@ class Entry:
 
 
 PLUGINS: tuple[Entry, ...] = (
-    Entry("RoleEscalation", lambda server: role_escalation.RoleEscalation(lambda: server.authorizer)),
     Entry("NamespaceLifecycle", lambda server: namespace_lifecycle.NamespaceLifecycle()),
     Entry("LimitRanger", lambda server: limit_ranger.LimitRanger()),
     Entry("ServiceAccount", lambda server: service_account.ServiceAccount(gevent.sleep)),
@@ -117,7 +118,6 @@ PLUGINS: tuple[Entry, ...] = (
     ),
     Entry("PersistentVolumeClaimResize", lambda server: persistent_volume_claim_resize.PersistentVolumeClaimResize()),
     Entry("RuntimeClass", lambda server: runtime_class.RuntimeClass()),
-    Entry("CertificateRequester", lambda server: certificate_requester.CertificateRequester()),
     Entry("CertificateApproval", lambda server: certificate_approval.CertificateApproval(lambda: server.authorizer)),
     Entry("CertificateSigning", lambda server: certificate_signing.CertificateSigning(lambda: server.authorizer)),
     Entry(
@@ -133,6 +133,8 @@ PLUGINS: tuple[Entry, ...] = (
     Entry("PodResizeValidator", lambda server: pod_resize_validator.PodResizeValidator()),
     Entry("MutatingAdmissionPolicy", lambda server: mutating_policies.MutatingAdmissionPolicy(_whole(server))),
     Entry("MutatingAdmissionWebhook", lambda server: mutating_webhooks.MutatingAdmissionWebhook(_whole(server))),
+    Entry("CertificateRequester", lambda server: certificate_requester.CertificateRequester()),
+    Entry("RoleEscalation", lambda server: role_escalation.RoleEscalation(lambda: server.authorizer)),
     Entry("ValidatingAdmissionPolicy", lambda server: validating_policies.ValidatingAdmissionPolicy(_whole(server))),
     Entry("ValidatingAdmissionWebhook", lambda server: validating_webhooks.ValidatingAdmissionWebhook(_whole(server))),
     Entry(

@@ -2,7 +2,8 @@
 
 A role may be written by who holds all its rules, or the verb ``escalate`` on roles; a binding by who holds all rules
 of the role it refers to, or the verb ``bind`` on that role. Members of ``system:masters`` may do either.
-It is a validating admission plugin, so it sees the object as it would be stored.
+It is asked as the last of the plugins that mutate: it sees the object as it would be stored, and refuses before anybody
+says what is invalid.
 """
 
 from kubeshim.control_plane.api_server import request
@@ -13,13 +14,13 @@ from kubeshim.machinery import errors, objects
 
 
 class Escalation:
-    """Validating admission plugin for ``rbac.authorization.k8s.io``."""
+    """Mutating admission plugin that changes nothing, for ``rbac.authorization.k8s.io``."""
 
     def __init__(self, index: rbac.RBAC, authorizer: questions.Authorizer) -> None:
         self._index = index
         self._authorizer = authorizer
 
-    def validate(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+    def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
         resource = attributes.resource
         if resource.group != rbac.GROUP or attributes.operation not in ("CREATE", "UPDATE") or attributes.subresource:
             return
@@ -49,7 +50,11 @@ class Escalation:
             return
         reference = obj.get("roleRef") or {}
         kind, name = reference.get("kind", ""), reference.get("name", "")
-        plural = "clusterroles" if kind == "ClusterRole" else "roles"
+        plural = _PLURALS.get(kind)
+        if plural is None:
+            raise errors.APIStatusError(
+                f"unsupported role reference kind: {questions.quote(kind)}", code=500, reason=""
+            )
         if self._may(attributes, "bind", plural, name):
             return
         wanted = self._index.role(kind, attributes.namespace, name)
@@ -73,6 +78,7 @@ class Escalation:
             raise errors.forbidden(resource.group, resource.plural, name, _refusal(attributes.user, missing, problems))
 
 
+_PLURALS = {"ClusterRole": "clusterroles", "Role": "roles"}
 _EVERYTHING = rules.compile_rules(
     [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]
 )

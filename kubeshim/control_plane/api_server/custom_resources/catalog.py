@@ -7,11 +7,12 @@ in their new form.
 """
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.custom_resources import bodies, conditions, conversion, custom_type
-from kubeshim.machinery import objects, resources
+from kubeshim.machinery import managed_fields, objects, resources
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -39,6 +40,23 @@ class Catalog:
 
     def get(self, gvk: resources.GroupVersionKind) -> custom_type.CustomType | None:
         return self._by_kind.get(gvk)
+
+    def versions(self, resource: resources.Resource) -> int:
+        """How many its type has, also those that are not served."""
+        return len(self._by_definition.get(resource.group_resource, ()))
+
+    def lost_version(self, resource: resources.Resource, entries: Iterable[managed_fields.Entry]) -> str:
+        """The first apiVersion among the owners of a custom object that its definition has no more.
+
+        What they own cannot be compared then: upstream refuses to apply and leaves the record alone elsewhere, until a
+        client takes it away.
+        """
+        for entry in entries if resource.strategy == "custom" else ():
+            api_version = str(entry.get("apiVersion") or "")
+            group, version = resources.split_api_version(api_version)
+            if resources.GroupVersionKind(group, version, resource.kind) not in self._by_kind:
+                return api_version
+        return ""
 
     def warn(self, asked: request.Request, resource: resources.Resource) -> None:
         """Tells who uses a deprecated version."""

@@ -10,6 +10,7 @@ Source: ``apiextensions.k8s.io/v1`` ``ConversionReview``; upstream's ``conversio
 
 import dataclasses
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from kubeshim.machinery.validation import metadata as metadata_rules
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
+
+_log = logging.getLogger(__name__)
 
 _SECONDS = 30.0
 _REMEMBERED = 20_000
@@ -84,7 +87,8 @@ class Conversions:
     def prepare(self, resource: resources.Resource, found: Iterable[objects.Object], *, everywhere: bool) -> None:
         """Has objects, as they are stored, converted to ``resource``'s version, or to every served one.
 
-        They are the callee's from here on. Raises ``errors.InternalError``.
+        They are the callee's from here on. Raises ``errors.InternalError`` where ``resource``'s version cannot be had;
+        who follows another one that cannot be is the only one to notice.
         """
         converter = self._converters.get(resource.storage_prefix)
         if converter is None:
@@ -93,8 +97,14 @@ class Conversions:
         for version in converter.versions if everywhere else (resource.api_version,):
             missing = [obj for obj in held if obj.get("apiVersion") != version]
             missing = [obj for obj in missing if _key(converter, version, obj) not in self._made]
-            if missing:
+            if not missing:
+                continue
+            try:
                 self._convert(converter, version, missing)
+            except errors.InternalError:
+                if version == resource.api_version:
+                    raise
+                _log.warning("%s cannot be converted to %s", resource.group_resource, version, exc_info=True)
 
     def convert(self, resource: resources.Resource, obj: objects.Object, version: str) -> objects.Object:
         """``obj`` in another apiVersion. Raises ``errors.InternalError`` and ``NotNow``."""

@@ -107,6 +107,8 @@ def _widened(obj: objects.Object) -> objects.Object:
     if current is not None:
         measured.append({"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": current}}})
     status["currentMetrics"] = measured or None
+    if not status.get("currentReplicas"):
+        status.pop("currentReplicas", None)  # only version 1 tells of none
     if annotations:
         metadata["annotations"] = annotations
     else:

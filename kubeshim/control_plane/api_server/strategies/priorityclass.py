@@ -5,5 +5,9 @@ from kubeshim.machinery import objects, resources
 
 
 class PriorityClass(checked.Checked):
+    undeletable = dict.fromkeys(
+        ("system-node-critical", "system-cluster-critical"), "this is a system priority class and cannot be deleted"
+    )
+
     def is_new_generation(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> bool:
         return False

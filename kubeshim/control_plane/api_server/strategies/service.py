@@ -36,6 +36,7 @@ class Service(strategy.Strategy):
     """``configure`` is called once, before the first request."""
 
     allow_create_on_update = True
+    gone_with = (resources.GroupVersionResource("", "v1", "endpoints"),)
 
     def __init__(self, ranges: Iterable[str] = ("10.96.0.0/16",), ports: tuple[int, int] = (30000, 32767)) -> None:
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ object ``allocate`` comes before ``validate*``. ``prepare_*`` change the object 
 ``permitted`` return what is wrong and change nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from kubeshim.control_plane.api_server import request
@@ -18,7 +18,13 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
     ("namespaces", ""): ("status", "spec.finalizers"),
     ("namespaces", "finalize"): ("status",),
     ("pods", "ephemeralcontainers"): written_fields.Only(("spec.ephemeralContainers",)),
-    ("pods", "resize"): written_fields.Only(("spec.containers.*.resources", "spec.containers.*.resizePolicy")),
+    ("pods", "resize"): written_fields.Only(
+        tuple(
+            f"spec.{part}.*.{field}"
+            for part in ("containers", "initContainers")
+            for field in ("resources", "resizePolicy")
+        )
+    ),
     ("pods", "status"): ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
     ("deployments.apps", "status"): ("spec", "metadata.labels"),
     ("certificatesigningrequests.certificates.k8s.io", ""): ("spec", "status"),
@@ -28,6 +34,7 @@ _RESET: dict[tuple[str, str], tuple[str, ...] | written_fields.Only] = {
         (group_resource, "status"): ("metadata", "spec")
         for group_resource in (
             "apiservices.apiregistration.k8s.io",
+            "customresourcedefinitions.apiextensions.k8s.io",
             "devicetaintrules.resource.k8s.io",
             "flowschemas.flowcontrol.apiserver.k8s.io",
             "podcertificaterequests.certificates.k8s.io",
@@ -68,6 +75,7 @@ class Asker(NamedTuple):
     subresource: str
     authorizer: authorization.Authorizer
     reader: plugin.Reader
+    registry: resources.Registry | None = None
 
 
 class Strategy:
@@ -77,6 +85,12 @@ class Strategy:
     """Whether PUT and apply-less PATCH of a missing name create it."""
     allow_unconditional_update = True
     """Whether an update may come without a resourceVersion."""
+    generated_suffix = True
+    """Whether a generated name is ``generateName`` with something behind it, or just that."""
+    undeletable: Mapping[str, str] = {}
+    """Names that nobody deletes one by one, and what is said to who tries."""
+    gone_with: tuple[resources.GroupVersionResource, ...] = ()
+    """Types of which the object of the same name goes at once when one of this type has gone."""
     graceful = False
     """Whether a deletion gives the object time to end (``grace_period``)."""
     dependents: Literal["delete", "orphan", "ignore"] = "delete"
@@ -117,6 +131,9 @@ class Strategy:
                 obj[field] = old[field]
             else:
                 del obj[field]
+
+    def canonicalize(self, resource: resources.Resource, obj: objects.Object) -> None:
+        """Brings what has been found right into the one form in which it is stored."""
 
     def validate(self, resource: resources.Resource, obj: objects.Object) -> list[errors.FieldError]:
         """What is wrong with a new object, beyond metadata and schema."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from kubeshim.control_plane.api_server.custom_resources import catalog
 from kubeshim.control_plane.api_server.strategies import (
+    canonical,
     certificatesigningrequest,
     custom,
     customresourcedefinition,
@@ -17,8 +18,10 @@ from kubeshim.control_plane.api_server.strategies import (
     namespace,
     node,
     persistentvolume,
+    persistentvolumeclaim,
     pod,
     podcertificaterequest,
+    policies,
     priorityclass,
     resourceclaim,
     service,
@@ -117,9 +120,11 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "cronjob": Checked(cron_jobs.create, change=cron_jobs.change, warn=cron_jobs.warn, status={}),
     "configmap": Checked(core.config_map, change=core.config_map_change),
     "secret": Checked(core.secret, change=core.secret_change, warn=core.warn_secret),
-    "serviceaccount": Checked(warn=core.warn_service_account),
-    "endpoints": Checked(endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True),
-    "endpointslice": Checked(
+    "serviceaccount": canonical.ServiceAccount(warn=core.warn_service_account),
+    "endpoints": canonical.Endpoints(
+        endpoints.endpoints, change=endpoints.endpoints, warn=endpoints.warn, create_on_update=True
+    ),
+    "endpointslice": canonical.EndpointSlice(
         endpoints.endpoint_slice,
         change=endpoints.endpoint_slice_update,
         warn=endpoints.warn_slice,
@@ -128,13 +133,13 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
     "persistentvolume": persistentvolume.PersistentVolume(
         persistent_volumes.volume, persistent_volumes.update, warn=persistent_volumes.warn
     ),
-    "persistentvolumeclaim": Checked(
+    "persistentvolumeclaim": persistentvolumeclaim.PersistentVolumeClaim(
         claims.claim, claims.update, claims.status, warn=claims.warn, status={"phase": "Pending"}
     ),
     "resourcequota": Checked(
         limits.resource_quota, limits.resource_quota_update, limits.resource_quota_status, status={}
     ),
-    "limitrange": Checked(limits.limit_range, create_on_update=True),
+    "limitrange": canonical.LimitRange(limits.limit_range, create_on_update=True),
     "ingress": Checked(
         networking.ingress,
         None,
@@ -171,7 +176,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         validate_update=webhooks.configuration_update,
         unconditional=False,
     ),
-    "validatingadmissionpolicy": Checked(
+    "validatingadmissionpolicy": policies.Policy(
         admission_policies.validating,
         None,
         admission_policies.validating_status,
@@ -179,13 +184,13 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={},
         unconditional=False,
     ),
-    "validatingadmissionpolicybinding": Checked(
+    "validatingadmissionpolicybinding": policies.Binding(
         admission_policies.validating_binding, create=admission_policies.not_static, unconditional=False
     ),
-    "mutatingadmissionpolicy": Checked(
+    "mutatingadmissionpolicy": policies.Policy(
         admission_policies.mutating, create=admission_policies.not_static, unconditional=False
     ),
-    "mutatingadmissionpolicybinding": Checked(
+    "mutatingadmissionpolicybinding": policies.Binding(
         admission_policies.mutating_binding, create=admission_policies.not_static, unconditional=False
     ),
     "flowschema": Checked(flow_control.flow_schema, None, flow_control.status, status={}),
@@ -205,17 +210,24 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         unconditional=False,
     ),
     "servicecidr": Checked(cluster_ranges.service_cidr, change=cluster_ranges.service_cidr_update, status={}),
-    "ipaddress": Checked(cluster_ranges.address, change=cluster_ranges.address_update),
-    "deviceclass": Checked(device_claims.device_class),
+    "ipaddress": canonical.IPAddress(cluster_ranges.address, change=cluster_ranges.address_update),
+    "deviceclass": Checked(device_claims.device_class, change=device_claims.device_class),
     "resourceclaim": resourceclaim.ResourceClaim(
         None, device_claims.claim_update, device_claims.claim_status, create=device_claims.claim_create, status={}
     ),
     "resourceclaimtemplate": resourceclaim.ResourceClaimTemplate(
         None, device_claims.template_update, create=device_claims.template_create
     ),
-    "resourceslice": devices.ResourceSlice(device_slices.resource_slice, device_slices.resource_slice_update),
+    "resourceslice": devices.ResourceSlice(
+        device_slices.resource_slice, change=device_slices.resource_slice, warn=device_slices.warn_slice
+    ),
     "devicetaintrule": devices.DeviceTaintRule(
-        device_slices.taint_rule, None, device_slices.taint_rule_status, status={}, unconditional=False
+        device_slices.taint_rule,
+        None,
+        device_slices.taint_rule_status,
+        change=device_slices.taint_rule,
+        status={},
+        unconditional=False,
     ),
     "csidriver": Checked(storage.csi_driver, storage.csi_driver_update, unconditional=False, first_generation=0),
     "csinode": Checked(storage.csi_node, storage.csi_node_update, unconditional=False),
@@ -241,7 +253,7 @@ _STRATEGIES: dict[str, strategies.Strategy] = {
         status={},
         unconditional=False,
     ),
-    "apiservice": Checked(others.api_service, status={}, unconditional=False),
+    "apiservice": canonical.APIService(others.api_service, status={}, unconditional=False),
     "customresourcedefinition": customresourcedefinition.CustomResourceDefinition(),
 }
 

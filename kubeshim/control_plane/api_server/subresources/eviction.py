@@ -40,6 +40,7 @@ class Evict:
 
 
 def _evict(op: operation.Operation, wanted: dict[str, Any]) -> None:
+    refused: errors.Conflict | None = None
     insisting = (wanted.get("preconditions") or {}).get("resourceVersion") is not None
     for _ in range(_ATTEMPTS):
         pod = op.server.storage.reader.get(pods.PODS, op.namespace, op.name)
@@ -60,7 +61,9 @@ def _evict(op: operation.Operation, wanted: dict[str, Any]) -> None:
                 raise too_many(objects.name(budget), wait=10) from problem
             if insisting or not free:
                 raise
-    raise errors.conflict("", "pods", op.name, errors.MODIFIED)
+            refused = problem
+    assert refused is not None
+    raise refused
 
 
 def _delete(op: operation.Operation, wanted: dict[str, Any], pod: objects.Object | None) -> None:

@@ -11,6 +11,7 @@ from urllib import parse
 from kubeshim.control_plane.api_server import request, request_info
 from kubeshim.control_plane.api_server.authentication import authenticators
 from kubeshim.control_plane.api_server.subresources import kubelets, outgoing, pipes, pods
+from kubeshim.control_plane.api_server.verbs import options as parameters
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.validation import go_times
 from kubeshim.wire import websocket
@@ -31,7 +32,7 @@ class Log:
         container = pods.container(pod, asked.param("container"))
         node = objects.dig(pod, "spec", "nodeName", default="")
         if not node:
-            return request.Response(200, [("Content-Type", "text/plain")], b"")
+            return request.Response(204, [], b"")
         exchange, host = kubelets.connect(server, str(node))
         target = f"/containerLogs/{pods.path(pod)}/{parse.quote(container)}"
         if query:
@@ -59,19 +60,16 @@ def options(asked: request.Request) -> list[tuple[str, str]]:
         if name in asked.query and request_info.is_true(asked.param(name)):
             query.append((name, "true"))
     for name, least in _NUMBERS.items():
-        text = asked.param(name)
-        if not text:
-            continue
         try:
-            value = int(text)
-        except ValueError:
-            raise errors.BadRequest(
-                f'converting (url.Values) to (v1.PodLogOptions): strconv.ParseInt: parsing "{text}": invalid syntax'
-            ) from None
+            value = parameters.integer(asked, name)
+        except errors.BadRequest as error:
+            raise errors.BadRequest(f"converting (url.Values) to (v1.PodLogOptions): {error.message}") from None
+        if value is None:
+            continue
         if value < least:
             bound = "must be greater than 0" if least else "must be greater than or equal to 0"
             problems.append(errors.FieldError(name, "FieldValueInvalid", f"Invalid value: {value}: {bound}"))
-        query.append((name, text))
+        query.append((name, str(value)))
     if asked.param("sinceTime"):
         _check_time(asked.param("sinceTime"))
         query.append(("sinceTime", asked.param("sinceTime")))

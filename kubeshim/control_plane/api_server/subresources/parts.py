@@ -11,7 +11,7 @@ from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.subresources import call, resizing
 from kubeshim.control_plane.api_server.verbs import get, patch, update
 from kubeshim.machinery import errors, objects, qos
-from kubeshim.machinery.validation import pod_updates
+from kubeshim.machinery.validation import certificates, pod_updates
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -80,8 +80,6 @@ def approval(new: objects.Object, old: objects.Object, now: str) -> list[errors.
     new["status"] = {**(old.get("status") or {}), "conditions": conditions}
     if not conditions:
         del new["status"]["conditions"]
-    held = {one.get("type") for one in objects.dig(old, "status", "conditions", default=())}
-    wanted = {one.get("type") for one in conditions}
     known = {(one.get("type"), one.get("status")): one for one in objects.dig(old, "status", "conditions", default=())}
     for one in conditions:
         before = known.get((one.get("type"), one.get("status")), {})
@@ -89,19 +87,7 @@ def approval(new: objects.Object, old: objects.Object, now: str) -> list[errors.
             one["lastTransitionTime"] = before.get("lastTransitionTime") or now
         if not one.get("lastUpdateTime"):
             one["lastUpdateTime"] = now
-    problems = [
-        _forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
-        for kind in ("Approved", "Denied", "Failed")
-        if kind in held - wanted
-    ]
-    if {"Approved", "Denied"} <= wanted:
-        problems.append(
-            errors.FieldError(
-                "status.conditions", "FieldValueInvalid",
-                'Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
-            )
-        )  # fmt: skip
-    return problems
+    return certificates.signing_approval(new, old)
 
 
 def finalize(new: objects.Object, old: objects.Object, now: str) -> list[errors.FieldError]:
@@ -111,10 +97,6 @@ def finalize(new: objects.Object, old: objects.Object, now: str) -> list[errors.
     else:
         new.pop("status", None)
     return []
-
-
-def _forbidden(field: str, why: str) -> errors.FieldError:
-    return errors.FieldError(field, "FieldValueForbidden", f"Forbidden: {why}")
 
 
 EPHEMERAL_CONTAINERS, RESIZE = Part(ephemeral_containers), Part(resize)

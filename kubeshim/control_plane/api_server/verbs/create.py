@@ -3,13 +3,14 @@
 Fields are attributed to their manager before admission, as upstream does: what admission plugins add belongs to nobody.
 """
 
+import contextlib
 import functools
 import random
 from typing import Any
 
 from kubeshim.control_plane.api_server import object_size, request, response, stored
-from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, owners, place
-from kubeshim.machinery import apply, disabled_fields, errors, objects
+from kubeshim.control_plane.api_server.verbs import checks, decoding, operation, other_versions, owners, place
+from kubeshim.machinery import apply, disabled_fields, errors, managed_fields, objects
 from kubeshim.machinery.codecs import strict
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -39,19 +40,20 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
         # before the strategy: jobs label their pods with the name
-        metadata["name"] = _generated_name(metadata)
+        metadata["name"] = _generated_name(op, metadata)
     disabled_fields.drop(resource.group, resource.kind, obj)
     op.warnings += op.strategy.warnings_as_sent(resource, obj)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
     for attempt in range(_ATTEMPTS):
         if generated and attempt:
-            metadata["name"] = _generated_name(metadata)
+            metadata["name"] = _generated_name(op, metadata)
         try:
             # before anything is judged, as upstream: what cannot be had is told alone
             with op.allocated(obj, None):
                 if attempt == 0:
                     checks.new(op, obj)
+                    op.strategy.canonicalize(resource, obj)
                     attributes.name = objects.name(obj)
                     server.admission.validate(attributes)
                 if applied:
@@ -75,7 +77,9 @@ def _taken(op: operation.Operation, obj: objects.Object, refusal: errors.Already
     return refusal
 
 
-def _generated_name(metadata: dict[str, Any]) -> str:
+def _generated_name(op: operation.Operation, metadata: dict[str, Any]) -> str:
+    if not op.strategy.generated_suffix:
+        return str(metadata["generateName"])
     return str(metadata["generateName"])[:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
 
 
@@ -102,12 +106,21 @@ def prepare(op: operation.Operation, obj: objects.Object) -> None:
 
 
 def attribute(op: operation.Operation, old: objects.Object | None, obj: objects.Object) -> None:
-    """Notes in ``managedFields`` who set what."""
-    apply.track_update(
-        old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
-        subresource=op.subresource, now=op.server.clock.now(),
-        reset=op.strategy.reset_fields(op.resource, op.subresource),
-    )  # fmt: skip
+    """Notes in ``managedFields`` who set what; the record stays as it is where it cannot be read."""
+    live = managed_fields.live_entries(old)
+    entries = live if op.subresource and old is not None else managed_fields.current(old, obj)
+    if not op.server.custom.lost_version(op.resource, entries):
+        with contextlib.suppress(other_versions.Unconvertible):
+            apply.track_update(
+                old, obj, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
+                subresource=op.subresource, now=op.server.clock.now(),
+                reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.of(op),
+            )  # fmt: skip
+            return
+    metadata = obj.setdefault("metadata", {})
+    metadata.pop("managedFields", None)
+    if live:
+        metadata["managedFields"] = live
 
 
 def fill_system_fields(op: operation.Operation, metadata: dict[str, object]) -> None:

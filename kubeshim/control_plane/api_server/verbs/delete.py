@@ -10,7 +10,7 @@ from typing import Any
 
 from kubeshim import clock
 from kubeshim.control_plane.api_server import request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import operation, options
+from kubeshim.control_plane.api_server.verbs import operation, options, removal
 from kubeshim.machinery import errors, objects, resources
 from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding, fields
@@ -44,9 +44,11 @@ _TERMINATED = frozenset(("namespaces", "customresourcedefinitions.apiextensions.
 """Types that are emptied before they go; they check preconditions in words of their own."""
 
 
-def delete(op: operation.Operation, asked: dict[str, Any]) -> tuple[stored.Stored, bool]:
-    """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 404, 409, 422."""
+def delete(op: operation.Operation, asked: dict[str, Any], *, one_by_one: bool = True) -> tuple[stored.Stored, bool]:
+    """The object as it is now, and whether it is gone. ``asked`` is ``DeleteOptions``. Raises 403, 404, 409, 422."""
     resource = op.resource
+    if one_by_one and op.name in op.strategy.undeletable:
+        raise errors.forbidden(resource.group, resource.plural, op.name, op.strategy.undeletable[op.name])
     if asked.get("propagationPolicy") is None and asked.get("orphanDependents") is None and op.strategy.orphan_warning:
         op.warnings.append(op.strategy.orphan_warning)
     with op.exclusive():
@@ -103,7 +105,7 @@ def _delete(op: operation.Operation, item: stored.Stored, asked: dict[str, Any])
     if graceful:
         # Whoever watches learns first that the time is over, then that the object is gone.
         item = _write(op, item, obj)
-    return (item if op.dry_run else op.server.storage.delete(op.resource, item)), True
+    return (item if op.dry_run else removal.remove(op, item)), True
 
 
 def _write(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
@@ -195,12 +197,14 @@ def read_options(op: operation.Operation, asked: request.Request) -> dict[str, A
         found = {}
         if "gracePeriodSeconds" in asked.query:
             found["gracePeriodSeconds"] = options.integer(asked, "gracePeriodSeconds")
-        if asked.param("propagationPolicy"):
+        if "propagationPolicy" in asked.query:
             found["propagationPolicy"] = asked.param("propagationPolicy")
         if "orphanDependents" in asked.query:
             found["orphanDependents"] = options.boolean(asked, "orphanDependents")
         if "dryRun" in asked.query:
             found["dryRun"] = list(asked.query["dryRun"])
+        if preconditions := {name: asked.param(name) for name in ("uid", "resourceVersion") if asked.param(name)}:
+            found["preconditions"] = preconditions
         if options.UNREADABLE in asked.query:
             found[options.UNREADABLE] = options.boolean(asked, options.UNREADABLE)
     problems = options.delete_problems(found)

@@ -15,7 +15,7 @@ def delete_collection(op: operation.Operation, found: storage.Page, wanted: dict
     for index, item in enumerate(found.items, 1):
         op.namespace, op.name = item.namespace, item.name
         try:
-            deleted.append(delete.delete(op, wanted)[0])
+            deleted.append(delete.delete(op, wanted, one_by_one=False)[0])
         except errors.NotFound:
             continue
         if index % 100 == 0:

@@ -85,7 +85,9 @@ class Operation:
 
     def asker(self) -> strategies.Asker:
         server = self.server
-        return strategies.Asker(self.user, self.verb, self.subresource, server.authorizer, server.storage.reader)
+        return strategies.Asker(
+            self.user, self.verb, self.subresource, server.authorizer, server.storage.reader, server.registry
+        )
 
     @contextlib.contextmanager
     def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:

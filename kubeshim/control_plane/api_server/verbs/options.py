@@ -111,9 +111,9 @@ def boolean(asked: request.Request, name: str) -> bool:
 
 def integer(asked: request.Request, name: str) -> int | None:
     """A number parameter; None where it is not given. Raises ``errors.BadRequest``."""
-    text = asked.param(name)
-    if not text:
+    if name not in asked.query:
         return None
+    text = asked.param(name)
     if not _is_integer(text):
         raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     # Python itself refuses to read numbers of thousands of digits

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubeshim.control_plane.api_server import native, representations, request, response, stored
 from kubeshim.control_plane.api_server.custom_resources import bodies as custom_bodies
-from kubeshim.control_plane.api_server.verbs import create, operation, owners, place, update
+from kubeshim.control_plane.api_server.verbs import create, operation, other_versions, owners, place, update
 from kubeshim.machinery import apply, defaults, errors, go_text, managed_fields, objects, resources, schemas
 from kubeshim.machinery.codecs import bodies, json, negotiation, strict, yaml
 from kubeshim.machinery.patches import json_patch, merge, refusals, restoring, strategic
@@ -118,10 +118,13 @@ def _apply(op: operation.Operation, content: Any, duplicates: list[str], force: 
             pass
 
     def build(old: objects.Object) -> objects.Object:
+        if lost := op.server.custom.lost_version(op.resource, managed_fields.live_entries(old)):
+            text = f"request to convert CR to an invalid group/version: {lost}"
+            raise errors.APIStatusError(text, code=500, reason="")
         merged = apply.apply(
             old, applied, schema=op.schema, manager=op.manager, api_version=op.resource.api_version,
             subresource=op.subresource, force=force, now=op.server.clock.now(),
-            reset=op.strategy.reset_fields(op.resource, op.subresource),
+            reset=op.strategy.reset_fields(op.resource, op.subresource), versions=other_versions.of(op),
         )  # fmt: skip
         check_applied(op, merged, duplicates)
         _complete_applied(op, merged)

@@ -1,5 +1,6 @@
 """Label and field selectors of a request, as a test of stored objects."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,18 @@ from kubeshim.control_plane.api_server import request, stored, watch_cache
 from kubeshim.control_plane.api_server.custom_resources import conversion
 from kubeshim.control_plane.api_server.verbs import operation
 from kubeshim.machinery import errors, objects, resources, schemas, selectors
+from kubeshim.machinery.validation import fields as values
 
-_META = ("metadata.name", "metadata.namespace")
+_PLAIN = '{quoted} is not a known field selector: only "metadata.name", "metadata.namespace"'
+_UNKNOWN = {
+    "jobs.batch": "field label {quoted} not supported for batchv1.Job",
+    "resourceslices.resource.k8s.io": "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}",
+}
+_OLD_NAMES = {"pods": {"spec.host": "spec.nodeName"}}
+_WITHOUT_NAMESPACE = ("podcertificaterequests.certificates.k8s.io",)
+"""Namespaced types with selectable fields of which the namespace is none."""
+_NEVER_SET = ("status.podIPs",)
+"""Fields that may be asked for, and of which nothing is ever told."""
 _NOT_TEXT = {"boolean": "false", "integer": "0"}
 """What a field that is not set reads as, where its type is not a string."""
 
@@ -28,7 +39,7 @@ class Selection:
         if self.fields is not None and self.fields.empty:
             self.fields = None
         if self.fields is not None:
-            _check_known(op.resource, self.fields)
+            self.fields = _known(op.resource, self.fields)
         self._extract = extractor(op.server.schema, op.resource) if self.fields is not None else None
         self._view = functools.partial(op.server.storage.view, op.resource)
 
@@ -69,15 +80,22 @@ def of(op: operation.Operation, asked: request.Request) -> Selection:
     return selection
 
 
-def _check_known(resource: resources.Resource, selector: selectors.FieldSelector) -> None:
+def _known(resource: resources.Resource, selector: selectors.FieldSelector) -> selectors.FieldSelector:
+    """The selector with the names that fields have now. Raises ``errors.BadRequest``."""
+    known = {*resource.selectable_fields, "metadata.name"}
+    plain = not resource.selectable_fields and resource.strategy != "custom"
+    if plain or (resource.namespaced and resource.group_resource not in _WITHOUT_NAMESPACE):
+        known.add("metadata.namespace")
+    names = _OLD_NAMES.get(resource.group_resource, {})
+    terms = []
     for term in selector.requirements:
-        if term.field in _META or term.field in resource.selectable_fields:
-            continue
-        if resource.selectable_fields or resource.strategy == "custom":
-            raise errors.BadRequest(f"field label not supported: {term.field}")
-        raise errors.BadRequest(
-            f'"{term.field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-        )
+        term = dataclasses.replace(term, field=names.get(term.field, term.field))
+        if term.field not in known:
+            text = _PLAIN if plain else _UNKNOWN.get(resource.group_resource, "field label not supported: {}")
+            quoted = values.quote(term.field)
+            raise errors.BadRequest(text.format(term.field, quoted=quoted))
+        terms.append(term)
+    return selectors.FieldSelector(tuple(terms))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -89,7 +107,7 @@ def extractor(
     def unset(field: str) -> str:
         return "" if resource.strategy == "custom" else _unset(schema_of(resource.gvk), field)
 
-    paths = [(field, _path(field), unset(field)) for field in resource.selectable_fields]
+    paths = [(field, _path(field), unset(field)) for field in resource.selectable_fields if field not in _NEVER_SET]
 
     def extract(obj: objects.Object) -> dict[str, str]:
         found = {"metadata.name": objects.name(obj), "metadata.namespace": objects.namespace(obj)}

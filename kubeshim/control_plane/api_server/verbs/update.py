@@ -8,7 +8,7 @@ may write as well.
 from collections.abc import Callable
 
 from kubeshim.control_plane.api_server import object_size, request, response, storage, stored
-from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place
+from kubeshim.control_plane.api_server.verbs import checks, create, decoding, operation, owners, place, removal
 from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
@@ -39,7 +39,6 @@ def modify(
             if uid and uid != old["metadata"]["uid"]:
                 raise other_uid(op, uid, old["metadata"]["uid"])
             obj = build(item.copy())
-            _check_version(op, obj, old)
             try:
                 return _write(op, item, obj, old, attributed=attributed, raw=raw)
             except storage.Stale:
@@ -54,7 +53,7 @@ def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Confli
 
 def precondition_failed(op: operation.Operation, what: str, wanted: str, found: str) -> errors.Conflict:
     """The refusal of upstream's storage, key and all."""
-    key = op.resource.storage_key(op.namespace, op.name)
+    key = op.resource.told_key(op.namespace, op.name)
     return errors.conflict(
         op.resource.group, op.resource.plural, op.name,
         f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
@@ -85,14 +84,13 @@ def _write(
     raw: bool,
 ) -> stored.Stored:  # fmt: skip
     server, resource, strategy = op.server, op.resource, op.strategy
-    _restore_system_fields(obj["metadata"], old["metadata"])
+    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
     if not attributed:
-        if not raw:
-            _restore_other_endpoints_part(op, obj, old)
         create.attribute(op, old, obj)
     attributes = op.attributes("UPDATE", obj, old)
     server.admission.mutate(attributes)
-    _restore_system_fields(obj.setdefault("metadata", {}), old["metadata"])
+    _check_version(op, obj, old)
+    _restore_system_fields(obj["metadata"], old["metadata"])
     owners.dedup(op, obj, admitted=True)
     if not raw:
         if op.subresource == "status":
@@ -106,6 +104,7 @@ def _write(
     _count_generation(op, obj, old)
     if not raw:
         checks.changed(op, obj, old)
+        strategy.canonicalize(resource, obj)
     server.admission.validate(attributes)
     if is_finished(obj):
         return _remove(op, item, obj)
@@ -137,18 +136,6 @@ def _restore_system_fields(metadata: objects.Object, old: objects.Object) -> Non
         if metadata.get(field) is None:
             metadata.pop(field, None)
     metadata.pop("selfLink", None)
-
-
-def _restore_other_endpoints_part(op: operation.Operation, obj: objects.Object, old: objects.Object) -> None:
-    """The main endpoint does not own ``status``, the status endpoint nothing else."""
-    if op.restrict is not None:
-        _restrict(op, op.restrict, obj, old)
-    elif op.subresource == "status":
-        op.strategy.prepare_for_status_update(op.resource, obj, old)
-    elif not op.subresource and op.strategy.has_status and "status" in op.resource.subresources:
-        obj.pop("status", None)
-        if "status" in old:
-            obj["status"] = old["status"]
 
 
 def _restrict(op: operation.Operation, rule: operation.Restrict, obj: objects.Object, old: objects.Object) -> None:
@@ -194,7 +181,7 @@ def is_finished(obj: objects.Object) -> bool:
 def _remove(op: operation.Operation, item: stored.Stored, obj: objects.Object) -> stored.Stored:
     if op.dry_run:
         return stored.Stored(item.key, stored.encode(obj), item.revision, item.created)
-    gone = op.server.storage.delete(op.resource, item)
+    gone = removal.remove(op, item)
     return stored.Stored(item.key, stored.encode(obj), gone.revision, item.created)
 
 

@@ -36,7 +36,7 @@ class _Encoder:
         self._protobuf = media.essence == negotiation.PROTOBUF
         self._is_table = media.kind == "Table"
         self._columns_told = False
-        include = asked.param("includeObject") if self._is_table else ""
+        include = response.included(asked) if self._is_table else ""
         what = f"{op.resource.gvk} {op.resource.definition} {media.essence} {media.kind} {media.version} {include}"
         self.keys = {kind: f"{kind} {what}" for kind in ("ADDED", "MODIFIED", "DELETED")}
         """Under which an event keeps its frame of each kind."""
@@ -127,8 +127,9 @@ class Stream:
             yield from self._live()
             if self._packing is not None:
                 yield self._packing.end()
-        except errors.NotAcceptable:
-            # A form that no single object has: the request was accepted, so all that is left is to end.
+        except (errors.NotAcceptable, errors.InternalError):
+            # A form that no single object has, or a version that cannot be had: the request was accepted, so all that
+            # is left is to end.
             return
         finally:
             self.close()

@@ -164,6 +164,7 @@ class CronJobController(controller.Controller):
                 self.recorder.event(cron_job, "Warning", "FailedCreate", f"Error creating job: {error}")
             raise
         else:
+            self.metrics.cron_skew.observe((self.clock.now() - due).total_seconds())
             self.recorder.event(cron_job, "Normal", "SuccessfulCreate", f"Created job {objects.name(made)}")
         reference = {
             "kind": "Job",

@@ -89,15 +89,28 @@ class EndpointSliceController(controller.Controller):
             self.queue.add(key)
 
     def sync(self, key: str) -> float | None:
+        result = "error"
+        try:
+            self._sync(key)
+            result = "success"
+        except errors.Conflict:
+            result = "stale"
+            raise
+        finally:
+            self.metrics.slices.syncs.add(result)
+        return None
+
+    def _sync(self, key: str) -> None:
         service = self._services.get(key)
         if service is None:
             self._writes.forget(key)
+            self.metrics.slices.forget(key)
             with self._lock:
                 self._moments.forget(key)
                 self._told = {name: why for name, why in self._told.items() if name[0] != key}
-            return None  # the garbage collector takes the slices
+            return  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
-            return None
+            return
         if self._writes.behind(key, self.queue.failures(key)):
             raise errors.Conflict("the cache has not shown our own writes yet")
         candidates = [
@@ -109,12 +122,18 @@ class EndpointSliceController(controller.Controller):
         zones = {objects.name(node): _zone(node) for node in nodes}
         lost = without_node(service, candidates, zones)
         groups = group(service, [pod for pod in candidates if pod not in lost], zones)
-        if topology_hints.wanted(service):
+        by_zones = topology_hints.wanted(service)
+        distribution = str(service["spec"].get("trafficDistribution") or "")
+        self.metrics.slices.spread(key, distribution, by_zones=by_zones)
+        if by_zones:
             groups = [self._spread(key, service, one, topology_hints.shares(nodes)) for one in groups]
         existing = [one for one in self._slices.by_index("service", key) if not objects.is_deleting(one)]
         capacity = self.context.options.max_endpoints_per_slice
         moment = self._moments.look(key, service, candidates)
-        self._carry_out(key, service, slices.plan(groups, existing, metadata(service), capacity), moment)
+        plan = slices.plan(groups, existing, metadata(service), capacity)
+        self.metrics.slices.planned(key, groups, existing, plan, capacity)
+        self._carry_out(key, service, plan, moment)
+        self.metrics.slices.carried_out(plan, distribution, by_zones=by_zones)
         if lost:
             why = ", ".join(
                 f"skipping Pod {objects.name(pod)} for Service {key}: Node {pod['spec']['nodeName']} Not Found"
@@ -123,7 +142,6 @@ class EndpointSliceController(controller.Controller):
             text = f"Error updating Endpoint Slices for Service {key}: {why}"
             self.recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
             raise errors.NotFound(why)
-        return None
 
     def _spread(self, key: str, service: Object, one: slices.Group, shares: dict[str, float]) -> slices.Group:
         """The group with hints by zones, or with none where that cannot be; the first of either is told."""
@@ -157,10 +175,13 @@ class EndpointSliceController(controller.Controller):
         try:
             for one in plan.create:
                 self._remember(key, self.client.create(kinds.ENDPOINT_SLICES, one))
+                self.metrics.slices.changes.add("create")
             for one in plan.update:
                 self._remember(key, self.client.update(kinds.ENDPOINT_SLICES, one))
+                self.metrics.slices.changes.add("update")
             for one in plan.delete:
                 self._delete(key, one)
+                self.metrics.slices.changes.add("delete")
         except errors.Conflict:
             raise
         except errors.APIStatusError as error:

@@ -1,9 +1,10 @@
 """Endpoints that people write by hand are mirrored as EndpointSlices: of Services without a selector."""
 
+import dataclasses
+import ipaddress
 import logging
+import time
 from typing import Any
-
-import orjson
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slice_writes, slices
@@ -16,6 +17,7 @@ MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 CAPACITY = 1000
+"""Addresses of a subset that are mirrored, all in one slice of their family."""
 NOT_COPIED = frozenset({endpoints.TRIGGER_TIME, "kubectl.kubernetes.io/last-applied-configuration"})
 
 
@@ -44,25 +46,49 @@ class EndpointSliceMirroringController(controller.Controller):
             self.queue.add(key)
 
     def sync(self, key: str) -> None:
+        started = time.monotonic()
+        try:
+            self._sync(key)
+        finally:
+            self.metrics.mirrored.seconds.observe(time.monotonic() - started)
+
+    def _sync(self, key: str) -> None:
         source, service = self._endpoints.get(key), self._services.get(key)
         if self._writes.behind(key, self.queue.failures(key)):
             raise errors.Conflict("the cache has not shown our own writes yet")
         existing = [one for one in self._slices.by_index("mirrored", key) if not objects.is_deleting(one)]
+        counted = self.metrics.mirrored
         if source is None or service is None or service["spec"].get("selector") or not should_mirror(source):
             plan = slices.Plan(delete=existing)
+            counted.forget(key)
         else:
-            groups = mirror(source)
-            plan = slices.plan(groups, existing, metadata(source), self.context.options.max_endpoints_per_slice)
+            mirrored = mirror(source)
+            self._tell(source, mirrored)
+            plan = slices.plan(mirrored.groups, existing, metadata(source), CAPACITY, annotated=True)
+            counted.skipped.observe(mirrored.skipped)
+            counted.updated.observe(counted.planned(key, mirrored.groups, existing, plan, CAPACITY))
         try:
-            for one in plan.create:
+            for one in plan.create if source is not None and not objects.is_deleting(source) else ():
                 self._remember(key, self.client.create(kinds.ENDPOINT_SLICES, one))
+                counted.changes.add("create")
             for one in plan.update:
                 self._remember(key, self.client.update(kinds.ENDPOINT_SLICES, one))
+                counted.changes.add("update")
             for one in plan.delete:
                 self._delete(key, one)
+                counted.changes.add("delete")
         except errors.APIStatusError as error:
             if not pod_control.namespace_is_going(error):
                 raise
+
+    def _tell(self, source: Object, mirrored: "Mirrored") -> None:
+        if mirrored.invalid:
+            text = f"Skipped {mirrored.invalid} invalid IP addresses when mirroring to EndpointSlices"
+            self.recorder.event(source, "Warning", "InvalidIPAddress", text)
+        if mirrored.skipped > mirrored.invalid:
+            text = f"A max of {CAPACITY} addresses can be mirrored to EndpointSlices per Endpoints subset. "
+            text += f"{mirrored.skipped} addresses were skipped"
+            self.recorder.event(source, "Warning", "TooManyAddressesToMirror", text)
 
     def _remember(self, key: str, written: Object) -> None:
         self._writes.wrote(key, written, self._slices.get(objects.key(written)))
@@ -98,38 +124,79 @@ def metadata(source: Object) -> Object:
         "labels": labels,
         "ownerReferences": [objects.owner_reference(source)],
     }
-    made["annotations"] = {key: value for key, value in objects.annotations(source).items() if key not in NOT_COPIED}
+    annotations = {key: value for key, value in objects.annotations(source).items() if key not in NOT_COPIED}
+    if annotations:
+        made["annotations"] = annotations
     return made
 
 
-def mirror(source: Object) -> list[slices.Group]:
-    """The subsets as groups, by address family: ports that lead to the same addresses share a group. Pure.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mirrored:
+    groups: list[slices.Group]
+    invalid: int
+    """Addresses that are none."""
+    skipped: int
+    """Those, and those for which there is no room."""
 
-    Of an address that a port has twice, the first counts, ready ones before others.
+
+def mirror(source: Object) -> Mirrored:
+    """The subsets as groups, by address family. Pure."""
+    found: dict[bytes, slices.Group] = {}
+    invalid = skipped = 0
+    for ports, listed in _repacked(source):
+        added = 0
+        for address, ready in listed:
+            if added >= CAPACITY:
+                break
+            if (text := _canonical(str(address["ip"]))) is None:
+                invalid += 1
+                continue
+            added += 1
+            group = slices.Group(endpoints.family_of(text), ports, [])
+            group = found.setdefault(group.key, group)
+            assert isinstance(group.endpoints, list)
+            group.endpoints.append(_endpoint(address, text, ready))
+        skipped += len(listed) - added
+    return Mirrored(list(found.values()), invalid, skipped)
+
+
+def _repacked(source: Object) -> list[tuple[list[dict[str, Any]], list[tuple[Object, bool]]]]:
+    """Ports that lead to the same addresses, and these, each once and those that are ready first.
+
+    What is ready somewhere is ready.
     """
-    subsets = source.get("subsets") or ()
-    by_port: dict[bytes, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {}
-    for field, ready in (("addresses", True), ("notReadyAddresses", False)):
-        for subset in subsets:
-            for port in [{"name": "", "protocol": "TCP", **one} for one in subset.get("ports") or ()] or [{}]:
-                _, reached = by_port.setdefault(orjson.dumps(port, option=orjson.OPT_SORT_KEYS), (port, {}))
+    by_port: dict[bytes, tuple[list[dict[str, Any]], dict[tuple[str, str], tuple[Object, bool]]]] = {}
+    for subset in source.get("subsets") or ():
+        ports = [[{"name": "", "protocol": "TCP", **port}] for port in subset.get("ports") or ()]
+        for port in ports or [[]]:
+            _, held = by_port.setdefault(slices.group_key("", port), (port, {}))
+            for field, ready in (("addresses", True), ("notReadyAddresses", False)):
                 for address in subset.get(field) or ():
-                    reached.setdefault(address["ip"], _endpoint(address, ready))
-    shared: dict[bytes, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
-    for port, reached in by_port.values():
-        same = orjson.dumps(reached, option=orjson.OPT_SORT_KEYS)
-        shared.setdefault(same, ([], list(reached.values())))[0].append(port)
-    found: list[slices.Group] = []
-    for ports, listed in shared.values():
-        families: dict[str, list[dict[str, Any]]] = {}
-        for endpoint in listed[:CAPACITY]:
-            families.setdefault(endpoints.family_of(endpoint["addresses"][0]), []).append(endpoint)
-        found += [slices.Group(family, [one for one in ports if one], these) for family, these in families.items()]
-    return found
+                    key = str(address["ip"]), str((address.get("targetRef") or {}).get("uid") or "")
+                    if ready or key not in held:
+                        held[key] = address, ready
+    shared: dict[Any, tuple[list[dict[str, Any]], list[tuple[Object, bool]]]] = {}
+    for port, held in by_port.values():
+        same = frozenset((key, ready) for key, (_, ready) in held.items())
+        listed = sorted(held.values(), key=lambda one: not one[1])
+        shared.setdefault(same, ([], listed))[0].extend(port)
+    return list(shared.values())
 
 
-def _endpoint(address: Object, ready: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+def _canonical(text: str) -> str | None:
+    """An address as it is always written: those of before may have leading zeros, or wrap one of IPv4 in IPv6."""
+    if "." in text and ":" not in text:
+        text = ".".join(part.lstrip("0") or "0" for part in text.split("."))
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    wrapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(wrapped or parsed)
+
+
+def _endpoint(address: Object, text: str, ready: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {"addresses": [text], "conditions": {"ready": ready}}
     for field in ("hostname", "nodeName", "targetRef"):
         if address.get(field):
             made[field] = address[field]

@@ -81,6 +81,8 @@ class GarbageCollectorController(controller.Controller):
 
     def _refresh(self) -> float | None:
         found = discovery.discover(self.client)
+        if found.failed:
+            self.metrics.garbage_errors.add()
         self._mapping = {(one.gvr.group_version, one.kind): one for one in reversed(found.types)}
         wanted = {
             one.gvr: one

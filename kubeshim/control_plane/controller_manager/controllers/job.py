@@ -6,6 +6,7 @@ the uid becomes part of the number. ``jobs`` has the decisions.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 
 from kubeshim import clock
@@ -45,11 +46,14 @@ class JobController(controller.Controller):
         """By the job's uid."""
         self._control = pod_control.PodControl(self.client, self.recorder)
         self._jobs = indexes.by_namespace(self.watch(kinds.JOBS))
-        self._jobs.add_handler(deleted=self._job_deleted)
+        self._jobs.add_handler(added=self._job_added, deleted=self._job_deleted)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
-        self._pods.add_handler(
-            added=self._pod_added, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_deleted
-        )
+        self._pods.add_handler(added=self._pod_added, updated=self._pod_updated, deleted=self._pod_deleted)
+
+    def _job_added(self, job: Object) -> None:
+        controller_name = str(job["spec"].get("managedBy") or MANAGER)
+        if controller_name != MANAGER:
+            self.metrics.jobs.left_to(controller_name)
 
     def _job_deleted(self, job: Object) -> None:
         self._backoff.pop(objects.uid(job), None)
@@ -65,10 +69,15 @@ class JobController(controller.Controller):
         return job if job is not None and objects.uid(job) == reference["uid"] else None
 
     def _pod_added(self, pod: Object) -> None:
+        self.metrics.jobs.seen(None, pod)
         job = self._owner_of(pod)
         if job is not None:
             self._expected.creation_observed(objects.key(job))
         self._pod_changed(pod)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        self.metrics.jobs.seen(old, new)
+        self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         job = self._owner_of(pod)
@@ -84,6 +93,7 @@ class JobController(controller.Controller):
                     self.enqueue(one)
 
     def _pod_deleted(self, pod: Object) -> None:
+        self.metrics.jobs.seen(pod, None)
         job = self._owner_of(pod)
         if job is not None:
             self._expected.deletion_observed(objects.key(job), objects.uid(pod))
@@ -110,7 +120,13 @@ class JobController(controller.Controller):
             self._backoff.pop(objects.uid(job), None)
             self._release(pod for pod in mine if jobs.has_finalizer(pod))
             return None
-        return self._run_job(key, job, mine)
+        started, action, ok = time.monotonic(), ["reconciling"], False
+        try:
+            again = self._run_job(key, job, mine, action)
+            ok = True
+        finally:
+            self.metrics.jobs.looked_at(job, ok, action[-1], time.monotonic() - started)
+        return again
 
     def _is_stale(self, key: str, job: Object) -> bool:
         """Whether the cache has not yet seen what we wrote; the event that brings it brings us back too.
@@ -123,7 +139,8 @@ class JobController(controller.Controller):
             return True
         return not objects.is_deleting(job) and not self._expected.satisfied(key)
 
-    def _run_job(self, key: str, job: Object, mine: Sequence[Object]) -> float | None:
+    def _run_job(self, key: str, job: Object, mine: Sequence[Object], action: list[str]) -> float | None:
+        """``action`` is told what was done, for the metrics."""
         now = self.clock.now()
         moment = clock.rfc3339(now)
         status = dict(job.get("status") or {})
@@ -151,23 +168,31 @@ class JobController(controller.Controller):
                     jobs.count_unended(job, found, mine)
         elif may_act:
             active, again, failure = self._scale(key, job, found, mine)
+        if may_act:
+            before = len(found.active)
+            action.append("tracking" if active == before else f"pods_{'created' if active > before else 'deleted'}")
         self._describe(job, status, found, active, moment)
         if may_act and suspended != conditions.is_true(status, "Suspended") and verdict is None:
             self._note_suspension(job, status, suspended, moment)
         if verdict is not None:
             self._announce(job, status, found, verdict, active, moment)
         if status != (self._jobs.get(key) or {}).get("status"):
+            before_write = (self._jobs.get(key) or {}).get("status") or {}
             job = self.client.update(kinds.JOBS, {**job, "status": status}, subresource="status")
+            self.metrics.jobs.written(job, before_write)
             self._written[key] = int(objects.resource_version(job) or 0)
         noted = {*found.uncounted_succeeded, *found.uncounted_failed}
         over = objects.is_deleting(job) or (verdict is not None and may_act and failure is None)
-        self._release(
+        released = [
             pod
             for pod in mine
             if jobs.has_finalizer(pod)
             and objects.uid(pod) not in found.kept
             and (over or self._may_release(job, pod, noted))
-        )
+        ]
+        self._release(released)
+        for pod in released:
+            self.metrics.jobs.released(job, pod)
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure
         left = jobs.deadline_in(job, now) if verdict is None else None
@@ -253,14 +278,20 @@ class JobController(controller.Controller):
             chosen = [index for index, wait in waits.items() if wait <= 0]
             again = min((wait for wait in waits.values() if wait > 0), default=None)
         self._expected.expect_creations(key, len(chosen))
+        lost: list[int] = []
 
         def create(number: int) -> None:
             index = chosen[number]
             failed = jobs.last_failed(job, mine, index) if index is not None else None
             failures = jobs.next_index_failures(job, failed)
-            self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
+            try:
+                self._control.create(job["spec"]["template"], job, pod=jobs.pod_for(job, index, failures))
+            except Exception:
+                lost.append(number)
+                raise
 
         done, failure = pod_control.slow_start(len(chosen), create)
+        self.metrics.jobs.created(job, found, done, len(lost))
         self._expected.creation_observed(key, len(chosen) - done)
         return active + done, again, failure
 

@@ -125,7 +125,9 @@ class PersistentVolumeBinderController(controller.Controller):
     def _find_volume(self, claim: Object) -> None:
         if objects.is_deleting(claim):
             return
-        promised = [volume for volume in self._volumes.list() if belongs(volume, claim)]
+        promised = [
+            volume for volume in self._volumes.list() if belongs(volume, claim) and volumes.suits(volume, claim)
+        ]
         class_name = str(claim["spec"].get("storageClassName") or "")
         storage_class = self._classes.get(class_name) if class_name else None
         waits = (storage_class or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
@@ -133,7 +135,7 @@ class PersistentVolumeBinderController(controller.Controller):
         if not promised and not waits:
             fitting = [volume for volume in self._volumes.list() if volumes.fits(volume, claim)]
         if fitting:
-            self._bind(claim, min(fitting, key=volumes.capacity))
+            self._bind(claim, min(fitting, key=volumes.preference))
             return
         if volume_claims.wants_default(claim) and self._give_class(claim):
             return

@@ -64,6 +64,7 @@ class DefaultPreemption(framework.Plugin):
         statuses: dict[str, framework.Status],
         nodes: framework.Nodes,
     ) -> tuple[str | None, framework.Status | None]:
+        self.handle.metrics.preemptions.add()
         refusal = self._ineligible(pod, statuses, nodes)
         if refusal:
             return None, framework.unschedulable(f"preemption: {refusal}")
@@ -85,6 +86,7 @@ class DefaultPreemption(framework.Plugin):
             return "", framework.unschedulable(text)
         best = min(candidates, key=Candidate.cost)
         self._take_back_nominations(pod, best.node)
+        self.handle.metrics.victims.observe(len(best.victims))
         self._evict(pod, best)
         return best.node, None
 

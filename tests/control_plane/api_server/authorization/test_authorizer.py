@@ -255,7 +255,7 @@ def attempt(asked, who, obj, old=None):
         False,
         [],
     )
-    escalation.Escalation(asked.index, asked).validate(attributes, Objects())
+    escalation.Escalation(asked.index, asked).admit(attributes, Objects())
 
 
 def test_nobody_grants_more_than_he_holds():
@@ -276,6 +276,8 @@ def test_nobody_grants_more_than_he_holds():
         attempt(asked, ALICE, binding("b", "cluster-admin", "User alice", namespace="shop", kind="ClusterRole"))
     with pytest.raises(errors.NotFound):
         attempt(asked, ALICE, binding("b", "nowhere", "User alice", namespace="shop"))
+    with pytest.raises(errors.APIStatusError, match=r'^unsupported role reference kind: "Group"$'):
+        attempt(asked, ALICE, binding("b", "mine", "User alice", namespace="shop", kind="Group"))
 
 
 def test_bind_and_escalate_are_enough():

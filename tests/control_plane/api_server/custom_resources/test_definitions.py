@@ -95,6 +95,34 @@ def test_versions_are_views_of_one_store(types, namespace):
     events.close()
 
 
+def test_owners_in_a_version_that_is_gone(types, namespace):
+    """Nothing is applied any more, and the record stays as it is until it is reset: upstream's way."""
+    ask = types.running.ask
+    group = types.define(versions=[version("v1"), version("v2", storage=True)])
+    space = f"/namespaces/{namespace}/widgets/a"
+
+    def apply(number):
+        body = {"apiVersion": f"{group}/{number}", "kind": "Widget", "metadata": {"name": "a"}, number: 1}
+        kind = "application/apply-patch+yaml"
+        return ask("PATCH", f"/apis/{group}/{number}{space}?fieldManager={number}", json.dumps(body), kind)
+
+    owned = [apply("v1"), apply("v2")][-1].body["metadata"]["managedFields"]
+    assert [one["manager"] for one in owned] == ["v1", "v2"]
+    path = f"{CRDS}/widgets.{group}"
+    crd = ask("GET", path).body
+    del crd["spec"]["versions"][0]
+    assert ask("PUT", path, crd).status == 200
+    gone(types.running, f"/apis/{group}/v1")
+    refused = apply("v2")
+    text = f"request to convert CR to an invalid group/version: {group}/v1"
+    assert (refused.status, refused.body["message"], refused.body.get("reason")) == (500, text, None)
+    merged = ask("PATCH", f"/apis/{group}/v2{space}", '{"v1":2}', MERGE).body
+    assert (merged["v1"], merged["metadata"]["managedFields"]) == (2, owned)
+    reset = ask("PATCH", f"/apis/{group}/v2{space}", '{"metadata":{"managedFields":[{}]}}', MERGE)
+    assert "managedFields" not in reset.body["metadata"]
+    assert apply("v2").status == 200
+
+
 def test_the_storage_version_moves_and_the_old_one_must_stay(types):
     ask = types.running.ask
     group = types.define(versions=[version("v1", storage=True), version("v2")])
@@ -113,8 +141,15 @@ def test_the_storage_version_moves_and_the_old_one_must_stay(types):
         "and removes v1 from status.storedVersions"
     )
     crd["status"]["storedVersions"] = ["v2"]
-    stored = ask("PATCH", path + "/status", '{"status":{"storedVersions":["v2"]}}', MERGE)
+    status = '{"metadata":{"labels":{"a":"b"}},"status":{"storedVersions":["v2"]}}'
+    stored = ask("PATCH", path + "/status?fieldManager=m", status, MERGE)
     assert stored.status == 200
+    # written is the label as well, but not owned
+    [entry] = [one for one in stored.body["metadata"]["managedFields"] if one["manager"] == "m"]
+    assert (entry["fieldsV1"], stored.body["metadata"]["labels"]) == (
+        {"f:status": {"f:storedVersions": {}}},
+        {"a": "b"},
+    )
     crd["metadata"]["resourceVersion"] = stored.body["metadata"]["resourceVersion"]
     assert ask("PUT", path, crd).status == 200
 

@@ -19,6 +19,31 @@ def refusal(answer):
     return answer.status, answer.body.get("message", "").partition("is invalid: ")[2]
 
 
+APPROVED = {"type": "Approved", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "complaint"),
+    [
+        ([{"type": "Approved"}], "status.conditions[0].status: Required value"),
+        (
+            [{"type": "Approved", "status": "False"}],
+            'status.conditions[0].status: Unsupported value: "False": supported values: "True"',
+        ),
+        ([{"status": "True"}], "status.conditions[0].type: Required value"),
+        ([APPROVED, APPROVED], 'status.conditions[1].type: Duplicate value: "Approved"'),
+        (
+            [APPROVED, {"type": "Denied", "status": "True"}],
+            'status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
+        ),
+    ],
+)
+def test_what_no_approval_says(secure, request_path, conditions, complaint):
+    found = secure.ask("GET", request_path).body
+    found["status"] = {"conditions": conditions}
+    assert refusal(secure.ask("PUT", f"{request_path}/approval", found)) == (422, complaint)
+
+
 def test_only_the_approval_door_approves(secure, request_path):
     found = secure.ask("GET", request_path).body
     approved = {"type": "Approved", "status": "True", "reason": "R", "message": "m"}

@@ -58,6 +58,29 @@ def test_admin_access_needs_the_namespace_s_label():
     assert told("ResourceClaim", claim(), claim()) == []
 
 
+KIND = {"apiVersion": "v1", "kind": "ConfigMap"}
+MAY = ("get", "*/", "*")
+
+
+def test_who_lets_a_policy_read_parameters_may_read_them():
+    def policy(**spec):
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+        constraints = {"resourceRules": [rule], "namespaceSelector": {}, "objectSelector": {}}
+        constraints["matchPolicy"] = "Equivalent"
+        spec = {"matchConstraints": constraints, "validations": [{"expression": "true"}], **spec}
+        return {"metadata": {"name": "x"}, "spec": {"failurePolicy": "Fail", **spec}}
+
+    wrong = 'spec.paramKind: Forbidden: user &{system:serviceaccount:ns:driver  [] map[]} must have "get" permission on all objects of the referenced paramKind (kind=ConfigMap, apiVersion=v1)'
+    assert told("ValidatingAdmissionPolicy", policy(paramKind=KIND)) == [wrong]
+    assert told("ValidatingAdmissionPolicy", policy(paramKind=KIND), allowed=[MAY]) == []
+    assert told("ValidatingAdmissionPolicy", policy(paramKind=KIND), policy(paramKind=KIND)) == []
+    assert told("ValidatingAdmissionPolicy", policy()) == []
+    reference = {"name": "a", "namespace": "b", "parameterNotFoundAction": "Deny"}
+    spec = {"policyName": "x", "validationActions": ["Deny"], "paramRef": reference}
+    wrong = 'spec.paramRef: Forbidden: user &{system:serviceaccount:ns:driver  [] map[]} does not have "get" permission on the object referenced by paramRef'
+    assert told("ValidatingAdmissionPolicyBinding", {"metadata": {"name": "x"}, "spec": spec}) == [wrong]
+
+
 RESULT = {"request": "b", "driver": "d", "pool": "p", "device": "e", "adminAccess": True}
 ON_NODE = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}]}
 ALLOCATION = {"devices": {"results": [RESULT]}, "nodeSelector": ON_NODE}

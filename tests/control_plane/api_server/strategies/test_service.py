@@ -211,7 +211,7 @@ def test_a_policy_goes_with_the_last_way_in_from_outside(strategy):
 
 
 def test_the_address_never_changes(strategy):
-    old = create(strategy, Reader())
+    old = create(strategy, Reader(), clusterIP="10.96.0.10")
     new = copy.deepcopy(old)
     new["spec"].update(clusterIP="10.96.0.200", clusterIPs=["10.96.0.200"])
     assert [str(problem) for problem in strategy.validate_change(RESOURCE, new, old)] == [

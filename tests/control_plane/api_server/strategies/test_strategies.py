@@ -278,7 +278,7 @@ def test_a_horizontal_pod_autoscaler_survives_both_versions():
     narrow = strategy.from_storage(old_view, stored)
     assert narrow["spec"] == {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
     wide = strategy.to_storage(old_view, narrow)
-    assert wide["spec"] == stored["spec"] and wide["metadata"] == stored["metadata"]
+    assert wide == stored
     assert strategy.from_storage(new_view, stored) is stored
 
 

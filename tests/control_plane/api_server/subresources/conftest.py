@@ -94,7 +94,7 @@ class Secure:
 
     def raw(self, who="admin"):
         """A bare TLS connection."""
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         return self.context(who).wrap_socket(sock, server_hostname="127.0.0.1")
 
 

@@ -177,6 +177,7 @@ def test_an_eviction_of_another_pod_changes_nothing(secure, shop):
     path = shop("other")
     answer = evict(secure, path, "other", deleteOptions={"preconditions": {"uid": "not-it"}})
     assert answer.status == 409
+    assert "the UID in the precondition (not-it) does not match the UID in record" in answer.body["message"]
     conditions = secure.ask("GET", path).body["status"].get("conditions", [])
     assert "DisruptionTarget" not in [one["type"] for one in conditions]
 
@@ -317,3 +318,19 @@ def test_apply_at_a_part_writes_and_owns_that_part_alone(secure, shop, part, spe
     [entry] = [one for one in answer.body["metadata"]["managedFields"] if one.get("subresource") == part]
     assert set(entry["fieldsV1"]) == {"f:spec"}
     assert set(entry["fieldsV1"]["f:spec"]) == owned
+
+
+def test_a_resize_owns_amounts_of_init_containers_too(secure, shop):
+    path = "/api/v1/namespaces/shop/pods/helped"
+    amounts = {"resources": {"requests": {"cpu": "100m"}}}
+    helper = {"name": "h", "image": "i", "restartPolicy": "Always", **amounts}
+    spec = {"initContainers": [helper], "containers": [{"name": "main", "image": "i", **amounts}]}
+    body = {"metadata": {"name": "helped"}, "spec": spec}
+    assert secure.ask("POST", path.rpartition("/")[0], body).status == 201
+    patch = {"spec": {"initContainers": [{"name": "h", "resources": {"requests": {"cpu": "150m"}}}]}}
+    kind = "application/strategic-merge-patch+json"
+    answer = secure.ask("PATCH", f"{path}/resize?fieldManager=m", patch, content_type=kind)
+    assert answer.status == 200, answer.body
+    [entry] = [one for one in answer.body["metadata"]["managedFields"] if one.get("subresource") == "resize"]
+    changed = {'k:{"name":"h"}': {"f:resources": {"f:requests": {"f:cpu": {}}}}}
+    assert entry["fieldsV1"] == {"f:spec": {"f:initContainers": changed}}

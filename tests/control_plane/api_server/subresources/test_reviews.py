@@ -103,6 +103,33 @@ def test_token_review_of_junk(secure):
     assert answer.body["status"] == {"user": {}, "error": "invalid bearer token"}
 
 
+def test_who_may_not_is_told_before_what_is_invalid(secure):
+    """Of a node and of who grants roles; a revision that is not the present one comes later, too."""
+    node = {"Impersonate-User": "system:node:strict", "Impersonate-Group": "system:nodes"}
+    secure.ask("POST", "/api/v1/nodes", {"metadata": {"name": "strict"}})
+    label = {"node-restriction.kubernetes.io/x": "***"}
+    for method, path, body, why in (
+        ("PATCH", "", {"metadata": {"labels": label}}, "is not allowed to modify labels: node-restriction.k"),
+        ("PATCH", "", {"metadata": {"labels": label, "resourceVersion": "1"}}, "is not allowed to modify labels"),
+        ("PATCH", "/status", {"spec": {"taints": [{"key": "a"}]}}, "is not allowed to modify taints"),
+    ):
+        kind = "application/merge-patch+json"
+        found = secure.ask(method, f"/api/v1/nodes/strict{path}", body, content_type=kind, headers=node)
+        assert (found.status, why in found.body["message"]) == (403, True), found.body
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    rules = [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create"]}]
+    secure.ask("POST", f"{rbac}/clusterroles", {"metadata": {"name": "writer"}, "rules": rules})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "writer"}
+    eve = {"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}
+    secure.ask(
+        "POST", f"{rbac}/clusterrolebindings", {"metadata": {"name": "w"}, "roleRef": reference, "subjects": [eve]}
+    )
+    bad = {"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, {}]}
+    path = f"{rbac}/namespaces/default/roles"
+    assert secure.ask("POST", path, bad, headers={"Impersonate-User": "eve"}).status == 403
+    assert secure.ask("POST", path, bad).status == 422
+
+
 def test_impersonation(secure):
     headers = {"Impersonate-User": "bob", "Impersonate-Group": "dev"}
     answer = secure.ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=headers)

@@ -44,6 +44,11 @@ def test_a_log_is_passed_on(secure, shop, kubelet):
     assert secure.ask("GET", f"{path}/log?limitBytes=8").raw == b"line one"
 
 
+def test_where_no_node_has_a_log_there_is_no_content(secure, shop):
+    answer = secure.ask("GET", f"{shop('placeless', bound=False)}/log")
+    assert (answer.status, answer.raw, answer.headers["Cache-Control"]) == (204, b"", "no-cache, private")
+
+
 def test_a_followed_log_ends_when_the_client_leaves(secure, shop, kubelet):
     path = shop("follower")
     sock = secure.raw()
@@ -62,6 +67,7 @@ def test_a_followed_log_ends_when_the_client_leaves(secure, shop, kubelet):
         ("two/log?container=c", 400, "container c is not valid for pod two"),
         ("two/log?container=a&tailLines=-1", 422, "must be greater than or equal to 0"),
         ("two/log?container=a&sinceSeconds=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("two/log?container=a&tailLines=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("missing/log", 404, "container not found"),
         ("nobody/log", 404, 'pods "nobody" not found'),
         ("homeless/exec?command=x&stdout=true", 400, "pod homeless does not have a host assigned"),

@@ -32,12 +32,12 @@ _OWN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
 class NodeRestriction:
-    """Validating admission plugin."""
+    """Mutating admission plugin, as upstream: it changes nothing, but refuses before anybody says what is invalid."""
 
     def __init__(self, authorizer: Callable[[], questions.Authorizer]) -> None:
         self._authorizer = authorizer
 
-    def validate(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+    def admit(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
         node = nodes.node_of(attributes.user)
         if node is None:
             return

@@ -59,7 +59,7 @@ class Granted:
 def check(operation, plural, new=None, old=None, *, group="", sub="", name="", namespace="s", user=NODE):
     resource = resources.Resource(group, "v1", plural, plural, True, ())
     attributes = plugin.Attributes(user, operation, resource, sub, namespace, name, new, old, {}, False, [])
-    node_restriction.NodeRestriction(Granted).validate(attributes, Objects())
+    node_restriction.NodeRestriction(Granted).admit(attributes, Objects())
 
 
 def node(labels=None, **spec):

@@ -32,7 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append((self.path, review))
         response = self.server.answers[path](review["request"])
         if response is None:
-            self.server.go_on.wait(10)
+            self.server.go_on.wait(60)
             response = {"allowed": True}
         body = json.dumps(
             {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
