@@ -40,7 +40,7 @@ def total(pod: objects.Object, what: str, *, overhead: bool = True, with_status:
             sidecars = peak
         raise_to(initial, peak)
     raise_to(running, initial)
-    for name, amount in parse(objects.dig(spec, "resources", what)).items():
+    for name, amount in _held_or_asked(objects.dig(spec, "resources", default={}), what, held.get(""), in_vain).items():
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             running[name] = amount
     if overhead and spec.get("overhead"):
@@ -65,10 +65,13 @@ def raise_to(amounts: Amounts, floor: Amounts) -> None:
 
 
 def _of_container(container: Mapping[str, Any], what: str, held: Mapping[str, Amounts], in_vain: bool) -> Amounts:
-    has = held.get(container.get("name", ""))
+    return _held_or_asked(container.get("resources") or {}, what, held.get(container.get("name", "")), in_vain)
+
+
+def _held_or_asked(resources: Mapping[str, Any], what: str, has: Amounts | None, in_vain: bool) -> Amounts:
     if in_vain and has is not None:
         return dict(has)
-    asked = parse((container.get("resources") or {}).get(what))
+    asked = parse(resources.get(what))
     raise_to(asked, has or {})
     return asked
 
@@ -81,13 +84,19 @@ def _is_infeasible(pod: objects.Object) -> bool:
 
 
 def _held(pod: objects.Object, what: str) -> dict[str, Amounts]:
-    """By container: what the kubelet says it has given."""
+    """By container, and of the pod as a whole under the empty name: what the kubelet says it has given."""
     found: dict[str, Amounts] = {}
     status = pod.get("status") or {}
+    if status.get("resources"):
+        found[""] = _given(status, what)
     for field in ("containerStatuses", "initContainerStatuses"):
         for entry in status.get(field) or ():
-            given = parse(objects.dig(entry, "resources", what))
-            if what == "requests":
-                raise_to(given, parse(entry.get("allocatedResources")))
-            found[entry.get("name", "")] = given
+            found[entry.get("name", "")] = _given(entry, what)
     return found
+
+
+def _given(entry: Mapping[str, Any], what: str) -> Amounts:
+    given = parse(objects.dig(entry, "resources", what))
+    if what == "requests":
+        raise_to(given, parse(entry.get("allocatedResources")))
+    return given

@@ -24,3 +24,8 @@ def test_a_container_that_is_resized_counts_with_what_it_may_come_to_have(asked,
     found = pod_resources.total(pod, "requests", with_status=True)
     assert {name: amount.canonical() for name, amount in found.items()} == {"cpu": counted}
     assert pod_resources.total(pod, "requests")["cpu"].canonical() == asked
+
+    pod["spec"] = {"resources": {"requests": {"cpu": asked}}, "containers": [{"name": "a"}]}
+    pod["status"].pop("containerStatuses")
+    pod["status"] |= {"resources": {"requests": {"cpu": has}}} if has else {}
+    assert pod_resources.total(pod, "requests", with_status=True)["cpu"].canonical() == counted

@@ -45,6 +45,9 @@ def told(pod: Object) -> Granted:
     known = {
         entry["name"]: entry["resources"] for entry in entries if "resources" in entry and entry.get("containerID")
     }
+    whole = objects.dig(pod, "status", "resources")
+    if whole is not None:
+        known[""] = whole
     return {name: known.get(name, resources) for name, resources in asked(pod).items()}
 
 
