@@ -15,10 +15,8 @@ _BUILD = ("buildDate", "compiler", "gitCommit", "gitTreeState", "gitVersion", "g
 
 def lines() -> Iterator[str]:
     """The calling process, under the names of Prometheus' client libraries."""
-    fields = pathlib.Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    ticks = os.sysconf("SC_CLK_TCK")
-    used = (int(fields[11]) + int(fields[12])) / ticks
-    started = _booted() + int(fields[19]) / ticks
+    fields = _figures()
+    used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     pages = os.sysconf("SC_PAGE_SIZE")
     yield from exposition.family(
         "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.", (), [((), used)]
@@ -27,10 +25,15 @@ def lines() -> Iterator[str]:
         ("max_fds", "Maximum number of open file descriptors.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ("open_fds", "Number of open file descriptors.", len(os.listdir("/proc/self/fd"))),
         ("resident_memory_bytes", "Resident memory size in bytes.", int(fields[21]) * pages),
-        ("start_time_seconds", "Start time of the process since unix epoch in seconds.", round(started, 2)),
+        ("start_time_seconds", "Start time of the process since unix epoch in seconds.", round(started(), 2)),
         ("virtual_memory_bytes", "Virtual memory size in bytes.", int(fields[20])),
     ):
         yield from exposition.gauge(f"process_{name}", about, figure)
+
+
+def started() -> float:
+    """When the calling process began, in seconds since 1970."""
+    return _booted() + int(_figures()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def build(version: Mapping[str, str]) -> Iterator[str]:
@@ -43,6 +46,10 @@ def build(version: Mapping[str, str]) -> Iterator[str]:
 
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _figures() -> list[str]:
+    return pathlib.Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
 def _booted() -> float:

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeshim.control_plane.api_server import metrics, request, response, routes
+from kubeshim.control_plane.api_server import metrics, request, response, routes, statusz
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
@@ -53,7 +53,7 @@ class Documents:
         routed = _is_routed(parts)
         if asked.path.endswith("/") and not routed and parts[0] not in ("", "apis"):
             return page_not_found()
-        found = self._openid(asked.path) or self._find(asked, parts)
+        found = self._openid(asked.path.rstrip("/")) or self._find(asked, parts)
         if found is None and is_built_in(asked.path):
             raise routes.not_found()
         if found is not None and routed and asked.method != "GET":
@@ -81,6 +81,8 @@ class Documents:
                 return self._plain(("version",), lambda: VERSION, asked)
             case [name, *_] if name in _HEALTH:
                 return server.health.handle(asked)
+            case ["statusz"]:
+                return statusz.answer(asked, VERSION, self._paths(), server.clock.now())
             case ["metrics"]:
                 return _exposition(self._metrics())
             case ["metrics", "slis"]:
@@ -194,7 +196,7 @@ class Documents:
             f"/readyz/{name}" for name in {**health.live, **health.ready}
         }
         fixed = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/openapi/v2", "/openapi/v3", "/version"}
-        fixed |= {"/metrics", "/metrics/slis", issuer.CONFIGURATION, issuer.KEYS}
+        fixed |= {"/metrics", "/metrics/slis", statusz.PATH, issuer.CONFIGURATION, issuer.KEYS}
         return sorted(served | groups | checks | fixed)
 
     def _metrics(self) -> str:

@@ -57,6 +57,29 @@ def test_version(running):
     assert version["gitVersion"].startswith("v1.37.")
 
 
+@pytest.mark.parametrize(
+    ("accept", "status", "kind"),
+    [
+        ("", 200, "text/plain; charset=utf-8"),
+        ("*/*", 200, "text/plain"),
+        ("application/json", 406, "application/json"),
+        ("application/json;g=config.k8s.io;v=v1beta1;as=Statusz", 200, "application/json"),
+        ("application/yaml;g=config.k8s.io;v=v1alpha1;as=Statusz", 200, "application/yaml"),
+    ],
+)
+def test_statusz(running, accept, status, kind):
+    answer = running.ask("GET", "/statusz", Accept=accept)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, kind)
+    assert ("Warning" in answer.headers) == ("v1alpha1" in accept)
+    if kind.startswith("text"):
+        lines = answer.raw.decode().splitlines()
+        assert lines[1] == "apiserver statusz"
+        assert lines[-2:] == ["Emulation version: 1.37", "Paths: /healthz /livez /metrics /readyz /statusz /version"]
+    elif "v1beta1" in accept:
+        told = (answer.body["metadata"]["name"], answer.body["binaryVersion"], answer.body["emulationVersion"])
+        assert told == ("apiserver", "1.37.0", "1.37")
+
+
 def test_openapi_v2_for_old_clients(running):
     protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
     answer = running.ask("GET", "/openapi/v2", Accept=protobuf)

@@ -369,8 +369,7 @@ def test_to_zero_and_back(world):
     world.answers["external.metrics.k8s.io"] = [{"value": "12"}, {"value": "13500m"}]
     world.status_when("ScaledToZero False NotScaledToZero")
     assert world.size() == 3
-    scale = world.client.get(kinds.DEPLOYMENTS, "web", "default")
-    world.client.update(kinds.DEPLOYMENTS, {**scale, "spec": {"replicas": 0}}, subresource="scale")
+    world.client.patch(kinds.DEPLOYMENTS, "web", {"spec": {"replicas": 0}}, "default")
     world.status_when("ScalingActive False ScalingDisabled")  # somebody else's zero is left alone
     assert world.size() == 0
 

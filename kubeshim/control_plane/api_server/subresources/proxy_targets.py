@@ -8,6 +8,7 @@ import dataclasses
 import ipaddress
 import random
 import ssl
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kubeshim.control_plane.api_server.subresources import kubelets, pods
@@ -113,10 +114,12 @@ def _service(server: "servers.Server", namespace: str, name: str, port: str) -> 
         if not names:
             raise errors.ServiceUnavailable(f'no service port {port} found for service "{name}"')
         port = names[0]
-    candidates = ready(slices(server, namespace, name), port)
-    if not candidates:
-        raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
-    return random.choice(candidates)
+    candidates = list(_serving(slices(server, namespace, name), port))
+    random.shuffle(candidates)
+    for endpoint, number in candidates:
+        if _is_pod(server, namespace, endpoint):
+            return endpoint["addresses"][0], number
+    raise errors.ServiceUnavailable(f'no endpoints available for service "{name}"')
 
 
 def slices(server: "servers.Server", namespace: str, name: str) -> list[objects.Object]:
@@ -125,9 +128,22 @@ def slices(server: "servers.Server", namespace: str, name: str) -> list[objects.
     return [part for part in found if objects.labels(part).get(SERVICE_LABEL) == name]
 
 
+def _is_pod(server: "servers.Server", namespace: str, endpoint: objects.Object) -> bool:
+    """Whether the address is a pod's of the namespace: through a proxy nobody shall reach what is not the caller's."""
+    target = endpoint.get("targetRef") or {}
+    if target.get("namespace") != namespace:
+        return False
+    pod = server.storage.reader.get(pods.PODS, namespace, target.get("name") or "")
+    own = objects.dig(pod, "status", "podIPs", default=()) if pod is not None else ()
+    return endpoint["addresses"][0] in [entry.get("ip") for entry in own]
+
+
 def ready(parts: list[objects.Object], port: str) -> list[tuple[str, int]]:
     """(address, number) of every ready endpoint that serves the port of that name over TCP."""
-    found = []
+    return [(endpoint["addresses"][0], number) for endpoint, number in _serving(parts, port)]
+
+
+def _serving(parts: list[objects.Object], port: str) -> Iterator[tuple[objects.Object, int]]:
     for part in parts:
         numbers = [
             entry["port"]
@@ -136,8 +152,7 @@ def ready(parts: list[objects.Object], port: str) -> list[tuple[str, int]]:
         ]
         for endpoint in part.get("endpoints") or ():
             if objects.dig(endpoint, "conditions", "ready", default=True):
-                found += [(endpoint["addresses"][0], number) for number in numbers]
-    return found
+                yield from ((endpoint, number) for number in numbers)
 
 
 def _node(server: "servers.Server", scheme: str, name: str, port: str, insecure: ssl.SSLContext) -> Target:

@@ -32,6 +32,7 @@ def user(name, *groups):
 
 
 ALICE = user("alice")
+COORDINATION = "coordination.k8s.io"
 SA = user("system:serviceaccount:shop:cart", "system:serviceaccounts", "system:serviceaccounts:shop")
 NODE = user("system:node:a", "system:nodes")
 
@@ -78,6 +79,12 @@ def path(who, verb, url):
         (path(ALICE, "get", "/openapi/v3/api/v1"), True),
         (path(SA, "get", "/openid/v1/jwks"), True),
         (ask(user("system:kube-scheduler"), "create", "pods/binding", "default", "p"), True),
+        (ask(user("system:kube-scheduler"), "update", "resourceclaims/binding", group="resource.k8s.io"), True),
+        (ask(user("x", "system:monitoring"), "get", "nodes/metrics"), True),
+        (path(user("x", "system:monitoring"), "get", "/statusz"), True),
+        (path(ALICE, "get", "/statusz"), False),
+        (path(SA, "get", "/openid/v1/jwks/"), True),
+        (ask(user("system:serviceaccount:kube-system:node-controller"), "list", "leases", group=COORDINATION), True),
         (ask(user("system:kube-proxy"), "watch", "endpointslices", group="discovery.k8s.io"), True),
         (ask(user("system:kube-controller-manager"), "create", "pods", "default"), True),
         (ask(user("system:serviceaccount:kube-system:coredns"), "list", "services"), True),

@@ -118,16 +118,23 @@ def backend(secure, shop, monkeypatch):
     listening.daemon_threads = True
     threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
     port = listening.server_address[1]
-    service = {"metadata": {"name": "web"}, "spec": {"ports": [{"name": "http", "port": 80}], "clusterIP": "None"}}
-    secure.ask("POST", "/api/v1/namespaces/shop/services", service)
-    part = {
-        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4",
-        "endpoints": [{"addresses": ["10.9.9.9"], "conditions": {"ready": False}}, {"addresses": ["10.9.9.10"]}],
-        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
-    }  # fmt: skip
-    path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
-    secure.ask("DELETE", f"{path}/web-1")
-    assert secure.ask("POST", path, part).status == 201
+    if secure.ask("GET", "/api/v1/namespaces/shop/pods/web").status == 404:
+        status = {"status": {"podIPs": [{"ip": "10.9.9.10"}]}}
+        secure.ask("PATCH", f"{shop('web')}/status", status, content_type="application/merge-patch+json")
+    target = {"namespace": "shop", "name": "web"}
+    own = [{"addresses": ["10.9.9.9"], "conditions": {"ready": False}, "targetRef": target},
+           {"addresses": ["10.9.9.10"], "targetRef": target}]  # fmt: skip
+    foreign = [{"addresses": ["10.9.9.11"], "targetRef": target}, {"addresses": ["10.9.9.12"]}]
+    for name, endpoints in (("web", own), ("bare", foreign)):
+        service = {"metadata": {"name": name}, "spec": {"ports": [{"name": "http", "port": 80}], "clusterIP": "None"}}
+        secure.ask("POST", "/api/v1/namespaces/shop/services", service)
+        part = {
+            "metadata": {"name": f"{name}-1", "labels": {"kubernetes.io/service-name": name}}, "addressType": "IPv4",
+            "endpoints": endpoints, "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        }  # fmt: skip
+        path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+        secure.ask("DELETE", f"{path}/{name}-1")
+        assert secure.ask("POST", path, part).status == 201
     yield "/api/v1/namespaces/shop/services/web:http/proxy"
     listening.shutdown()
     listening.server_close()
@@ -202,6 +209,7 @@ def test_upgrades_pass_both_ways(secure, backend):
     [
         ("web:other", 503, 'no endpoints available for service "web"'),
         ("web:81", 503, 'no service port 81 found for service "web"'),
+        ("bare:http", 503, 'no endpoints available for service "bare"'),
         ("nothing", 404, 'services "nothing" not found'),
         ("ftp:web:1", 400, 'invalid service request "ftp:web:1"'),
     ],

@@ -155,8 +155,13 @@ def test_roles_cannot_be_used_to_rise(secure):
 def test_anonymous_sees_health_and_version_only(secure):
     for path in ("/healthz", "/livez", "/readyz", "/version"):
         assert secure.ask("GET", path, who="").status == 200
-    for path in ("/api", "/metrics", "/openapi/v2", "/api/v1/namespaces", "/openid/v1/jwks"):
+    for path in ("/api", "/metrics", "/openapi/v2", "/api/v1/namespaces", "/openid/v1/jwks", "/statusz"):
         assert secure.ask("GET", path, who="").status == 403
+
+
+def test_keys_are_told_with_and_without_a_slash(secure):
+    for path in ("/openid/v1/jwks", "/.well-known/openid-configuration"):
+        assert secure.ask("GET", f"{path}/").body == secure.ask("GET", path).body
 
 
 def test_what_a_cluster_starts_with(secure):
