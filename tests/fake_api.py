@@ -178,7 +178,7 @@ def merge(old: object, patch: object) -> object:
         elif key == "conditions" and isinstance(value, list):
             named = {entry["type"]: entry for entry in result.get(key) or ()}
             named.update({entry["type"]: merge(named.get(entry["type"]), entry) for entry in value})
-            result[key] = list(named.values())
+            result[key] = [entry for entry in named.values() if entry.get("$patch") != "delete"]
         else:
             result[key] = merge(result.get(key), value)
     return result

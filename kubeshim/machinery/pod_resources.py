@@ -20,18 +20,19 @@ def total(pod: objects.Object, what: str, *, overhead: bool = True, with_status:
     """The sum of ``what`` (``requests`` or ``limits``). Raises ``quantity.FormatError``.
 
     ``with_status`` counts what a running container has as long as that is more than its spec asks for: a pod that is
-    being made smaller still holds the old amount. ``overhead`` is on top of requests, and of limits where there are
-    any.
+    being made smaller still holds the old amount. Where its node can never give what is asked for, only what it has
+    counts. ``overhead`` is on top of requests, and of limits where there are any.
     """
     spec = pod.get("spec") or {}
     held = _held(pod, what) if with_status else {}
+    in_vain = with_status and _is_infeasible(pod)
     running: Amounts = {}
     for container in spec.get("containers") or ():
-        add(running, _of_container(container, what, held))
+        add(running, _of_container(container, what, held, in_vain))
     sidecars: Amounts = {}
     initial: Amounts = {}
     for container in spec.get("initContainers") or ():
-        asked = _of_container(container, what, held)
+        asked = _of_container(container, what, held, in_vain)
         peak = dict(sidecars)
         add(peak, asked)
         if container.get("restartPolicy") == "Always":
@@ -39,7 +40,7 @@ def total(pod: objects.Object, what: str, *, overhead: bool = True, with_status:
             sidecars = peak
         raise_to(initial, peak)
     raise_to(running, initial)
-    for name, amount in parse(objects.dig(spec, "resources", what)).items():
+    for name, amount in _held_or_asked(objects.dig(spec, "resources", default={}), what, held.get(""), in_vain).items():
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             running[name] = amount
     if overhead and spec.get("overhead"):
@@ -63,20 +64,39 @@ def raise_to(amounts: Amounts, floor: Amounts) -> None:
             amounts[name] = amount
 
 
-def _of_container(container: Mapping[str, Any], what: str, held: Mapping[str, Amounts]) -> Amounts:
-    asked = parse((container.get("resources") or {}).get(what))
-    raise_to(asked, held.get(container.get("name", ""), {}))
+def _of_container(container: Mapping[str, Any], what: str, held: Mapping[str, Amounts], in_vain: bool) -> Amounts:
+    return _held_or_asked(container.get("resources") or {}, what, held.get(container.get("name", "")), in_vain)
+
+
+def _held_or_asked(resources: Mapping[str, Any], what: str, has: Amounts | None, in_vain: bool) -> Amounts:
+    if in_vain and has is not None:
+        return dict(has)
+    asked = parse(resources.get(what))
+    raise_to(asked, has or {})
     return asked
 
 
+def _is_infeasible(pod: objects.Object) -> bool:
+    return any(
+        entry.get("type") == "PodResizePending" and entry.get("reason") == "Infeasible"
+        for entry in objects.dig(pod, "status", "conditions", default=())
+    )
+
+
 def _held(pod: objects.Object, what: str) -> dict[str, Amounts]:
-    """By container: what the kubelet says it has given."""
+    """By container, and of the pod as a whole under the empty name: what the kubelet says it has given."""
     found: dict[str, Amounts] = {}
     status = pod.get("status") or {}
+    if status.get("resources"):
+        found[""] = _given(status, what)
     for field in ("containerStatuses", "initContainerStatuses"):
         for entry in status.get(field) or ():
-            given = parse(objects.dig(entry, "resources", what))
-            if what == "requests":
-                raise_to(given, parse(entry.get("allocatedResources")))
-            found[entry.get("name", "")] = given
+            found[entry.get("name", "")] = _given(entry, what)
     return found
+
+
+def _given(entry: Mapping[str, Any], what: str) -> Amounts:
+    given = parse(objects.dig(entry, "resources", what))
+    if what == "requests":
+        raise_to(given, parse(entry.get("allocatedResources")))
+    return given

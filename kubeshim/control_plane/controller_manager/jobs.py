@@ -186,6 +186,15 @@ def _count(job: Object, pod: Object, found: Tally) -> None:
                 found.failed_indexes.add(index)
 
 
+def count_unended(job: Object, found: Tally, mine: Sequence[Object]) -> None:
+    """A failed job has failed with all its pods: those it stopped before they ended count too."""
+    known = {*found.uncounted_succeeded, *found.uncounted_failed}
+    for pod in mine:
+        held = has_finalizer(pod) and objects.uid(pod) not in known and is_valid(job, pod)
+        if held and pods.phase(pod) != "Succeeded" and failure_action(job, pod)[0] != "Ignore":
+            found.uncounted_failed.append(objects.uid(pod))
+
+
 def failure_action(job: Object, pod: Object) -> tuple[str, Verdict | None]:
     """What the pod failure policy says of a failed pod: the action, and the verdict of ``FailJob``."""
     number, action, why = _matching_rule(job, pod)

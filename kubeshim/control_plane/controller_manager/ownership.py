@@ -140,12 +140,13 @@ class Graph:
             return
         finalizers = obj["metadata"].get("finalizers") or ()
         node.deleting = True
-        if ORPHAN in finalizers:
-            if not node.orphaning:
-                node.orphaning = True
-                work.orphan.append(node)
-        elif FOREGROUND in finalizers and not node.deletes_dependents:
-            node.deletes_dependents = True
+        # Whoever deletes what other finalizers hold a second time puts ours back.
+        orphaned, waited = node.orphaning, node.deletes_dependents
+        node.orphaning = ORPHAN in finalizers
+        node.deletes_dependents = FOREGROUND in finalizers and not node.orphaning
+        if node.orphaning and not orphaned:
+            work.orphan.append(node)
+        elif node.deletes_dependents and not waited:
             work.judge += [*node.dependents.values(), node]
 
 

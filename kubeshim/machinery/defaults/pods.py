@@ -1,7 +1,7 @@
 """Pods, pod templates, containers and the volumes of both.
 
 A template gets less than a pod: requests from limits, ``enableServiceLinks`` and host ports are filled in only when
-the pod itself is made.
+the pod itself is made, and only there a negative grace period becomes one second.
 """
 
 import functools
@@ -14,6 +14,8 @@ from kubeshim.machinery.defaults import values
 def pod(obj: objects.Object) -> None:
     spec = values.child(obj, "spec")
     pod_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     values.fill(spec, "enableServiceLinks", True)
     for field in ("containers", "initContainers"):
         for container in values.children(spec, field):

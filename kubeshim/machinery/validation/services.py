@@ -10,8 +10,8 @@ from kubeshim.machinery.validation import content, fields, go_structs, metadata,
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
-_POLICIES = ("Cluster", "Local")
-_FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+POLICIES = ("Cluster", "Local")
+_FAMILYPOLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _ONCE_SET = "may not change once set"
 _LB_ONLY = "may only be used when `type` is 'LoadBalancer'"
@@ -150,7 +150,7 @@ def cluster_ips(spec: _Spec, kept: Collection[str] = ()) -> list[FieldError]:
         if family in families[:index]:
             wrong.append(fields.duplicate(f"spec.ipFamilies[{index}]", family))
     if (policy := spec.get("ipFamilyPolicy")) is not None:
-        wrong += fields.one_of("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES)
+        wrong += fields.one_of("spec.ipFamilyPolicy", policy, _FAMILYPOLICIES)
     bad: list[FieldError] = []
     for index, address in enumerate(addresses):
         if index == 0 and address == "None":
@@ -271,7 +271,7 @@ def _traffic(spec: _Spec) -> list[FieldError]:
     elif not policy:
         wrong.append(fields.required(path))
     else:
-        wrong += fields.one_of(path, policy, _POLICIES)
+        wrong += fields.one_of(path, policy, POLICIES)
     check = spec.get("healthCheckNodePort") or 0
     if check and not needs_health_check(spec):
         text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
@@ -280,7 +280,7 @@ def _traffic(spec: _Spec) -> list[FieldError]:
         wrong += fields.all_invalid("spec.healthCheckNodePort", check, content.port_number(check))
     internal = spec.get("internalTrafficPolicy")
     if internal is not None:
-        wrong += fields.one_of("spec.internalTrafficPolicy", internal, _POLICIES)
+        wrong += fields.one_of("spec.internalTrafficPolicy", internal, POLICIES)
     elif spec.get("type") in ("ClusterIP", "LoadBalancer", "NodePort"):
         wrong.append(fields.required("spec.internalTrafficPolicy"))
     if (distribution := spec.get("trafficDistribution")) is not None:

@@ -353,7 +353,10 @@ class Docker:
         return self._execs.run(container_id, command, timeout)
 
     def attach(self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> runtime.Session:
-        terminal = bool(self._inspect(container_id)["Config"].get("Tty"))
+        found = self._inspect(container_id)
+        if not found["State"].get("Running"):
+            raise runtime.RuntimeFailure(engine_streams.EXITED)
+        terminal = bool(found["Config"].get("Tty"))
         query = {"stream": True, "stdin": stdin, "stdout": stdout, "stderr": stderr}
         connection = self._engine.hijack(f"/containers/{container_id}/attach", query)
         return engine_streams.HijackedSession(
@@ -363,7 +366,14 @@ class Docker:
                 self._engine, f"/containers/{container_id}/resize", width, height
             ),
             exit_code=lambda: None,
+            ended=lambda: not self._is_running(container_id),
         )
+
+    def _is_running(self, container_id: str) -> bool:
+        try:
+            return bool(self._inspect(container_id)["State"].get("Running"))
+        except runtime.NotFound:
+            return False
 
     # --- images
 

@@ -4,6 +4,7 @@ A frame is eight bytes (stream number, three zeros, length big-endian) and its d
 frames: all is stdout.
 """
 
+import select
 import socket
 import struct
 import threading
@@ -13,6 +14,9 @@ from kubeshim.node.container_runtime import engine_http, runtime
 
 NOT_STARTED = b"OCI runtime exec failed"
 """How the engine's output begins where an exec's program could not be run: it answers 101 before it tries."""
+EXITED = "container is in CONTAINER_EXITED state"
+_FIRST_LOOK, _LAST_LOOK = 0.25, 5.0
+"""Seconds without output after which a session is asked whether it has ended: at first, and at most."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 
@@ -58,6 +62,8 @@ class HijackedSession:
     """A ``runtime.Session`` over a raw connection. ``read`` from one thread, the rest from any.
 
     ``began`` is asked where the output begins as the engine's own complaint would: whether a process wrote it.
+    ``ended`` is asked while nothing comes: of a container that ends while it is attached to, the engine may never say
+    a word.
     """
 
     def __init__(
@@ -68,12 +74,14 @@ class HijackedSession:
         resize: Callable[[int, int], object],
         exit_code: Callable[[], int | None],
         began: Callable[[], bool] = lambda: True,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self._connection = connection
         self._tty = tty
         self._resize = resize
         self._exit_code = exit_code
         self._began = began
+        self._ended = ended
         self._write_lock = threading.Lock()
 
     def read(self) -> Iterator[tuple[str, bytes]]:
@@ -85,16 +93,37 @@ class HijackedSession:
 
     def _chunks(self) -> Iterator[bytes]:
         connection = self._connection
+        silent = not connection.buffer
         if connection.buffer:
             yield connection.take(len(connection.buffer))
         while True:
+            if not self._anything():
+                if silent:
+                    raise runtime.RuntimeFailure(EXITED)
+                return
             try:
                 data = connection.sock.recv(65536)
             except OSError:
                 return  # reset by a dying container, or closed here: both are the end
             if not data:
                 return
+            silent = False
             yield data
+
+    def _anything(self) -> bool:
+        """Waits until there is something to read, if only the end; False where all is over without it."""
+        wait, over = _FIRST_LOOK, False
+        while True:
+            try:
+                poll = select.poll()
+                poll.register(self._connection.sock, select.POLLIN)
+                if poll.poll(wait * 1000):
+                    return True
+            except (OSError, ValueError):
+                return True  # closed here: reading will tell
+            if over:
+                return False
+            over, wait = self._ended(), min(2 * wait, _LAST_LOOK)
 
     def write(self, data: bytes) -> None:
         with self._write_lock:

@@ -11,6 +11,7 @@ from kubeshim.node.kube_proxy import endpoints, families
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 """A Service with it is somebody else's to serve."""
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+"""Neither Services nor slices with it are served, whatever address they have."""
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
@@ -59,7 +60,7 @@ def is_served(service: Mapping[str, Any]) -> bool:
     spec = service.get("spec") or {}
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
         return False
-    return PROXY_NAME_LABEL not in objects.labels(service)
+    return objects.labels(service).keys().isdisjoint((PROXY_NAME_LABEL, HEADLESS_LABEL))
 
 
 def frontends(service: Mapping[str, Any], slices: Iterable[Mapping[str, Any]], node: Node) -> list[Frontend]:

@@ -65,15 +65,36 @@ def _lacks(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]
         text = f"requested: 1, used: {len(others)}, capacity: {quantity.parse(str(limit)).value()}"
         return "OutOfpods", f"Pod was rejected: Node didn't have enough resource: pods, {text}"
     for name in sorted(quality.resource_names(pod)):
-        wanted = quality.requested(pod, name)
-        if wanted == 0:
-            continue
-        given = quantity.parse(str(allocatable.get(name, "0"))).milli()
-        used = sum(quality.requested(other, name) for other in others)
-        if used + wanted > given:
+        lack = _lack(pod, others, allocatable, name)
+        if lack:
+            return f"OutOf{name}", f"Pod was rejected: {lack}"
+    return None
+
+
+def _lack(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str], name: str) -> str:
+    wanted = quality.requested(pod, name)
+    given = quantity.parse(str(allocatable.get(name, "0"))).milli()
+    used = sum(quality.requested(other, name) for other in others)
+    if wanted == 0 or used + wanted <= given:
+        return ""
+    scale = 1 if name == "cpu" else 1000
+    text = f"requested: {wanted // scale}, used: {used // scale}, capacity: {given // scale}"
+    return f"Node didn't have enough resource: {name}, {text}"
+
+
+def refuse_resize(pod: Object, others: Sequence[Object], node: Object) -> Refusal | None:
+    """Whether a pod that runs here has to wait for what it asks for now, or asks for more than the node ever has."""
+    allocatable = objects.dig(node, "status", "allocatable", default={})
+    for name in ("memory", "cpu"):
+        wanted, given = quality.requested(pod, name), quantity.parse(str(allocatable.get(name, "0"))).milli()
+        if wanted > given:
             scale = 1 if name == "cpu" else 1000
-            text = f"requested: {wanted // scale}, used: {used // scale}, capacity: {given // scale}"
-            return f"OutOf{name}", f"Pod was rejected: Node didn't have enough resource: {name}, {text}"
+            text = f"requested: {wanted // scale}, capacity: {given // scale}"
+            return "Infeasible", f"Node didn't have enough capacity: {name}, {text}"
+    for name in ("cpu", "memory"):
+        lack = _lack(pod, others, allocatable, name)
+        if lack:
+            return "Deferred", lack
     return None
 
 

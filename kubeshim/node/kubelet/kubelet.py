@@ -300,8 +300,8 @@ class Kubelet:
             return
         differs = self._parts.statuses.observe(pod)
         work = self._workers.work(objects.uid(pod))
-        if work is not None and _only_status(work.pod, pod) and not work.ends:
-            work.pod = pod
+        if work is not None and _only_status(work.newest, pod) and not work.ends:
+            work.newest = pod
             if differs:
                 self._workers.poke(objects.uid(pod))
             return

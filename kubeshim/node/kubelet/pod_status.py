@@ -64,6 +64,11 @@ def status(
     made["conditions"] = conditions(pod, made, found, situation)
     if old.get("resize"):
         made["resize"] = old["resize"]
+    whole = pod_spec.spec(pod).get("resources") or {}
+    if whole:
+        made["resources"] = whole
+    if whole.get("requests"):
+        made["allocatedResources"] = whole["requests"]
     return made
 
 

@@ -28,6 +28,7 @@ from kubeshim.node.kubelet import (
     object_cache,
     observation,
     parts,
+    pod_resize,
     pod_spec,
     pod_status,
     pod_worker,
@@ -103,7 +104,7 @@ class Syncer:
             reason=reason,
             message=message,
             failed=work.failure is not None,
-            conditions=[*resize.conditions(work.resize_problem), *_disruption(work)],
+            conditions=[*resize.conditions(work.resize_pending, work.resize_problem), *_disruption(work)],
         )
         status = pod_status.status(pod, found, circumstances, situation)
         if found.running() and not terminated:
@@ -147,6 +148,7 @@ class Syncer:
         if self._must_go(work, found):
             work.phase = pod_worker.Phase.TERMINATING
             return None
+        resize_again = pod_resize.grant(shared, work, self._others(work.uid))
         shared.cache.need(work.uid, object_cache.references_of(work.pod))
         self._watch_probes(work, found)
         status = self._set_status(work, found)
@@ -157,6 +159,8 @@ class Syncer:
         waits = [shared.config.sync_frequency, *([left] if left is not None else [])]
         if local_storage.is_limited(work.pod):
             waits.append(local_storage.CHECK_SECONDS)
+        if resize_again is not None:
+            waits.append(resize_again)
         for kill in todo.kill:
             self._kill(work, kill, found)
         if todo.kill_all:
@@ -182,6 +186,7 @@ class Syncer:
     def _admit(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """The first round only; what runs already was admitted before."""
         if work.admitted or found.sandbox is not None or found.containers:
+            work.granted = work.granted or resize.told(work.newest)
             work.admitted = True
             return True
         shared = self._parts
@@ -199,6 +204,7 @@ class Syncer:
             )
         )
         if refusal is None:
+            work.granted = resize.asked(work.newest)
             work.admitted = True
             return True
         work.failure = refusal
@@ -285,8 +291,7 @@ class Syncer:
             wait = self._finish_sandbox(work, found)
             if wait:
                 return min(far, wait)
-        kills, work.resize_problem = resize.apply(shared, work.pod, found, work.resized)
-        for kill in kills:
+        for kill in pod_resize.carry_out(shared, work, found, starting=bool(todo.start)):
             self._kill(work, kill, found)
         if not todo.start or found.sandbox is None or not found.sandbox_ready:
             return far

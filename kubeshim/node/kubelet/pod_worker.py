@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import observation, pod_spec, threads
+from kubeshim.node.kubelet import observation, pod_spec, resize, threads
 from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ class Ending:
 
 @dataclasses.dataclass(slots=True)
 class Work:
-    """A pod and what its worker remembers of it between rounds. Fields below ``pod`` are the worker's alone."""
+    """A pod and what its worker remembers of it between rounds. Fields below ``cancelled`` are the worker's alone."""
 
-    pod: Object
+    newest: Object
     """The newest state; replaced, never changed."""
     removed: bool = False
     """Whether it is gone from the API."""
@@ -69,17 +69,27 @@ class Work:
     """The sandbox that is known to have its network."""
     resized: dict[str, str] = dataclasses.field(default_factory=dict)
     """Resources in force where they were changed in place, by container id, as ``resize`` writes them."""
+    granted: resize.Granted | None = None
+    """The resources the pod may have, once it was admitted."""
+    resize_pending: resize.Pending | None = None
+    resizing: bool = False
+    """Whether what was granted last is not in force everywhere yet."""
     resize_problem: str = ""
     adopted: bool = False
     """Whether its running containers were made by an earlier kubelet process and have been taken over."""
 
     @property
+    def pod(self) -> Object:
+        """The newest state, with no other resources than were granted."""
+        return self.newest if self.granted is None else resize.with_resources(self.newest, self.granted)
+
+    @property
     def uid(self) -> str:
-        return objects.uid(self.pod)
+        return objects.uid(self.newest)
 
     @property
     def ends(self) -> bool:
-        return self.removed or objects.is_deleting(self.pod) or pod_spec.is_terminal(self.pod)
+        return self.removed or objects.is_deleting(self.newest) or pod_spec.is_terminal(self.newest)
 
 
 @dataclasses.dataclass(slots=True)
@@ -121,7 +131,7 @@ class Workers:
             worker = self._workers.get(uid)
             if worker is None:
                 worker = self._workers[uid] = _Worker(Work(pod))
-            worker.work.pod = pod
+            worker.work.newest = pod
             if worker.work.ends:
                 worker.work.cancelled.set()
         self.poke(uid)
@@ -133,7 +143,7 @@ class Workers:
             worker = self._workers.get(uid)
             if worker is None:
                 return
-            worker.work.pod = pod
+            worker.work.newest = pod
             worker.work.removed = True
             worker.work.cancelled.set()
         self.poke(uid)

@@ -1,16 +1,99 @@
 """Changing a running container's resources in place, as ``pods/resize`` asks for it.
 
-What a container was made with is in its label; what it was changed to, in the worker's memory. After a restart of the
-kubelet the change is simply made once more. Whatever is asked for is done in the same round, so a condition only
-remains where the engine refused.
+The node grants what a pod asks for once it has room for it; until then the pod goes on with what it was granted
+before (``Granted``, in the worker's memory, and the status for the next kubelet process). What a container was made
+with is in its label; what it was changed to, in the worker's memory. After a restart of the kubelet the change is
+simply made once more. Whatever is granted is done in the same round unless a container must restart for it or the
+engine refuses.
 """
 
 import dataclasses
-from collections.abc import MutableMapping
+import json
+from collections.abc import Mapping, MutableMapping
 
+from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import actions, labels, observation, parts, pod_spec, quality
+
+Granted = Mapping[str, Object]
+"""``resources`` by container name, and of the pod itself under the empty name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pending:
+    """A resize that is not granted: ``Deferred`` or ``Infeasible``, and why."""
+
+    reason: str
+    message: str
+    generation: int
+
+
+def asked(pod: Object) -> Granted:
+    spec = pod_spec.spec(pod)
+    found = {container["name"]: container.get("resources") or {} for container in _containers(pod)}
+    return {**found, "": spec.get("resources") or {}}
+
+
+def told(pod: Object) -> Granted:
+    """What an earlier kubelet process granted, as far as the status says."""
+    entries = [
+        entry
+        for field in ("initContainerStatuses", "containerStatuses")
+        for entry in objects.dig(pod, "status", field, default=())
+    ]
+    known = {
+        entry["name"]: entry["resources"] for entry in entries if "resources" in entry and entry.get("containerID")
+    }
+    whole = objects.dig(pod, "status", "resources")
+    if whole is not None:
+        known[""] = whole
+    return {name: known.get(name, resources) for name, resources in asked(pod).items()}
+
+
+def told_pending(pod: Object) -> Pending | None:
+    for entry in objects.dig(pod, "status", "conditions", default=()):
+        if entry["type"] == "PodResizePending":
+            seen = int(entry.get("observedGeneration") or 0)
+            return Pending(entry.get("reason", ""), entry.get("message", ""), seen)
+    return None
+
+
+def with_resources(pod: Object, granted: Granted) -> Object:
+    """The pod as it would be had it asked for no more than that; itself where it does not."""
+    if asked(pod) == granted:
+        return pod
+    spec = dict(pod_spec.spec(pod))
+    for field in ("initContainers", "containers"):
+        if spec.get(field):
+            spec[field] = [
+                {**each, "resources": granted.get(each["name"], each.get("resources"))} for each in spec[field]
+            ]
+    if granted[""] or spec.get("resources"):
+        spec["resources"] = granted[""]
+    return {**pod, "spec": spec}
+
+
+def report(pod: Object, error: str = "") -> str:
+    """What events say of the resources a pod asks for."""
+    sidecars = [each for each in pod_spec.init_containers(pod) if pod_spec.is_sidecar(each)]
+    parts = {
+        field: [
+            {"name": each["name"], "resources": dict(sorted((each.get("resources") or {}).items()))} for each in some
+        ]
+        for field, some in (("initContainers", sidecars), ("containers", pod_spec.containers(pod)))
+        if some
+    }
+    said = {**parts, "generation": generation(pod), **({"error": error} if error else {})}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def generation(pod: Object) -> int:
+    return int(objects.dig(pod, "metadata", "generation", default=0))
+
+
+def _containers(pod: Object) -> list[Object]:
+    return [*pod_spec.init_containers(pod), *pod_spec.containers(pod)]
 
 
 def as_text(resources: runtime.Resources) -> str:
@@ -93,7 +176,11 @@ def _settle(shared: parts.Parts, pod: Object, applied: MutableMapping[str, str])
     return ""
 
 
-def conditions(problem: str) -> list[Object]:
-    if not problem:
-        return []
-    return [{"type": "PodResizeInProgress", "status": "True", "reason": "Error", "message": problem}]
+def conditions(pending: Pending | None, problem: str) -> list[Object]:
+    found: list[Object] = []
+    if pending is not None:
+        said = {"reason": pending.reason, "message": pending.message}
+        found.append({"type": "PodResizePending", "status": "True", **said})
+    if problem:
+        found.append({"type": "PodResizeInProgress", "status": "True", "reason": "Error", "message": problem})
+    return found

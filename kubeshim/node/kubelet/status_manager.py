@@ -21,6 +21,7 @@ _FIRST_DELAY, _LAST_DELAY = 0.1, 5.0
 FIELDS = (
     "phase", "conditions", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass",
     "initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses", "resize", "observedGeneration",
+    "resources", "allocatedResources",
 )  # fmt: skip
 """What the kubelet owns of a pod's status; the rest (nominatedNodeName, resource claims) is others'."""
 

@@ -203,6 +203,14 @@ def test_orphaning_is_asked_for_once():
     assert not applied(graph, going).orphan
 
 
+@pytest.mark.parametrize("finalizer", ["orphan", "foregroundDeletion"])
+def test_what_is_deleted_a_second_time_is_looked_at_again(finalizer):
+    graph = ownership.Graph()
+    for finalizers, expected in ((["x", finalizer], ["a"]), (["x"], []), (["x", finalizer], ["a"])):
+        work = applied(graph, owned("a", deletionTimestamp="t", finalizers=finalizers))
+        assert [node.uid for node in (*work.orphan, *work.judge)] == expected
+
+
 # jobs, daemons, cron
 
 
@@ -248,6 +256,25 @@ def test_a_jobs_pods_are_counted_once_over_any_crash():
 def test_how_a_job_ends(spec, status, reason):
     _, verdict = tallied({**job(**spec), "status": status})
     assert (verdict.reason if verdict else None) == reason
+
+
+def test_a_failed_job_fails_with_the_pods_that_it_stopped():
+    ignored = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
+    disrupted = pod("disrupted", **HELD)
+    disrupted["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True"})
+    one = job(podFailurePolicy=ignored)
+    mine = [
+        pod("failed", phase="Failed", **HELD),
+        pod("running", **HELD),
+        pod("going", deletionTimestamp="2026-01-01T11:59:00Z", **HELD),
+        pod("done", phase="Succeeded", **HELD),
+        pod("released"),
+        disrupted,
+    ]
+    found, _ = tallied(one, *mine)
+    assert found.uncounted_failed == ["failed"]
+    jobs.count_unended(one, found, mine)
+    assert (found.uncounted_failed, found.uncounted_succeeded) == (["failed", "running", "going"], ["done"])
 
 
 def test_indexes_are_written_as_ranges():

@@ -297,8 +297,11 @@ def test_endpoints_are_spread_by_zones_while_there_is_more_than_one(api, client,
     fake_api.eventually(lambda: zones() == ["a", "a", "b", "b"])
     client.delete(kinds.NODES, "nb")
     fake_api.eventually(lambda: zones() == [])
-    reasons = {event["reason"] for event in client.list(kinds.EVENTS, "x")["items"]}
-    assert "TopologyAwareHintsEnabled" in reasons
+
+    def reasons():
+        return {event["reason"] for event in client.list(kinds.EVENTS, "x")["items"]}
+
+    fake_api.eventually(lambda: "TopologyAwareHintsEnabled" in reasons())
 
 
 def test_a_namespace_gets_its_account_and_ca_and_is_emptied_pods_first(api, client, running):

@@ -66,3 +66,26 @@ def test_slices_have_the_annotations_of_their_endpoints_and_no_others():
         [made] = planned([made]).update
         assert made["metadata"]["annotations"] == annotations
         assert planned([made]) == slices.Plan()
+
+
+def reached(port, ready=(), unready=()):
+    listed = {"addresses": [{"ip": ip} for ip in ready], "notReadyAddresses": [{"ip": ip} for ip in unready]}
+    return {"ports": [{"name": f"p{port}", "port": port}], **listed}
+
+
+@pytest.mark.parametrize(
+    ("subsets", "expected"),
+    [
+        ([reached(80, ["10.0.0.1"]), reached(90, ["10.0.0.1"])], [([80, 90], ["10.0.0.1"])]),
+        ([reached(80, ["10.0.0.1"]), reached(90, ["10.0.0.2"])], [([80], ["10.0.0.1"]), ([90], ["10.0.0.2"])]),
+        ([reached(80, ["10.0.0.1"]), reached(90, (), ["10.0.0.1"])], [([80], ["10.0.0.1"]), ([90], ["10.0.0.1"])]),
+        ([reached(80, ["10.0.0.1", "fd00::1"], ["10.0.0.1"])], [([80], ["10.0.0.1"]), ([80], ["fd00::1"])]),
+        ([{"addresses": [{"ip": "10.0.0.1"}]}], [([], ["10.0.0.1"])]),
+    ],
+)
+def test_ports_of_the_same_addresses_are_mirrored_together(subsets, expected):
+    found = mirroring.mirror({"metadata": {}, "subsets": subsets}).groups
+    told = [
+        (sorted(port["port"] for port in one.ports), [each["addresses"][0] for each in one.endpoints]) for one in found
+    ]
+    assert sorted(told) == expected

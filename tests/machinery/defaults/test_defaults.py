@@ -31,6 +31,13 @@ def test_pull_policy_follows_the_tag(image, policy):
     assert pod["spec"]["containers"][0]["imagePullPolicy"] == policy
 
 
+def test_a_negative_grace_period_is_one_second_in_pods_alone():
+    spec = {"terminationGracePeriodSeconds": -1, "containers": [{"name": "a", "image": "b:1"}]}
+    pod = apply({"apiVersion": "v1", "kind": "Pod", "spec": dict(spec)})
+    template = apply({"apiVersion": "v1", "kind": "PodTemplate", "template": {"spec": dict(spec)}})["template"]
+    assert (pod["spec"]["terminationGracePeriodSeconds"], template["spec"]["terminationGracePeriodSeconds"]) == (1, -1)
+
+
 def test_pod():
     pod = apply(
         {

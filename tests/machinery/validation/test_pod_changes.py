@@ -223,8 +223,6 @@ WARNINGS = """
     spec.containers[0].ports[0]: duplicate port name "m" with spec.initContainers[1].ports[0], services and probes that select ports by name will use spec.initContainers[1].ports[0]
 {affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: a, operator: In, values: ["-1"]}]}}]}}}
     spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].values[0]: -1 is invalid, $VALUE
-{terminationGracePeriodSeconds: -1}
-    spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1
 {affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a}]}}}
     spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector: a null labelSelector results in matching no pod
 {affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: a}}]}}}
@@ -246,3 +244,11 @@ def test_warnings_of_names_and_annotations():
         'metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the "priorityClassName" field instead',
     ]
     assert pod_warnings.pod(found, found) == []
+
+
+def test_warnings_of_templates():
+    """Where a pod has its one second already, a template says what will become of it."""
+    template = {"spec": {"terminationGracePeriodSeconds": -1, "containers": [{"name": "a", "image": "b:1"}]}}
+    assert pod_warnings.template(template, "spec.template") == [
+        "spec.template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
+    ]

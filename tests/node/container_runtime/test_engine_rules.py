@@ -1,6 +1,7 @@
 """The pure parts of the Docker runtime: what differs between engines, bodies, records, streams, cgroup paths."""
 
 import pathlib
+import socket
 import struct
 
 import pytest
@@ -9,6 +10,7 @@ from kubeshim.node.container_runtime import (
     cgroups,
     dialect,
     engine_bodies,
+    engine_http,
     engine_records,
     engine_streams,
     references,
@@ -242,3 +244,29 @@ def test_children_of_a_parent_in_any_hierarchy(tmp_path):
 def test_propagation_of_mounts(propagation, options):
     mount = engine_bodies._mount(runtime.Mount("/", "/host", propagation=propagation))
     assert mount == {"Type": "bind", "Source": "/", "Target": "/host", "ReadOnly": False, **options}
+
+
+@pytest.mark.parametrize(
+    ("before", "buffered"),
+    [(b"", b""), (b"said", b""), (b"", b"said")],
+)
+def test_an_attachment_ends_with_its_container_though_the_engine_says_nothing(monkeypatch, before, buffered):
+    monkeypatch.setattr(engine_streams, "_FIRST_LOOK", 0.01)
+    ours, engines = socket.socketpair()
+    connection = engine_http.Connection(ours)
+    connection.buffer += buffered
+    engines.sendall(before)
+    answers = [False, True]
+    session = engine_streams.HijackedSession(
+        connection, tty=True, resize=lambda width, height: None, exit_code=lambda: None, ended=lambda: answers.pop(0)
+    )
+    try:
+        if before or buffered:
+            assert list(session.read()) == [("stdout", b"said")]
+        else:
+            with pytest.raises(runtime.RuntimeFailure, match="CONTAINER_EXITED"):
+                list(session.read())
+        assert answers == []
+    finally:
+        session.close()
+        engines.close()

@@ -51,9 +51,10 @@ def test_services_without_an_address_are_left_alone(spec):
     assert services.frontends(service(**spec), [TWO], NODE) == []
 
 
-def test_another_proxys_service_is_left_alone():
+@pytest.mark.parametrize("label", [services.PROXY_NAME_LABEL, services.HEADLESS_LABEL])
+def test_services_not_meant_for_it_are_left_alone(label):
     svc = service()
-    svc["metadata"]["labels"] = {services.PROXY_NAME_LABEL: "other"}
+    svc["metadata"]["labels"] = {label: "other"}
     assert services.frontends(svc, [TWO], NODE) == []
 
 

@@ -10,7 +10,7 @@ import kubelet_kit as kit_module
 import pytest
 
 from kubeshim.node.container_runtime import fake, runtime
-from kubeshim.node.kubelet import labels, local_storage, termination
+from kubeshim.node.kubelet import labels, local_storage, pod_resize, termination
 
 
 def execute(command):
@@ -281,6 +281,57 @@ def test_a_pod_the_node_cannot_take_is_refused(kit):
     assert found["status"]["message"].startswith("Pod was rejected: Node didn't have enough resource: cpu, requested")
     found = kit.wait("elsewhere", lambda pod: pod["status"]["phase"] == "Failed")
     assert found["status"]["reason"] == "NodeAffinity"
+
+
+def cpu(amount):
+    return {"resources": {"requests": {"cpu": amount}}}
+
+
+def resized(amount):
+    def change(pod):
+        metadata = {**pod["metadata"], "generation": pod["metadata"].get("generation", 1) + 1}
+        container = {**pod["spec"]["containers"][0], **cpu(amount)}
+        return {**pod, "metadata": metadata, "spec": {**pod["spec"], "containers": [container]}}
+
+    return change
+
+
+def resize_pending(found):
+    return next((c["reason"] for c in found["status"]["conditions"] if c["type"] == "PodResizePending"), None)
+
+
+def test_a_resize_waits_for_room_also_across_a_restart(kit, monkeypatch):
+    monkeypatch.setattr(pod_resize, "RETRY_SECONDS", 0.05)
+    kit.settings = dataclasses.replace(kit.settings, system_reserved={"cpu": f"{(os.cpu_count() or 1) - 1}"})
+    kit.start()
+    pod(kit, "grows", cpu("300m"))
+    pod(kit, "other", cpu("600m"))
+    kit.wait("other", kit_module.ready)
+    kit.wait("grows", kit_module.ready)
+    kit.update("grows", resized("9k"))
+    found = kit.wait("grows", lambda pod: resize_pending(pod) == "Infeasible")
+    capacity = "Node didn't have enough capacity: cpu, requested: 9000000, capacity: 1000"
+    assert capacity in kit.wait_event("grows", "ResizeInfeasible")
+
+    kit.update("grows", resized("500m"))
+    found = kit.wait("grows", lambda pod: resize_pending(pod) == "Deferred")
+    assert status_of(found)["resources"] == {"requests": {"cpu": "300m"}}
+    assert kit.wait_event("grows", "ResizeDeferred") == (
+        'Pod resize Deferred: {"containers":[{"name":"web","resources":{"requests":{"cpu":"500m"}}}],"generation":3,'
+        '"error":"Node didn\'t have enough resource: cpu, requested: 500, used: 600, capacity: 1000"}'
+    )
+    kit.stop()
+    kit.start()
+    found = kit.wait("grows", lambda pod: resize_pending(pod) == "Deferred")
+    assert status_of(found)["resources"] == {"requests": {"cpu": "300m"}}
+
+    kit.delete("other", 0)
+    found = kit.wait("grows", lambda pod: status_of(pod)["resources"] == {"requests": {"cpu": "500m"}})
+    assert resize_pending(found) is None and status_of(found)["restartCount"] == 0
+    assert kit.wait_event("grows", "ResizeCompleted") == (
+        'Pod resize completed: {"containers":[{"name":"web","resources":{"requests":{"cpu":"500m"}}}],"generation":3}'
+    )
+    assert kit.engine.resources(kit.container("grows").id).cpu_shares == 512
 
 
 def test_what_a_pod_held_is_free_once_the_api_has_it_no_more(kit):

@@ -170,3 +170,10 @@ def test_a_containers_own_rules_come_before_its_policy(rules, code, again):
     spec = pod(policy="Never")
     spec["spec"]["containers"][0] |= {"restartPolicy": "Never", "restartPolicyRules": rules}
     assert container_status.restarts_after_exit(spec, spec["spec"]["containers"][0], code) is again
+
+
+def test_resources_of_the_pod_as_a_whole_are_told():
+    status = made(pod(resources={"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}), container())
+    assert status["resources"] == {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    assert status["allocatedResources"] == {"cpu": "1"}
+    assert not {"resources", "allocatedResources"} & set(made(pod(), container()))

@@ -140,7 +140,7 @@ def _free(taken: set[str], limits: tuple[int, int]) -> int:
 
 def keep(spec: objects.Object, before: objects.Object) -> None:
     """A port that still has its name keeps its node port, where the client does not mention it."""
-    if spec.get("type") not in _TYPES or before.get("type") not in _TYPES:
+    if not wanted(spec) or not wanted(before):
         return
     used = _numbers(spec) & _numbers(before)
     earlier = {port.get("name") or "": port.get("nodePort") or 0 for port in before.get("ports") or ()}

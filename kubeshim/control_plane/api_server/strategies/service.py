@@ -88,6 +88,7 @@ class Service(strategy.Strategy):
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         obj["status"] = {"loadBalancer": {}}
         _pair_addresses(obj.get("spec") or {}, None)
+        _drop_unshown(obj.get("spec") or {})
 
     def prepare_for_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:
         super().prepare_for_update(resource, obj, old)
@@ -96,6 +97,7 @@ class Service(strategy.Strategy):
         _pair_addresses(spec, before)
         service_families.downgrade(spec, before)
         _drop_by_type(spec, before)
+        _drop_unshown(spec)
         if spec.get("type") != "LoadBalancer":
             obj["status"] = {**(obj.get("status") or {}), "loadBalancer": {}}
 
@@ -289,6 +291,12 @@ def _drop_by_type(spec: objects.Object, before: objects.Object) -> None:
         node_ports.drop_unchanged(spec, before)
     if earlier == "LoadBalancer" != kind:
         _drop(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+
+
+def _drop_unshown(spec: objects.Object) -> None:
+    """A policy for traffic inside is taken of a name outside, too, and never shown."""
+    if spec.get("type") == "ExternalName" and spec.get("internalTrafficPolicy") in services.POLICIES:
+        del spec["internalTrafficPolicy"]
 
 
 def _drop(spec: objects.Object, before: objects.Object, *names: str) -> None:

@@ -1,8 +1,7 @@
 """EndpointSlices of every Service with a selector: what kube-proxy and DNS go by.
 
-Unlike Endpoints they keep pods that are on their way out, as ``terminating``, so that a proxy can drain. The
-cache may not show a slice we just wrote; writing on top of that would double it. So the slices we know we
-wrote are remembered by resourceVersion, and a turn waits until the cache has them.
+Unlike Endpoints they keep pods that are on their way out, as ``terminating``, so that a proxy can drain. A turn waits
+until the cache shows the slices we wrote (``slice_writes``).
 """
 
 import logging
@@ -19,6 +18,7 @@ from kubeshim.control_plane.controller_manager import (
     indexes,
     pod_control,
     pods,
+    slice_writes,
     slices,
     topology_hints,
     trigger_times,
@@ -31,8 +31,6 @@ _log = logging.getLogger(__name__)
 MANAGER = "endpointslice-controller.k8s.io"
 _SAME_NODE = "PreferSameNode"
 _NEAR = ("PreferClose", "PreferSameZone", _SAME_NODE)
-PATIENCE = 8
-"""Attempts, with doubling delays, before a write that the cache never showed is taken as lost."""
 OWN_LABELS = frozenset({slices.SERVICE_NAME, slices.MANAGED_BY, endpoints.HEADLESS})
 
 
@@ -56,8 +54,7 @@ class EndpointSliceController(controller.Controller):
         self._moments = trigger_times.Tracker()
         self._told: dict[tuple[str, str], str] = {}
         """(Service, address type) → why its endpoints have no hints by zones; empty where they have."""
-        self._written: dict[str, dict[str, str | None]] = {}
-        """Service → slice → the resourceVersion we wrote (None: deleted) that the cache has not shown yet."""
+        self._writes = slice_writes.Writes()
 
     def _pod_changed(self, *versions: Object) -> None:
         for service in self._services.by_index("namespace", objects.namespace(versions[0])):
@@ -83,22 +80,12 @@ class EndpointSliceController(controller.Controller):
 
     def _slice_changed(self, one: Object) -> None:
         for key in _service_of(one):
-            with self._lock:
-                awaited = self._written.get(key, {})
-                name = objects.name(one)
-                wanted = awaited.get(name)
-                if wanted is not None and int(objects.resource_version(one)) >= int(wanted):
-                    del awaited[name]
-                    ours = objects.resource_version(one) == wanted
-                else:
-                    ours = False
-            if not ours:
+            if not self._writes.shown(key, one):
                 self.queue.add(key)
 
     def _slice_deleted(self, one: Object) -> None:
         for key in _service_of(one):
-            with self._lock:
-                self._written.get(key, {}).pop(objects.name(one), None)
+            self._writes.gone(key, one)
             self.queue.add(key)
 
     def sync(self, key: str) -> float | None:
@@ -116,17 +103,15 @@ class EndpointSliceController(controller.Controller):
     def _sync(self, key: str) -> None:
         service = self._services.get(key)
         if service is None:
+            self._writes.forget(key)
             self.metrics.slices.forget(key)
             with self._lock:
-                self._written.pop(key, None)
                 self._moments.forget(key)
                 self._told = {name: why for name, why in self._told.items() if name[0] != key}
             return  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return
-        with self._lock:
-            behind = bool(self._written.get(key))
-        if behind and self.queue.failures(key) < PATIENCE:
+        if self._writes.behind(key, self.queue.failures(key)):
             raise errors.Conflict("the cache has not shown our own writes yet")
         candidates = [
             pod
@@ -195,8 +180,6 @@ class EndpointSliceController(controller.Controller):
                 self._remember(key, self.client.update(kinds.ENDPOINT_SLICES, one))
                 self.metrics.slices.changes.add("update")
             for one in plan.delete:
-                with self._lock:
-                    self._written.setdefault(key, {})[objects.name(one)] = None
                 self._delete(key, one)
                 self.metrics.slices.changes.add("delete")
         except errors.Conflict:
@@ -209,21 +192,16 @@ class EndpointSliceController(controller.Controller):
             raise
 
     def _remember(self, key: str, written: Object) -> None:
-        name, version = objects.name(written), objects.resource_version(written)
-        cached = self._slices.get(objects.key(written))
-        with self._lock:
-            if cached is None or int(objects.resource_version(cached)) < int(version):
-                self._written.setdefault(key, {})[name] = version
+        self._writes.wrote(key, written, self._slices.get(objects.key(written)))
 
     def _delete(self, key: str, one: Object) -> None:
+        self._writes.deleting(key, one)
         try:
             self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
         except errors.NotFound:
-            with self._lock:
-                self._written.get(key, {}).pop(objects.name(one), None)
+            self._writes.gone(key, one)
         if self._slices.get(objects.key(one)) is None:
-            with self._lock:
-                self._written.get(key, {}).pop(objects.name(one), None)
+            self._writes.gone(key, one)
 
 
 def _service_of(one: Object) -> tuple[str, ...]:

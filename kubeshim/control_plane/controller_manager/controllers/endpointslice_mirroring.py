@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slices
+from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slice_writes, slices
 from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
 
@@ -30,10 +30,19 @@ class EndpointSliceMirroringController(controller.Controller):
         self._services = self.watch(kinds.SERVICES)
         self._slices = self.informer(kinds.ENDPOINT_SLICES)
         self._slices.add_index("mirrored", _mirrored)
-        self._slices.add_handler(updated=lambda _, new: self._slice_changed(new), deleted=self._slice_changed)
+        self._writes = slice_writes.Writes()
+        self._slices.add_handler(
+            added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
+        )
 
     def _slice_changed(self, one: Object) -> None:
         for key in _mirrored(one):
+            if not self._writes.shown(key, one):
+                self.queue.add(key)
+
+    def _slice_deleted(self, one: Object) -> None:
+        for key in _mirrored(one):
+            self._writes.gone(key, one)
             self.queue.add(key)
 
     def sync(self, key: str) -> None:
@@ -45,7 +54,10 @@ class EndpointSliceMirroringController(controller.Controller):
 
     def _sync(self, key: str) -> None:
         source, service = self._endpoints.get(key), self._services.get(key)
-        existing, counted = self._slices.by_index("mirrored", key), self.metrics.mirrored
+        if self._writes.behind(key, self.queue.failures(key)):
+            raise errors.Conflict("the cache has not shown our own writes yet")
+        existing = [one for one in self._slices.by_index("mirrored", key) if not objects.is_deleting(one)]
+        counted = self.metrics.mirrored
         if source is None or service is None or service["spec"].get("selector") or not should_mirror(source):
             plan = slices.Plan(delete=existing)
             counted.forget(key)
@@ -57,13 +69,13 @@ class EndpointSliceMirroringController(controller.Controller):
             counted.updated.observe(counted.planned(key, mirrored.groups, existing, plan, CAPACITY))
         try:
             for one in plan.create if source is not None and not objects.is_deleting(source) else ():
-                self.client.create(kinds.ENDPOINT_SLICES, one)
+                self._remember(key, self.client.create(kinds.ENDPOINT_SLICES, one))
                 counted.changes.add("create")
             for one in plan.update:
-                self.client.update(kinds.ENDPOINT_SLICES, one)
+                self._remember(key, self.client.update(kinds.ENDPOINT_SLICES, one))
                 counted.changes.add("update")
             for one in plan.delete:
-                self._delete(one)
+                self._delete(key, one)
                 counted.changes.add("delete")
         except errors.APIStatusError as error:
             if not pod_control.namespace_is_going(error):
@@ -78,11 +90,18 @@ class EndpointSliceMirroringController(controller.Controller):
             text += f"{mirrored.skipped} addresses were skipped"
             self.recorder.event(source, "Warning", "TooManyAddressesToMirror", text)
 
-    def _delete(self, one: Object) -> None:
+    def _remember(self, key: str, written: Object) -> None:
+        self._writes.wrote(key, written, self._slices.get(objects.key(written)))
+
+    def _delete(self, key: str, one: Object) -> None:
+        self._writes.deleting(key, one)
         try:
             self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
         except errors.NotFound:
             _log.debug("slice %s is gone already", objects.key(one))
+            self._writes.gone(key, one)
+        if self._slices.get(objects.key(one)) is None:
+            self._writes.gone(key, one)
 
 
 def _mirrored(one: Object) -> tuple[str, ...]:

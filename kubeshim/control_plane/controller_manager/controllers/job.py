@@ -132,9 +132,12 @@ class JobController(controller.Controller):
         """Whether the cache has not yet seen what we wrote; the event that brings it brings us back too.
 
         Pods come by a watch of their own, so one whose finalizer we took off may be seen before the status that counts
-        it: by the old status it would be missing, and be replaced.
+        it: by the old status it would be missing, and be replaced. And of pods that go together some are seen going
+        before the others: the status would tell of active ones that nobody wants any more.
         """
-        return int(objects.resource_version(job) or 0) < self._written.get(key, 0)
+        if int(objects.resource_version(job) or 0) < self._written.get(key, 0):
+            return True
+        return not objects.is_deleting(job) and not self._expected.satisfied(key)
 
     def _run_job(self, key: str, job: Object, mine: Sequence[Object], action: list[str]) -> float | None:
         """``action`` is told what was done, for the metrics."""
@@ -156,11 +159,13 @@ class JobController(controller.Controller):
         active = len(found.active)
         if verdict is not None or suspended:
             # Pods that a complete job can do without have not failed.
-            counted = verdict is not None and verdict.reason != "CompletionsReached"
+            counted = verdict is not None and verdict.kind == "Failed"
             failure = self._delete(key, job, found.active, counted=counted) if may_act else None
             if may_act and failure is None:
                 found.terminating += len(found.active)
                 active = 0
+                if counted:
+                    jobs.count_unended(job, found, mine)
         elif may_act:
             active, again, failure = self._scale(key, job, found, mine)
         if may_act:
@@ -177,13 +182,16 @@ class JobController(controller.Controller):
             self.metrics.jobs.written(job, before_write)
             self._written[key] = int(objects.resource_version(job) or 0)
         noted = {*found.uncounted_succeeded, *found.uncounted_failed}
-        over = [
+        over = objects.is_deleting(job) or (verdict is not None and may_act and failure is None)
+        released = [
             pod
             for pod in mine
-            if jobs.has_finalizer(pod) and objects.uid(pod) not in found.kept and self._may_release(job, pod, noted)
+            if jobs.has_finalizer(pod)
+            and objects.uid(pod) not in found.kept
+            and (over or self._may_release(job, pod, noted))
         ]
-        self._release(over)
-        for pod in over:
+        self._release(released)
+        for pod in released:
             self.metrics.jobs.released(job, pod)
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure

@@ -2,7 +2,9 @@
 
 Admission only ever adds to ``status.used``; here it is counted afresh when a quota is new or its spec changes, when
 something that counts goes away or ends, and every few minutes. What is new is no reason: admission has charged it
-before it is stored, and a count taken between the two would take the charge back. Types that a quota names by
+before it is stored, and a count taken between the two would take the charge back. But admission charges only what the
+status limits: what was being made while that was written first is neither charged nor in the count, so a second count
+follows a moment later, which only adds. Types that a quota names by
 ``count/…`` are watched (metadata alone) from the first time one does.
 """
 
@@ -11,7 +13,7 @@ import threading
 
 from kubeshim.client import discovery, informer, kinds
 from kubeshim.control_plane.controller_manager import controller, indexes, pods
-from kubeshim.machinery import errors, objects, quantity, quotas
+from kubeshim.machinery import errors, objects, pod_resources, quantity, quotas
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
 
@@ -25,10 +27,13 @@ WHOLE: dict[str, GroupVersionResource] = {
 """Types that count by what is in them."""
 RESYNC = 300.0
 """Seconds between counts of a quota of which nothing was heard."""
+LATE, BREATH = "late/", 1.0
 PLAIN = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas")
 
 
 class ResourceQuotaController(controller.Controller):
+    """Queue keys are ``NS/NAME``, and ``late/NS/NAME`` of a quota that admission has begun to charge a moment ago."""
+
     name = "resourcequota"
     component = "resourcequota-controller"
 
@@ -59,6 +64,7 @@ class ResourceQuotaController(controller.Controller):
             self._changed(new)
 
     def sync(self, key: str) -> float | None:
+        late, key = key.startswith(LATE), key.removeprefix(LATE)
         quota = self._quotas.get(key)
         if quota is None:
             return None
@@ -75,13 +81,18 @@ class ResourceQuotaController(controller.Controller):
                 for name, number in quotas.usage(group_resource, obj, now).items():
                     if name in used and name in names:
                         used[name] += number
+        if late:
+            for name, charged in pod_resources.parse(objects.dig(quota, "status", "used")).items():
+                used[name] = max(used.get(name, quantity.ZERO), charged)
+        elif hard != objects.dig(quota, "status", "hard"):
+            self.queue.add_after(f"{LATE}{key}", BREATH)
         status = {"hard": hard, "used": {name: used.get(name, quantity.ZERO).canonical() for name in hard}}
         if status != (quota.get("status") or {}):
             try:
                 self.client.update(kinds.RESOURCE_QUOTAS, {**quota, "status": status}, subresource="status")
             except errors.NotFound:
                 _log.debug("quota %s is gone", key)
-        return RESYNC
+        return None if late else RESYNC
 
     def _objects(self, group_resource: str, namespace: str) -> list[Object]:
         cache = self._cache(group_resource)

@@ -152,6 +152,20 @@ def test_type_changes(strategy):
     assert home["spec"]["externalName"] == "example.com" and home["spec"]["clusterIP"]
 
 
+def test_node_ports_that_are_not_wanted_can_be_given_back(strategy):
+    reader = Reader()
+    old = create(strategy, reader, type="LoadBalancer", allocateLoadBalancerNodePorts=True)
+    spec = {**copy.deepcopy(old["spec"]), "allocateLoadBalancerNodePorts": False}
+    assert update(strategy, reader, old, **copy.deepcopy(spec))["spec"]["ports"] == old["spec"]["ports"]
+    spec["ports"][0]["nodePort"] = 0
+    assert not update(strategy, reader, old, **spec)["spec"]["ports"][0]["nodePort"]
+
+
+def test_a_name_outside_shows_no_policy_for_traffic_inside(strategy):
+    made = create(strategy, Reader(), type="ExternalName", externalName="a.b", internalTrafficPolicy="Cluster")
+    assert "internalTrafficPolicy" not in made["spec"]
+
+
 def test_node_ports_follow_the_names_of_ports(strategy):
     reader = Reader()
     ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "UDP"}]
