@@ -96,6 +96,8 @@ class CronJobController(controller.Controller):
                 job = ended[reference["uid"]]
                 text = f"Saw completed job: {objects.name(job)}, condition: {finished(job)}"
                 self.recorder.event(cron_job, "Normal", "SawCompletedJob", text)
+            elif self._live(reference) is not None:  # the cache is only behind
+                active.append(reference)
             else:
                 text = f"Active job went missing: {reference.get('name')}"
                 self.recorder.event(cron_job, "Normal", "MissingJob", text)
@@ -109,6 +111,14 @@ class CronJobController(controller.Controller):
         if status == (cron_job.get("status") or {}):
             return cron_job
         return self.client.update(kinds.CRON_JOBS, {**cron_job, "status": status}, subresource="status")
+
+    def _live(self, reference: Object) -> Object | None:
+        """The very job, as the server has it."""
+        try:
+            job = self.client.get(kinds.JOBS, reference["name"], reference["namespace"])
+        except errors.NotFound:
+            return None
+        return job if objects.uid(job) == reference.get("uid") else None
 
     def _recognize(self, cron_job: Object, status: Object, running: dict[str, Object]) -> tuple[Object, Object]:
         """Tells of running jobs that the status does not know, unless the cache is only behind."""
@@ -148,7 +158,7 @@ class CronJobController(controller.Controller):
             return
         if policy == "Replace":
             for reference in active:
-                job = self._jobs.get(f"{reference['namespace']}/{reference['name']}")
+                job = self._live(reference)
                 if job is not None:
                     self._delete(cron_job, job)
             active = []
