@@ -204,8 +204,6 @@ def serve(server: Server, sockets: Sequence[socket.socket]) -> http_server.Serve
 
 
 def _collect_garbage(server: Server) -> None:
-    gc.set_threshold(*_COLLECT)
-    gc.enable()
     pause = _COLLECT_FIRST
     while not server.stopping.wait(pause):
         gc.collect()
@@ -216,7 +214,7 @@ def _collect_garbage(server: Server) -> None:
 def run(config: configuration.Config, sockets: Sequence[socket.socket]) -> None:
     """Serves until SIGTERM or SIGINT."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    gc.disable()
+    gc.set_threshold(*_COLLECT)
     server = Server(config, open_store(config))
     server.start()
     stop = gevent_event.Event()
