@@ -147,7 +147,11 @@ def remove_tree(path: str) -> None:
     if not os.path.lexists(path):
         return
     for point in points(path):
-        unmount(point)
+        try:
+            unmount(point)
+        except OSError as error:  # it went with another of its group, or somebody else takes it away
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise
     left = points(path)
     if left:
         raise OSError(16, f"still mounted: {left[0]}", path)
