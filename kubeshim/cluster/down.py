@@ -76,11 +76,9 @@ class Down:
         return f"{len(found)} containers"
 
     def unmount(self) -> str:
-        count = 0
-        for point in mounts_below(str(self.where.directory), pathlib.Path("/proc/self/mountinfo").read_text()):
-            unmount(point)
-            count += 1
-        return f"{count} mounts"
+        from kubeshim.node.kubelet import mounts
+
+        return f"{mounts.unmount_all(str(self.where.directory))} mounts"
 
     def remove_routes(self) -> str:
         if self.config is None:
@@ -137,25 +135,6 @@ def remove(name: str, report: Report, kubeconfigs: list[pathlib.Path] | None = N
             said = "failed"
         report(title, said, time.monotonic() - began)
     return this.warnings
-
-
-def mounts_below(directory: str, mountinfo: str) -> list[str]:
-    """Mount points inside ``directory``, deepest first, of ``/proc/self/mountinfo`` text."""
-    found = []
-    for line in mountinfo.splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if point.startswith(directory + "/"):
-            found.append(point)
-    return sorted(found, key=len, reverse=True)
-
-
-def unmount(point: str) -> None:
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(point.encode(), 2):  # MNT_DETACH: a process may still have its working directory there
-        code = ctypes.get_errno()
-        raise OSError(code, f"umount {point}: {os.strerror(code)}")
 
 
 def remove_cgroups(name: str) -> None:

@@ -8,7 +8,6 @@ What the API knows of a node that is off or cut off is what upstream's would kno
 import contextlib
 import dataclasses
 import os
-import pathlib
 import shutil
 import signal
 import time
@@ -243,10 +242,10 @@ class Nodes:
 
     def _remove_files(self, name: str) -> None:
         from kubeshim import pki
+        from kubeshim.node.kubelet import mounts
 
         directory = self.where.node(name)
-        for point in down.mounts_below(str(directory), pathlib.Path("/proc/self/mountinfo").read_text()):
-            down.unmount(point)
+        mounts.unmount_all(str(directory))
         shutil.rmtree(directory, ignore_errors=True)
         down.remove_cgroups(f"{self.config.name}/{name}")
         files = pki.Files(self.where.pki)

@@ -4,6 +4,7 @@ import pathlib
 import pytest
 
 from kubeshim.cluster import down, host, ranges
+from kubeshim.node.kubelet import mounts
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
@@ -26,7 +27,7 @@ MOUNTS = r"""21 1 254:0 / / rw - ext4 /dev/vda rw
 
 
 def test_mounts_are_undone_from_the_inside_out_and_a_neighbours_stay():
-    assert down.mounts_below("/var/lib/kubeshim/a", MOUNTS) == [
+    assert mounts.points("/var/lib/kubeshim/a", MOUNTS) == [
         "/var/lib/kubeshim/a/nodes/n/pods/u/volumes/s/deeper still",
         "/var/lib/kubeshim/a/nodes/n/pods/u/volumes/s",
     ]

@@ -123,10 +123,12 @@ def is_mount(path: str) -> bool:
     return os.path.realpath(path) in points()
 
 
-def points(below: str = "") -> list[str]:
-    """Mount points, deepest first; of ``below`` and under it where given."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        found = [_unescape(line.split(" ")[4]) for line in file]
+def points(below: str = "", mountinfo: str = "") -> list[str]:
+    """Mount points, deepest first; of ``below`` and under it where given. ``mountinfo`` is as in ``/proc``."""
+    if not mountinfo:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mountinfo = file.read()
+    found = [_unescape(line.split(" ")[4]) for line in mountinfo.splitlines()]
     if below:
         root = os.path.realpath(below)
         found = [point for point in found if point == root or point.startswith(root + "/")]
@@ -139,6 +141,19 @@ def _unescape(text: str) -> str:
     return text
 
 
+def unmount_all(path: str) -> int:
+    """Detaches whatever is mounted at or under ``path``; how many that were. Raises ``OSError``."""
+    count = 0
+    for point in points(path):
+        try:
+            unmount(point)
+            count += 1
+        except OSError as error:  # it went with another of its group, or somebody else takes it away
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise
+    return count
+
+
 def remove_tree(path: str) -> None:
     """Unmounts whatever is mounted at or under ``path``, then deletes it.
 
@@ -146,12 +161,7 @@ def remove_tree(path: str) -> None:
     """
     if not os.path.lexists(path):
         return
-    for point in points(path):
-        try:
-            unmount(point)
-        except OSError as error:  # it went with another of its group, or somebody else takes it away
-            if error.errno not in (errno.EINVAL, errno.ENOENT):
-                raise
+    unmount_all(path)
     left = points(path)
     if left:
         raise OSError(16, f"still mounted: {left[0]}", path)
