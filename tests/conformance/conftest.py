@@ -144,7 +144,7 @@ def make_namespace(everywhere, request):
         made.append(name)
         everywhere.create({"kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
         for kind, needed in (("ServiceAccount", "default"), ("v1 ConfigMap", "kube-root-ca.crt")):
-            everywhere.wait(kind, needed, bool, namespace=name, seconds=20)
+            everywhere.wait(kind, needed, bool, namespace=name)
         return everywhere.within(name)
 
     yield make

@@ -347,7 +347,7 @@ def kubectl(cluster, kube, tmp_path):
 
 def told(kubectl, what, pattern):
     """``kubectl explain`` prints what the pattern says; a command reads discovery and schema anew each time."""
-    return eventually(lambda: re.search(pattern, kubectl("explain", what, check=False).stdout, re.DOTALL), seconds=30)
+    return eventually(lambda: re.search(pattern, kubectl("explain", what, check=False).stdout, re.DOTALL))
 
 
 def create_and_apply(kubectl, crd, body):

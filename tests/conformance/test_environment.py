@@ -252,7 +252,7 @@ def test_writing_below_a_sub_path(kube):
 @answers("[sig-node] Containers should use the image defaults if command and args are blank")
 def test_the_images_own_command(kube, testhost):
     kube.start(pod("it", {"name": "main", "image": testhost}))
-    saw(kube, "it", "Paused", seconds=30)
+    saw(kube, "it", "Paused")
 
 
 TESTER = "entrypoint-tester"

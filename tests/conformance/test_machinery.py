@@ -121,7 +121,7 @@ def test_all_watches_see_one_order(kube):
 
     def follow(index):
         other = type(kube)(kube.kubeconfig, kube.namespace, kinds=kube.kinds)
-        with other.watch("v1 ConfigMap", since=starts[index], seconds=20) as events:
+        with other.watch("v1 ConfigMap", since=starts[index], seconds=60) as events:
             seen[index] = [next(events)[1]["metadata"]["resourceVersion"] for _ in versions[index:]]
         other.close()
 

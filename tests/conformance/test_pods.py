@@ -376,7 +376,7 @@ def test_hooks(kube, moment, how):
     if moment == "preStop":
         kube.delete("Pod", "hooked")
         kube.gone("Pod", "hooked")
-    saw(kube, "handler", f"GOT {moment}", seconds=20)
+    saw(kube, "handler", f"GOT {moment}")
 
 
 # ---- how containers end
@@ -546,7 +546,7 @@ def test_ephemeral_containers(kube, replace):
         "Pod", "it", lambda p: "running" in (p["status"].get("ephemeralContainerStatuses") or [{}])[0].get("state", {})
     )
     assert kube.execute("it", "echo", "marco", container="debugger") == "marco\n"
-    saw(kube, "it", "polo\r", container="debugger", seconds=10)
+    saw(kube, "it", "polo\r", container="debugger")
     if replace:
         path = kube.path("Pod", "it", subresource="ephemeralcontainers")
         assert len(kube.call("get", path)["spec"]["ephemeralContainers"]) == 1

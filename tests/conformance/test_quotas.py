@@ -23,7 +23,7 @@ def quota(name="it", hard=None, **spec):
 def used(kube, name="it", **amounts):
     """Waits until that much is used."""
     good = lambda q: all((q.get("status", {}).get("used") or {}).get(key) == value for key, value in amounts.items())  # noqa: E731
-    return kube.wait("ResourceQuota", name, good, seconds=30)
+    return kube.wait("ResourceQuota", name, good, seconds=60)
 
 
 @answers(

@@ -37,7 +37,7 @@ def test_top_pods(cluster, namespace):
         done = cluster.kubectl("-n", namespace, "top", "pod", "busy", "--containers", "--no-headers", check=False)
         return {line.split()[1]: int(line.split()[2].removesuffix("m")) for line in done.stdout.splitlines()}
 
-    used = conftest.eventually(containers, 10.0)
+    used = conftest.eventually(containers)
     assert used["loop"] > 50 > used["idle"]
     assert "busy" in cluster.out("top", "pods", "-A", "-l", "app=busy")
     assert "busy" not in cluster.out("top", "pods", "-A", "-l", "app!=busy")

@@ -65,7 +65,7 @@ def node_is_ready(kit, status):
         return {entry["type"]: entry for entry in node["status"]["conditions"]}["Ready"]["status"] == status
 
     with kit.api.lock:
-        assert kit.api.lock.wait_for(holds, 10)
+        assert kit.api.lock.wait_for(holds, 60)
 
 
 def test_pods_restart_by_policy_after_the_engine_was_away(kit):

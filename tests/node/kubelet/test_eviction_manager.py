@@ -43,7 +43,7 @@ def condition(kit, kind, status):
         return found["status"] == status and found
 
     with kit.api.lock:
-        assert kit.api.lock.wait_for(holds, 10)
+        assert kit.api.lock.wait_for(holds, 60)
     return holds()
 
 
@@ -81,7 +81,7 @@ def test_images_go_before_pods_and_only_those_this_node_pulled(kit, measures):
     measures["imagefs.available"] = eviction.Measure(100 * MI, 1000 * MI)
     kit.wait_event(kit.settings.node_name, "EvictionThresholdMet")
     with kit.api.lock:
-        assert kit.api.lock.wait_for(lambda: kit.engine.image(OTHER) is None, 5)
+        assert kit.api.lock.wait_for(lambda: kit.engine.image(OTHER) is None, 60)
     assert kit.engine.image(kit_module.IMAGE)
     assert condition(kit, "DiskPressure", "True")["reason"] == "KubeletHasDiskPressure"
 

@@ -56,7 +56,7 @@ def test_the_node_registers_with_what_it_has_and_keeps_a_lease(kit):
     assert kit.network.pod_cidr == "10.244.3.0/24"
     with kit.api.lock:
         leases = kit.api.collections["coordination.k8s.io/v1", "leases"]
-        assert kit.api.lock.wait_for(lambda: leases, 5)
+        assert kit.api.lock.wait_for(lambda: leases, 60)
     [lease] = leases.values()
     assert lease["spec"]["holderIdentity"] == kit.settings.node_name
 

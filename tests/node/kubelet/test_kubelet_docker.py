@@ -43,7 +43,7 @@ def run(kit, name, script, container=None, **spec):
     """The log of a pod that runs a script to its end."""
     made = {"command": ["sh", "-c", script], **(container or {})}
     pod(kit, name, made, restartPolicy="Never", **spec)
-    found = kit.wait(name, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), 20)
+    found = kit.wait(name, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"))
     lines = kit.engine.logs(kit.container(name).id, docker.runtime.LogOptions())
     return found, b"".join(line for _, line in lines).decode()
 
@@ -101,7 +101,7 @@ def test_limits_exec_probe_and_restart_after_a_kill(kit):
     resources = {"limits": {"memory": "32Mi", "cpu": "500m"}, "requests": {"memory": "16Mi", "cpu": "100m"}}
     script = "touch /tmp/ok; exec sleep 1000"
     pod(kit, "a", {"command": ["sh", "-c", script], "readinessProbe": probe, "resources": resources})
-    found = kit.wait("a", kit_module.ready, 20)
+    found = kit.wait("a", kit_module.ready)
     assert found["status"]["qosClass"] == "Burstable"
     running = kit.container("a")
     form = "{{.HostConfig.Memory}} {{.HostConfig.CpuQuota}} {{.HostConfig.CpuShares}}"
@@ -111,7 +111,7 @@ def test_limits_exec_probe_and_restart_after_a_kill(kit):
     stats = kit.engine.stats(running.id)
     assert stats is not None and stats.memory_usage > 0
     subprocess.run(["docker", "kill", running.id], capture_output=True, check=True)
-    found = kit.wait("a", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1, 20)
+    found = kit.wait("a", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1)
     last = found["status"]["containerStatuses"][0]["lastState"]["terminated"]
     assert last["exitCode"] == 137 and last["reason"] == "Error"
 
@@ -124,7 +124,7 @@ def test_grace_is_given_and_prestop_runs_first(kit):
     volumes = [{"name": "out", "hostPath": {"path": str(directory), "type": "DirectoryOrCreate"}}]
     where = [{"name": "out", "mountPath": "/out"}]
     pod(kit, "a", {"command": ["sh", "-c", script], "lifecycle": hook, "volumeMounts": where}, volumes=volumes)
-    kit.wait("a", lambda pod: kit_module.ready(pod) and (directory / "up").exists(), 20)
+    kit.wait("a", lambda pod: kit_module.ready(pod) and (directory / "up").exists())
     kit.delete("a", grace=20)
     kit.wait("a", lambda pod: pod is None, 15)
     assert (directory / "log").read_text() == "hook\nterm\n"
@@ -136,7 +136,7 @@ def test_a_pod_as_a_whole_is_limited_and_its_cgroup_goes_with_it(tmp_path, kit):
     limits = {"cpu": "500m", "memory": "32Mi"}
     each = {"command": ["sleep", "1000"], "resources": {"limits": limits, "requests": limits}}
     found = pod(kit, "a", {"name": "one", **each}, {"name": "two", **each})
-    kit.wait("a", kit_module.ready, 20)
+    kit.wait("a", kit_module.ready)
     if kit.engine.info().cgroup_version != 1:
         pytest.skip("cgroup version 2 is held by tables")
     where = f"kubeshim-test/{kit.settings.node_name}/pod{found['metadata']['uid']}"
@@ -189,7 +189,7 @@ def test_an_image_as_a_volume_is_read_only_and_shared(kit):
     image_trees.Trees(kit.engine, str(trees), {}).sweep(pods)
     assert not list(trees.iterdir())
     pod(kit, "none", {}, volumes=[{"name": "v", "image": {"reference": "none:1", "pullPolicy": "Never"}}])
-    found = kit.wait("none", lambda pod: "ErrImageNeverPull" in str(pod["status"]), 10)
+    found = kit.wait("none", lambda pod: "ErrImageNeverPull" in str(pod["status"]))
     assert found["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImageNeverPull"
 
 
@@ -224,7 +224,7 @@ def test_a_mount_that_one_container_makes_reaches_the_others(kit):
     seer["volumeMounts"] = [{"name": "v", "mountPath": "/v", "mountPropagation": "HostToContainer"}]
     other = {"name": "other", "command": ["sleep", "1000"], "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     found = pod(kit, "a", seer, other, maker, volumes=[{"name": "v", "emptyDir": {}}], terminationGracePeriodSeconds=0)
-    kit.wait("a", kit_module.ready, 20)
+    kit.wait("a", kit_module.ready)
 
     def sees(container):
         return kit.engine.exec_sync(kit.container("a", container).id, ["cat", "/v/x/file"], 10)

@@ -210,7 +210,7 @@ def test_a_followed_log_ends_when_the_client_goes(kubelet):
 
 def connect(kubelet, path, protocol):
     return websocket_client.create_connection(
-        f"ws://127.0.0.1:{kubelet.port}{path}", subprotocols=[protocol] if protocol else None, timeout=5
+        f"ws://127.0.0.1:{kubelet.port}{path}", subprotocols=[protocol] if protocol else None, timeout=60
     )
 
 

@@ -113,7 +113,7 @@ def test_pods_end_by_priority_and_the_node_takes_no_more(kit):
         kit.wait(name, kit_module.ready)
     running.shut_down()
     with kit.api.lock:
-        assert kit.api.lock.wait_for(lambda: node_condition(kit)["status"] == "False", 10)
+        assert kit.api.lock.wait_for(lambda: node_condition(kit)["status"] == "False", 60)
     assert node_condition(kit)["message"] == "node is shutting down"
     assert node_condition(kit)["reason"] == "KubeletNotReady"
     kit.create(kit_module.pod("late", kit.settings.node_name))
@@ -131,7 +131,7 @@ def test_pods_end_by_priority_and_the_node_takes_no_more(kit):
     message = kit.wait_event(kit.settings.node_name, "NodeShutdown")
     assert message == "Shutdown manager detected shutdown event"
     with kit.api.lock:
-        assert kit.api.lock.wait_for(lambda: "endTime" in shutdown_manager.state(kit.settings.data_dir), 10)
+        assert kit.api.lock.wait_for(lambda: "endTime" in shutdown_manager.state(kit.settings.data_dir), 60)
     assert "kubelet_graceful_shutdown_end_time_seconds 0" not in running.metrics()
 
 

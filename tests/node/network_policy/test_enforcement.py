@@ -161,7 +161,7 @@ def test_established_connections_pass_and_both_policies_must_agree(world):
     nft = nftables.open_in(world.in_node)
     with contextlib.closing(nft):
         listener = world.run["x/a"](lambda: socket.create_server((WHERE["x/a"], 9000)))
-        client = world.run["y/a"](lambda: socket.create_connection((WHERE["x/a"], 9000), timeout=2))
+        client = world.run["y/a"](lambda: socket.create_connection((WHERE["x/a"], 9000), timeout=60))
         with listener, client, listener.accept()[0] as server:
             nft.run(rules.whole(rules.state(policies.isolation([policy()], everyone, SPACES, "n1"))))
             client.sendall(b"still here")
