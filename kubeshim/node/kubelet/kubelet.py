@@ -372,13 +372,9 @@ class Kubelet:
         return found if master is None or namespace == "default" else [master, *found]
 
     def _active_pods(self, uid: str) -> list[Object]:
-        """Pods that hold resources of the node: admitted, not ended, and still in the API (or others have theirs)."""
-        return [
-            work.pod
-            for work in self._workers.all()
-            if work.uid != uid and work.admitted and not work.removed and not work.failure
-            and work.phase is not pod_worker.Phase.TERMINATED
-        ]  # fmt: skip
+        """Pods that hold resources of the node, but for one."""
+        present = {self._static.own_uid(pod): pod for pod in self._pods.list()}
+        return pod_worker.holding(self._workers.all(), present, but=uid)
 
     def _node_socket(self, family: int) -> socket.socket:
         return self._network.run_in_node(lambda: socket.socket(family, socket.SOCK_STREAM))

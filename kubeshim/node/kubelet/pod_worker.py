@@ -15,7 +15,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
@@ -235,3 +235,22 @@ class Workers:
             return float(wait)
         finally:
             self.durations.observe(time.monotonic() - began, phase.value)
+
+
+def holding(works: Iterable[Work], present: Mapping[str, Object], *, but: str) -> list[Object]:
+    """Pods that hold resources of their node: admitted, not ended, and still in the API (or others have theirs).
+
+    Of those ``present`` in the API, by UID, the ones that run and nobody has judged yet are such too: they ran before
+    this process began. Pure.
+    """
+    found, judged = [], {but}
+    for work in works:
+        if work.admitted or work.removed or work.failure:
+            judged.add(work.uid)
+        if (
+            work.uid != but and work.admitted and not work.removed and not work.failure
+            and work.phase is not Phase.TERMINATED
+        ):  # fmt: skip
+            found.append(work.pod)
+    left = (pod for uid, pod in present.items() if uid not in judged)
+    return found + [pod for pod in left if objects.dig(pod, "status", "phase") == "Running"]

@@ -10,7 +10,7 @@ import kubelet_kit as kit_module
 import pytest
 
 from kubeshim.node.container_runtime import fake, runtime
-from kubeshim.node.kubelet import labels, local_storage, pod_resize, termination
+from kubeshim.node.kubelet import labels, local_storage, termination
 
 
 def execute(command):
@@ -300,8 +300,7 @@ def resize_pending(found):
     return next((c["reason"] for c in found["status"]["conditions"] if c["type"] == "PodResizePending"), None)
 
 
-def test_a_resize_waits_for_room_also_across_a_restart(kit, monkeypatch):
-    monkeypatch.setattr(pod_resize, "RETRY_SECONDS", 0.05)
+def test_a_resize_waits_for_room_also_across_a_restart(kit):
     kit.settings = dataclasses.replace(kit.settings, system_reserved={"cpu": f"{(os.cpu_count() or 1) - 1}"})
     kit.start()
     pod(kit, "grows", cpu("300m"))

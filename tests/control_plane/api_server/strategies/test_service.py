@@ -221,7 +221,8 @@ def test_the_address_never_changes(strategy):
 
 def test_a_health_check_port(strategy):
     spec = create(strategy, Reader(), type="LoadBalancer", externalTrafficPolicy="Local")["spec"]
-    assert 30000 <= spec["healthCheckNodePort"] <= 30100 != spec["ports"][0]["nodePort"]
+    assert 30000 <= spec["healthCheckNodePort"] <= 30100
+    assert spec["healthCheckNodePort"] != spec["ports"][0]["nodePort"]
 
 
 def test_two_families_and_back():
