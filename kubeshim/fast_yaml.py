@@ -1,4 +1,4 @@
-"""Kubeconfigs and the like as YAML, through libyaml where PyYAML was built with it: ten times as fast."""
+"""Kubeconfigs and files of this package as YAML, through libyaml where PyYAML was built with it: ten times as fast."""
 
 from typing import Any
 

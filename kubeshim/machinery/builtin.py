@@ -8,16 +8,13 @@ verbs, ``get patch update`` for a subresource, the kind in lower case as the sin
 import importlib.resources
 from typing import Any
 
-import yaml
-
+from kubeshim import fast_yaml
 from kubeshim.machinery import resources
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 """What an ordinary stored type can do, in discovery's order."""
 
 SUBRESOURCE_VERBS = ("get", "patch", "update")
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load() -> list[resources.Resource]:
@@ -26,7 +23,7 @@ def load() -> list[resources.Resource]:
     found: list[resources.Resource] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
-            found += parse(yaml.load(file.read_bytes(), Loader=_Loader))
+            found += parse(fast_yaml.load(file.read_bytes()))
     return found
 
 

@@ -24,7 +24,8 @@ import pathlib
 from typing import Any
 
 import orjson
-import yaml
+
+from kubeshim import fast_yaml
 
 _FILE = "kubernetes-json-schema/v1.37.0-local/_definitions.json"
 _REFERENCE = "#/$defs/"
@@ -145,7 +146,7 @@ def _with_enumerations(name: str, restored: dict[str, Any]) -> dict[str, Any]:
 def _enumerations() -> dict[str, dict[str, list[str]]]:
     """Values by definition and field; ``[]`` after the field means its items."""
     file = importlib.resources.files("kubeshim.schemas") / "facts" / "enums.yaml"
-    groups = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    groups = fast_yaml.load(file.read_bytes())
     found: dict[str, dict[str, list[str]]] = {}
     for group, fields in groups.items():
         for path, values in fields.items():

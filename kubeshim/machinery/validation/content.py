@@ -261,6 +261,12 @@ def sloppy_ip(text: str) -> tuple[Address, bool] | None:
     return (ipaddress.IPv4Address(bytes(octets)), True) if max(octets) <= 255 else None
 
 
+def unmapped(address: Address) -> Address:
+    """The IPv4 address that one of IPv6 wraps; any other is itself."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
 def ip(text: str, kept: Collection[str] = ()) -> list[str]:
     """An address, strict since 1.36 about zeros in front and IPv4 in IPv6; what was there before (``kept``) stays."""
     if text in kept:

@@ -177,9 +177,7 @@ def special_address(address: str, path: str) -> list[FieldError]:
     parsed = content.sloppy_ip(address)
     if parsed is None:
         return [fields.invalid(path, address, "must be a valid IP address")]
-    ip = parsed[0]
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    ip = content.unmapped(parsed[0])
     wrong = []
     if ip.is_unspecified:
         wrong.append(fields.invalid(path, address, f"may not be unspecified ({address})"))

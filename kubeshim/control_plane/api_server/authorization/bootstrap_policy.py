@@ -5,8 +5,7 @@ import importlib.resources
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from kubeshim import fast_yaml
 from kubeshim.machinery import objects
 
 _API_VERSION = "rbac.authorization.k8s.io/v1"
@@ -20,7 +19,7 @@ _EVENTS = "create update patch | core events.k8s.io | events"
 @functools.cache
 def _read(name: str) -> Any:
     text = importlib.resources.files("kubeshim.schemas").joinpath(f"bootstrap/{name}.yaml").read_bytes()
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return fast_yaml.load(text)
 
 
 def rule(text: str) -> dict[str, Any]:

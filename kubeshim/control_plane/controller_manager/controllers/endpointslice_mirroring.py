@@ -1,7 +1,6 @@
 """Endpoints that people write by hand are mirrored as EndpointSlices: of Services without a selector."""
 
 import dataclasses
-import ipaddress
 import logging
 import time
 from typing import Any
@@ -10,6 +9,7 @@ from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slice_writes, slices
 from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
+from kubeshim.machinery.validation import content
 
 _log = logging.getLogger(__name__)
 
@@ -165,14 +165,8 @@ def mirror(source: Object) -> Mirrored:
 
 def _canonical(text: str) -> str | None:
     """An address as it is always written: those of before may have leading zeros, or wrap one of IPv4 in IPv6."""
-    if "." in text and ":" not in text:
-        text = ".".join(part.lstrip("0") or "0" for part in text.split("."))
-    try:
-        parsed = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    wrapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(wrapped or parsed)
+    found = content.sloppy_ip(text)
+    return None if found is None else str(content.unmapped(found[0]))
 
 
 def _endpoint(address: Object, text: str, ready: bool) -> dict[str, Any]:
