@@ -1,11 +1,9 @@
 """The roles and bindings every cluster starts with, read from ``schemas/bootstrap/``."""
 
-import functools
-import importlib.resources
 from collections.abc import Iterator
 from typing import Any
 
-from kubeshim import fast_yaml
+from kubeshim.control_plane.api_server import bootstrap_data
 from kubeshim.machinery import objects
 
 _API_VERSION = "rbac.authorization.k8s.io/v1"
@@ -14,12 +12,6 @@ _READ = ("get", "list", "watch")
 _WRITE = ("create", "update", "patch", "delete", "deletecollection")
 _WORDS = {"read": _READ, "write": _WRITE}
 _EVENTS = "create update patch | core events.k8s.io | events"
-
-
-@functools.cache
-def _read(name: str) -> Any:
-    text = importlib.resources.files("kubeshim.schemas").joinpath(f"bootstrap/{name}.yaml").read_bytes()
-    return fast_yaml.load(text)
 
 
 def rule(text: str) -> dict[str, Any]:
@@ -48,11 +40,11 @@ def load() -> list[objects.Object]:
 
 def node_rules() -> list[dict[str, Any]]:
     """The rules of ``system:node``."""
-    return [rule(text) for text in _read("cluster-roles")["roles"]["system:node"]]
+    return [rule(text) for text in bootstrap_data.read("cluster-roles")["roles"]["system:node"]]
 
 
 def _cluster_roles() -> Iterator[objects.Object]:
-    data = _read("cluster-roles")
+    data = bootstrap_data.read("cluster-roles")
     labels = data["labels"]
     for name, rules in data["roles"].items():
         yield _role("ClusterRole", name, rules, label=labels.get(name, ""))
@@ -65,8 +57,8 @@ def _cluster_roles() -> Iterator[objects.Object]:
 
 
 def _controllers() -> Iterator[objects.Object]:
-    also = _read("own-roles")["controllers-also-bound-to"]
-    for controller, rules in _read("controller-roles")["controllers"].items():
+    also = bootstrap_data.read("own-roles")["controllers-also-bound-to"]
+    for controller, rules in bootstrap_data.read("controller-roles")["controllers"].items():
         name = f"system:controller:{controller}"
         yield _role("ClusterRole", name, rules)
         yield _binding(name, name, [f"ServiceAccount kube-system/{controller}"])
@@ -74,7 +66,7 @@ def _controllers() -> Iterator[objects.Object]:
 
 
 def _namespaced() -> Iterator[objects.Object]:
-    for namespace, roles in _read("namespace-roles").items():
+    for namespace, roles in bootstrap_data.read("namespace-roles").items():
         for name, entry in roles.items():
             yield _role("Role", name, entry["rules"], namespace=namespace)
             bindings = {entry.get("named", name): entry["subjects"], **entry.get("also", {})}
@@ -83,7 +75,7 @@ def _namespaced() -> Iterator[objects.Object]:
 
 
 def _own() -> Iterator[objects.Object]:
-    data = _read("own-roles")
+    data = bootstrap_data.read("own-roles")
     for name, rules in data["roles"].items():
         made = _role("ClusterRole", name, rules)
         made["metadata"]["labels"] |= dict.fromkeys(data["aggregated"].get(name, ()), "true")

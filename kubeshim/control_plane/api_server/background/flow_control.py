@@ -7,7 +7,8 @@ Their spec is kept as it should be unless somebody took it over by setting
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kubeshim.control_plane.api_server.background import bootstrap_data, reconcile
+from kubeshim.control_plane.api_server import bootstrap_data
+from kubeshim.control_plane.api_server.background import reconcile
 from kubeshim.control_plane.api_server.flow_control import controller
 from kubeshim.machinery import objects
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from kubeshim.control_plane.api_server.background import bootstrap_data, reconcile
+from kubeshim.control_plane.api_server import bootstrap_data
+from kubeshim.control_plane.api_server.background import reconcile
 from kubeshim.machinery import resources
 
 if TYPE_CHECKING:
