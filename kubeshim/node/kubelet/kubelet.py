@@ -39,6 +39,7 @@ from kubeshim.node.kubelet import (
     parts,
     pod_certificates,
     pod_spec,
+    pod_status,
     pod_sync,
     pod_worker,
     probes,
@@ -483,8 +484,7 @@ def _significant(metadata: Object) -> Object:
 
 def _others_conditions(pod: Object) -> list[Object]:
     conditions: list[Object] = objects.dig(pod, "status", "conditions", default=[])
-    own = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
-    return [entry for entry in conditions if entry["type"] not in own]
+    return [entry for entry in conditions if entry["type"] not in pod_status.OWNED]
 
 
 def _node_resolver(path: str) -> files.Resolver:

@@ -14,6 +14,9 @@ from kubeshim.node.kubelet import container_status, observation, pod_spec, quali
 READY_TO_START = "PodReadyToStartContainers"
 OWNED = (READY_TO_START, "Initialized", "Ready", "ContainersReady", "PodScheduled", "PodResizePending",
          "PodResizeInProgress")  # fmt: skip
+"""Types of conditions that nobody but the kubelet writes once a pod is bound."""
+SHARED = ("DisruptionTarget",)
+"""Types that the kubelet writes as others do, and never takes away."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

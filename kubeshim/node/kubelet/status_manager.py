@@ -13,7 +13,7 @@ from typing import Any
 from kubeshim.client import kinds
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import seams
+from kubeshim.node.kubelet import pod_status, seams
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def difference(old: Object, new: Object) -> Object:
     """The strategic merge patch of ``status`` that turns ``old`` into ``new``; empty where nothing differs.
 
     Conditions are merged by type and addresses by ip, so only what changed of them is named; all else is replaced.
+    Others' conditions are never named: what a status holds of them may be older than what they have written since.
     """
     patch: Object = {}
     for field in FIELDS:
@@ -60,11 +61,11 @@ def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
     changed: list[Object] = []
     for entry in after:
         old = known.get(entry["type"])
-        if old == entry:
+        if old == entry or entry["type"] not in pod_status.OWNED + pod_status.SHARED:
             continue
         gone: dict[str, Any] = {field: None for field in old or {} if field not in entry}
         changed.append({**gone, **entry})
-    changed += [{"type": kind, "$patch": "delete"} for kind in known if kind not in wanted]
+    changed += [{"type": kind, "$patch": "delete"} for kind in known if kind in pod_status.OWNED and kind not in wanted]
     return changed
 
 

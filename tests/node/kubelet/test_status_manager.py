@@ -6,6 +6,28 @@ import pytest
 
 from kubeshim.node.kubelet import status_manager
 
+OURS, OURS_LATER = {"type": "Ready", "status": "False"}, {"type": "Ready", "status": "True"}
+GATE, GATE_LATER = {"type": "x/gate", "status": "False"}, {"type": "x/gate", "status": "True"}
+RESIZE, TARGET = {"type": "PodResizePending", "status": "True"}, {"type": "DisruptionTarget", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch"),
+    [
+        ([OURS], [OURS], {}),
+        ([OURS], [OURS_LATER], {"conditions": [OURS_LATER]}),
+        ([OURS, RESIZE], [OURS], {"conditions": [{"type": "PodResizePending", "$patch": "delete"}]}),
+        ([{**OURS, "reason": "X"}], [OURS], {"conditions": [{**OURS, "reason": None}]}),
+        ([OURS, GATE], [OURS], {}),
+        ([OURS, GATE_LATER], [OURS_LATER, GATE], {"conditions": [OURS_LATER]}),
+        ([OURS], [OURS, GATE], {}),
+        ([OURS], [OURS, TARGET], {"conditions": [TARGET]}),
+        ([OURS, TARGET], [OURS], {}),
+    ],
+)
+def test_a_patch_names_the_kubelets_conditions_alone(before, after, patch):
+    assert status_manager.difference({"conditions": before}, {"conditions": after}) == patch
+
 
 def pod(version, ready):
     status = {"conditions": [{"type": "Ready", "status": ready}]}
