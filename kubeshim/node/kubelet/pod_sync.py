@@ -67,6 +67,7 @@ class Syncer:
 
     def step(self, work: pod_worker.Work) -> float | None:
         """Raises what should be retried soon."""
+        work.current = work.newest
         if work.phase is pod_worker.Phase.SYNC:
             if work.removed or objects.is_deleting(work.pod) or pod_spec.is_terminal(work.pod):
                 work.phase = pod_worker.Phase.TERMINATING
@@ -186,7 +187,7 @@ class Syncer:
     def _admit(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """The first round only; what runs already was admitted before."""
         if work.admitted or found.sandbox is not None or found.containers:
-            work.granted = work.granted or resize.told(work.newest)
+            work.granted = work.granted or resize.told(work.current)
             work.admitted = True
             return True
         shared = self._parts
@@ -204,7 +205,7 @@ class Syncer:
             )
         )
         if refusal is None:
-            work.granted = resize.asked(work.newest)
+            work.granted = resize.asked(work.current)
             work.admitted = True
             return True
         work.failure = refusal
@@ -254,7 +255,7 @@ class Syncer:
 
         def grace() -> float:
             """The pod's end, if it comes meanwhile, may leave less."""
-            own = float(handlers.grace_of(work.pod, spec or {}, kill.because))
+            own = float(handlers.grace_of(work.newest, spec or {}, kill.because))
             return min(own, _grace(work)) if work.removed or work.ending is not None else own
 
         order = termination.Order(kill.container, spec, kill.message, grace())
@@ -467,8 +468,8 @@ class Syncer:
             shared.statuses.forget(work.uid)
             work.phase = pod_worker.Phase.GONE
             return None
-        if objects.is_deleting(work.pod) and shared.statuses.settled(work.uid):
-            self._delete(work.pod)
+        if objects.is_deleting(work.newest) and shared.statuses.settled(work.uid):
+            self._delete(work.newest)
         return None
 
     def _delete(self, pod: Object) -> None:
@@ -488,8 +489,10 @@ def _disruption(work: pod_worker.Work) -> list[Object]:
 
 
 def _grace(work: pod_worker.Work) -> float:
-    if work.removed and not objects.is_deleting(work.pod) and not pod_spec.is_static(work.pod):
+    """As the newest state has it: it may have become shorter since the round began."""
+    pod = work.newest
+    if work.removed and not objects.is_deleting(pod) and not pod_spec.is_static(pod):
         return _ORPHAN_GRACE
     if work.ending is not None:
-        return min(work.ending.grace, float(pod_spec.grace_period(work.pod)))
-    return float(pod_spec.grace_period(work.pod))
+        return min(work.ending.grace, float(pod_spec.grace_period(pod)))
+    return float(pod_spec.grace_period(pod))

@@ -50,6 +50,8 @@ class Work:
 
     newest: Object
     """The newest state; replaced, never changed."""
+    current: Object = dataclasses.field(init=False)
+    """The state that a round works on from beginning to end: what comes meanwhile is for the next."""
     removed: bool = False
     """Whether it is gone from the API."""
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -78,10 +80,13 @@ class Work:
     adopted: bool = False
     """Whether its running containers were made by an earlier kubelet process and have been taken over."""
 
+    def __post_init__(self) -> None:
+        self.current = self.newest
+
     @property
     def pod(self) -> Object:
-        """The newest state, with no other resources than were granted."""
-        return self.newest if self.granted is None else resize.with_resources(self.newest, self.granted)
+        """The state in work, with no other resources than were granted."""
+        return self.current if self.granted is None else resize.with_resources(self.current, self.granted)
 
     @property
     def uid(self) -> str:
