@@ -102,7 +102,11 @@ class Kubelet:
             self._parts, lambda: self._active_pods(""), self._evict, self._registration.wake
         )
         self._shutdown = shutdown_manager.ShutdownManager(
-            self._parts, lambda: self._active_pods(""), self._end, self._has_ended, self._registration.wake
+            self._parts,
+            lambda: self._syncer.undisturbed(lambda: self._active_pods("")),
+            self._end,
+            self._has_ended,
+            self._registration.wake,
         )
         self._syncer = pod_sync.Syncer(
             self._parts, self._active_pods, lambda: self._evictions.conditions, lambda: self._shutdown.active

@@ -25,6 +25,7 @@ from kubeshim.wire import exposition
 _log = logging.getLogger(__name__)
 
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0
+_ORPHAN_GRACE = 1.0
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -95,6 +96,14 @@ class Work:
     @property
     def ends(self) -> bool:
         return self.removed or objects.is_deleting(self.newest) or pod_spec.is_terminal(self.newest)
+
+    @property
+    def grace(self) -> float:
+        """Seconds its containers get to stop, as the newest state has it: it may be less than when the round began."""
+        if self.removed and not objects.is_deleting(self.newest) and not pod_spec.is_static(self.newest):
+            return _ORPHAN_GRACE
+        own = float(pod_spec.grace_period(self.newest))
+        return own if self.ending is None else min(self.ending.grace, own)
 
 
 @dataclasses.dataclass(slots=True)

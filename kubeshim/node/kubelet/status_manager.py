@@ -214,7 +214,7 @@ class StatusManager:
             if written is not None and uid in self._latest and not overtaken:
                 self._written[uid] = written
                 self._versions[uid] = max(version, self._versions.get(uid, 0))
-            # What they wrote since the patch was made is not in it; what is, and is not there now, the API does not take.
+            # What they wrote since the patch was made is not in it; what is and is not there, the API does not take.
             left = difference(self._written.get(uid, {}), pod["status"])
             if left and (overtaken or left != patch):
                 return
