@@ -126,20 +126,25 @@ class Registration:
         return node_status.Facts(self._machine, load, info, images, health, clock.rfc3339(self._clock.now()))
 
     def _run_status(self) -> None:
+        usual, retry = self._settings.status_update_frequency, _RETRY
+        wait = usual
         while not self._stopped:
-            self._wake.wait(self._settings.status_update_frequency)
+            self._wake.wait(wait)
             self._wake.clear()
             if self._stopped:
                 return
+            wait = usual
             try:
                 node = self._node or self._api.get(kinds.NODES, self._settings.node_name)
                 written = self._write_status(node)
+                retry = _RETRY
                 if written is not None:
                     self._on_node(written)
             except errors.NotFound:
                 self._again()
             except (errors.APIStatusError, OSError) as error:
                 _log.info("node status: %s", error)
+                wait, retry = min(retry, usual), min(retry * 2, _RETRY_LATEST)
 
     def _again(self) -> None:
         """Somebody deleted the Node while this kubelet runs: it comes back."""

@@ -204,7 +204,10 @@ def remove_all(shared: parts.Parts, pod_uid: str, found: observation.Observation
 
 
 def adopt(shared: parts.Parts, sandbox: runtime.Sandbox) -> None:
-    """Records the address a sandbox of an earlier process has, before any new one is given out."""
+    """Records the address a sandbox of an earlier process has, before any new one is given out.
+
+    Raises ``OSError`` where it cannot be found out: what it has must not be given to another.
+    """
     if sandbox.state is not runtime.State.RUNNING or sandbox.network != "own" or shared.addresses is None:
         return
     found = shared.network.pod_addresses(sandbox.pid)

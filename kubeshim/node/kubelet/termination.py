@@ -5,7 +5,6 @@ meanwhile (``kubectl delete --force`` after a plain delete).
 """
 
 import dataclasses
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,6 @@ from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import handlers, labels, parts, pod_spec
-
-_log = logging.getLogger(__name__)
 
 _SHORTEST = 2.0
 """Seconds any container gets, so that not everything deleted in a hurry is killed outright."""
@@ -70,7 +67,7 @@ def stop_all(
     """Stops containers, ordinary ones first. ``grace`` may have shrunk since the orders were made, and may while this
     waits: then it is the new limit.
 
-    Raises the first ``runtime.RuntimeFailure``, after all are done.
+    Raises the first failure, after all are done: what could not be stopped must not count as stopped.
     """
     sidecars = [container["name"] for container in pod_spec.init_containers(pod()) if pod_spec.is_sidecar(container)]
     begun, given = time.monotonic(), max((order.grace for order in orders), default=0.0)
@@ -96,16 +93,14 @@ def _together(
     address: str,
     begun: float,
     limit: float,
-) -> list[runtime.RuntimeFailure]:
-    problems: list[runtime.RuntimeFailure] = []
+) -> list[Exception]:
+    problems: list[Exception] = []
 
     def one(order: Order) -> None:
         try:
             stop(shared, pod(), order, address)
-        except runtime.RuntimeFailure as problem:
+        except Exception as problem:
             problems.append(problem)
-        except Exception:
-            _log.exception("stopping container %s", order.container.name)
 
     threads_made = [threading.Thread(target=one, args=(order,), name="stop", daemon=True) for order in orders]
     for thread in threads_made:

@@ -1,14 +1,18 @@
-"""Two things at once in one kubelet: pods that come together, a pod that changes while its round is under way."""
+"""Two things at once in one kubelet: pods that come together, a pod that changes while its round is under way, a node
+that changes while its network is made, what cannot be had at the moment it is wanted."""
 
 import contextlib
 import dataclasses
 import os
 import threading
+import types
 
 import kubelet_kit as kit_module
 import pytest
 
-from kubeshim.node.kubelet import pod_resize, pod_sync, shutdown_manager
+from kubeshim.client import informer
+from kubeshim.machinery import errors
+from kubeshim.node.kubelet import kubelet, network, pod_resize, pod_sync, shutdown_manager, termination
 from tests import fake_api
 
 
@@ -135,3 +139,86 @@ def test_a_shutdown_ends_a_pod_that_was_being_let_in_as_it_began(kit, monkeypatc
     pod(kit, "a", "300m")
     found = kit.wait("a", lambda found: found["status"]["phase"] == "Failed")
     assert found["status"]["reason"] == "Terminated"
+
+
+def test_no_container_starts_before_services_are_known(kit, monkeypatch):
+    known, wait = threading.Event(), informer.Informer.wait_for_sync
+    kit.api.hooks.append(lambda handler, method, path: path.endswith("/services") and not known.wait(60))
+    monkeypatch.setattr(
+        informer.Informer, "wait_for_sync", lambda self, timeout=None: timeout is None and wait(self, timeout)
+    )
+    service = {"metadata": {"name": "db"}, "spec": {"clusterIP": "10.96.0.7", "ports": [{"port": 80}]}}
+    kit.api.create(("v1", "services"), "default", service)
+    made = kit.start()
+    pod(kit, "a", "300m")
+    assert "services have not yet been read at least once" in kit.wait_event("a", "Failed")
+    known.set()
+    made._services.wait_for_sync()
+    made._workers.poke_all()
+    kit.wait("a", kit_module.ready)
+    assert ("DB_SERVICE_HOST", "10.96.0.7") in kit.engine.specs[kit.container("a").id].env
+
+
+def test_a_network_that_failed_is_made_for_the_node_as_it_is_by_then(kit, monkeypatch):
+    monkeypatch.setattr(kubelet, "_NETWORK_RETRY", 0.01)
+    seen, made = [], []
+
+    def set_up(pod_cidr, pod_cidr6=""):
+        changed = "z" in seen
+        seen.append(made[0]._node["metadata"]["labels"].get("zone"))
+        if not changed:
+            raise OSError("not now")
+
+    monkeypatch.setattr(kit.network, "set_up", set_up)
+    client = kit.api.client()
+    made.append(kubelet.Kubelet(kit.settings, client, kit.engine, kit.network, kit.events, pod_cidr="10.244.3.0/24"))
+    kit.running.append((made[0], client))
+    made[0].start()
+    node = fake_api.eventually(lambda: kit.api.collections["v1", "nodes"].get(("", kit.settings.node_name)))
+    labels = {**node["metadata"]["labels"], "zone": "z"}
+    kit.api.put(("v1", "nodes"), "MODIFIED", {**node, "metadata": {**node["metadata"], "labels": labels}})
+    assert made[0].wait_until_ready(60)
+    assert seen[-2:] == ["z", "z"]
+
+
+def test_a_nodes_status_that_could_not_be_written_is_written_soon(kit):
+    kit.settings = dataclasses.replace(kit.settings, status_update_frequency=3600.0)
+    made = kit.start()
+    refused = []
+
+    def refuse(handler, method, path):
+        if method != "PATCH" or not path.endswith(f"{kit.settings.node_name}/status") or refused:
+            return False
+        refused.append(path)
+        handler.refuse(errors.InternalError("not now"))
+        return True
+
+    kit.api.hooks.append(refuse)
+    made._runtime_problem = "gone"
+    made._registration.wake()
+    fake_api.eventually(lambda: "gone" in str(kit.api.find(("v1", "nodes"), "", kit.settings.node_name)["status"]))
+    assert refused
+
+
+def test_addresses_that_cannot_be_read_are_not_taken_for_none(monkeypatch):
+    node = network.NodeNetwork(None, "172.30.0.2", "10.244.0.0/16", "10.96.0.0/16", "172.30.0.1")
+    for problem, expected in ((FileNotFoundError(), []), (OSError(105, "No buffer space available"), None)):
+        monkeypatch.setattr(node, "run_in_pod", lambda pid, work, problem=problem: raise_it(problem))
+        if expected is None:
+            with pytest.raises(OSError, match="buffer"):
+                node.pod_addresses(1)
+        else:
+            assert node.pod_addresses(1) == expected
+
+
+def test_whatever_keeps_a_container_from_being_stopped_is_a_failure():
+    engine = types.SimpleNamespace(stop_container=lambda identity, grace: raise_it(ValueError("half an answer")))
+    shared = types.SimpleNamespace(engine=engine, recorder=kit_module.Events())
+    container = types.SimpleNamespace(id="1", name="web", labels={})
+    found = kit_module.pod("a", "n")
+    with pytest.raises(ValueError, match="half an answer"):
+        termination.stop_all(shared, [termination.Order(container, None, "", 1.0)], lambda: found, lambda: 1.0, "")
+
+
+def raise_it(problem):
+    raise problem
