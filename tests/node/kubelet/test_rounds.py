@@ -220,5 +220,20 @@ def test_whatever_keeps_a_container_from_being_stopped_is_a_failure():
         termination.stop_all(shared, [termination.Order(container, None, "", 1.0)], lambda: found, lambda: 1.0, "")
 
 
+def test_a_class_of_pods_has_its_weight_while_somebody_is_in_it(kit):
+    """Its cgroup goes with the last pod, which may be at the moment before the next one is in."""
+    limit, seen = kit.engine.limit_cgroup, {}
+
+    def limit_cgroup(parent, resources):
+        seen.setdefault(parent, len(kit.engine.sandboxes({})))
+        limit(parent, resources)
+
+    kit.engine.limit_cgroup = limit_cgroup
+    kit.start()
+    pod(kit, "a", "300m")
+    kit.wait("a", kit_module.ready)
+    assert [there for parent, there in seen.items() if parent.endswith("/burstable")] == [1]
+
+
 def raise_it(problem):
     raise problem
