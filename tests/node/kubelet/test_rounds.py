@@ -12,7 +12,8 @@ import pytest
 
 from kubeshim.client import informer
 from kubeshim.machinery import errors
-from kubeshim.node.kubelet import kubelet, network, pod_resize, pod_sync, shutdown_manager, termination
+from kubeshim.node.container_runtime import fake, runtime
+from kubeshim.node.kubelet import handlers, kubelet, network, pod_resize, pod_sync, shutdown_manager, termination
 from tests import fake_api
 
 
@@ -233,6 +234,65 @@ def test_a_class_of_pods_has_its_weight_while_somebody_is_in_it(kit):
     pod(kit, "a", "300m")
     kit.wait("a", kit_module.ready)
     assert [there for parent, there in seen.items() if parent.endswith("/burstable")] == [1]
+
+
+def hooked(**hooks):
+    return {"lifecycle": hooks}
+
+
+@pytest.mark.parametrize("hook", [{"sleep": {"seconds": 3600}}, {"exec": {"command": ["hangs"]}}])
+def test_a_pod_whose_first_hook_hangs_can_be_deleted(kit, hook, monkeypatch):
+    begun, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(kit.engine, "exec_sync", lambda *_: (int(not over.wait(60)), b""))
+    monkeypatch.setattr(handlers.Hooks, "run", noting(begun, handlers.Hooks.run))
+    kit.start()
+    kit.create(kit_module.pod("a", kit.settings.node_name, hooked(postStart=hook)))
+    assert begun.wait(60)
+    kit.delete("a", grace=0)
+    kit.wait("a", lambda gone: gone is None)
+    over.set()
+
+
+def noting(begun, run):
+    def call(self, hook, target, timeout):
+        begun.set()
+        run(self, hook, target, timeout)
+
+    return call
+
+
+def test_who_hurries_a_pod_does_not_wait_for_its_last_hook(kit, monkeypatch):
+    monkeypatch.setattr(termination, "_SHORTEST", 0.01)
+    begun = threading.Event()
+    monkeypatch.setattr(handlers.Hooks, "run", noting(begun, handlers.Hooks.run))
+    kit.start()
+    hook = hooked(preStop={"sleep": {"seconds": 3600}})
+    kit.create(kit_module.pod("a", kit.settings.node_name, hook, terminationGracePeriodSeconds=7200))
+    kit.wait("a", kit_module.ready)
+    kit.delete("a", grace=7200)
+    assert begun.wait(60)
+    kit.delete("a", grace=0)
+    kit.wait("a", lambda gone: gone is None)
+
+
+def test_an_engine_that_is_away_does_not_make_a_last_message_empty(kit, monkeypatch):
+    kit.engine._rules.insert(0, fake.Rule(exit_after=0.01, exit_code=1, output=[b"why\n"]))
+    logs, away = kit.engine.logs, []
+
+    def unavailable(identity, options):
+        if not away:
+            away.append(identity)
+            raise runtime.Unavailable("the engine did not answer")
+        return logs(identity, options)
+
+    monkeypatch.setattr(kit.engine, "logs", unavailable)
+    made = kit.start()
+    container = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    uid = kit.create(kit_module.pod("a", kit.settings.node_name, container, restartPolicy="Never"))["metadata"]["uid"]
+    fake_api.eventually(lambda: away)
+    made._poke(uid)
+    found = kit.wait("a", lambda found: found["status"]["phase"] == "Failed")
+    assert found["status"]["containerStatuses"][0]["state"]["terminated"]["message"] == "why\n"
 
 
 def raise_it(problem):
