@@ -201,6 +201,19 @@ def test_a_nodes_status_that_could_not_be_written_is_written_soon(kit):
     assert refused
 
 
+def test_a_node_is_ready_though_its_engine_stumbles_over_an_image(kit):
+    made, name, stumbled, images = kit.start(), kit.settings.node_name, [], kit.engine.images
+    fake_api.eventually(lambda: kit_module.ready(kit.api.find(("v1", "nodes"), "", name)))
+
+    def stumble():
+        stumbled.append(1)
+        raise runtime.RuntimeFailure("no such image")
+
+    kit.engine.images = stumble
+    assert made._registration._facts().health.runtime_problem == "" and stumbled
+    assert made._registration._facts().images == images()
+
+
 def test_addresses_that_cannot_be_read_are_not_taken_for_none(monkeypatch):
     node = network.NodeNetwork(None, "172.30.0.2", "10.244.0.0/16", "10.96.0.0/16", "172.30.0.1")
     for problem, expected in ((FileNotFoundError(), []), (OSError(105, "No buffer space available"), None)):
