@@ -114,14 +114,17 @@ def test_a_resize_is_told_once_it_is_in_force(kit):
 
 
 def test_a_resize_that_needs_a_restart_is_under_way_until_then(kit):
-    kit.start()
+    made, told = kit.start(), []
+    statuses = made._parts.statuses
+    tell = statuses.set
+    statuses.set = lambda pod, status: (told.append(status), tell(pod, status))
     pod(kit, "a", "300m", resizePolicy=[{"resourceName": "cpu", "restartPolicy": "RestartContainer"}])
     kit.wait("a", kit_module.ready)
     kit.update("a", resized("500m"))
     found = kit.wait("a", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1
                      and "PodResizeInProgress" not in conditions(found["status"]))  # fmt: skip
     assert shown(found["status"]) == "500m"
-    before = [status for status in statuses(kit, "a") if status.get("containerStatuses") and shown(status) == "500m"
+    before = [status for status in told if status.get("containerStatuses") and shown(status) == "500m"
               and status["containerStatuses"][0]["restartCount"] == 0]  # fmt: skip
     assert before and all("PodResizeInProgress" in conditions(status) for status in before)
 
