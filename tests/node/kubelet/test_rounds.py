@@ -252,6 +252,20 @@ def test_a_class_of_pods_has_its_weight_while_somebody_is_in_it(kit):
     assert [there for parent, there in seen.items() if parent.endswith("/burstable")] == [1]
 
 
+@pytest.mark.root
+def test_a_container_starts_again_though_a_volume_cannot_be_brought_up_to_date(kit):
+    kit.start()
+    kit.put("Secret", "s", data={"k": "dg=="})
+    volumes = [{"name": "v", "secret": {"secretName": "s"}}]
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/s"}]}
+    kit.create(kit_module.pod("a", kit.settings.node_name, container, volumes=volumes))
+    kit.wait("a", kit_module.ready)
+    kit.api.put(("v1", "secrets"), "DELETED", kit.api.find(("v1", "secrets"), "default", "s"))
+    kit.wait_event("a", "FailedMount")
+    kit.engine.finish(kit.container("a").id, 1)
+    kit.wait("a", lambda found: kit_module.ready(found) and found["status"]["containerStatuses"][0]["restartCount"])
+
+
 def hooked(**hooks):
     return {"lifecycle": hooks}
 
