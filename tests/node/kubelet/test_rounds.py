@@ -264,6 +264,8 @@ def test_a_container_starts_again_though_a_volume_cannot_be_brought_up_to_date(k
     kit.wait_event("a", "FailedMount")
     kit.engine.finish(kit.container("a").id, 1)
     kit.wait("a", lambda found: kit_module.ready(found) and found["status"]["containerStatuses"][0]["restartCount"])
+    kit.delete("a", grace=0)
+    kit.wait("a", lambda gone: gone is None)
 
 
 def hooked(**hooks):
