@@ -9,8 +9,8 @@ import pytest
 
 from kubeshim.client import informer, kinds, recorder
 from kubeshim.control_plane.controller_manager import config, controller
-from kubeshim.control_plane.controller_manager.controllers import daemonset, job, replicaset
-from kubeshim.machinery import objects
+from kubeshim.control_plane.controller_manager.controllers import daemonset, job, pod_gc, replicaset, taint_eviction
+from kubeshim.machinery import errors, objects
 
 TEMPLATE = {"metadata": {"labels": {"app": "it"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 SELECTOR = {"matchLabels": {"app": "it"}}
@@ -134,3 +134,41 @@ def test_a_pod_that_a_job_adopted_meanwhile_keeps_its_finalizer(client, behind):
     behind.show(kinds.PODS, client.get(kinds.PODS, "p", "ns"))
     acting.sync("orphan/ns/p")
     assert not client.get(kinds.PODS, "p", "ns")["metadata"]["finalizers"]
+
+
+def unwell(client, name="p"):
+    """A pod on a node that is gone, as it was before its kubelet wrote last; and what it wrote."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"nodeName": "n"}}
+    before = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    old = client.create(kinds.PODS, {**pod, "status": before}, "ns")
+    now = {"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "another", "status": "True"}]}}
+    client.patch(kinds.PODS, name, now, "ns", kind="strategic", subresource="status")
+    return old
+
+
+@pytest.mark.parametrize("controlled", [pod_gc.PodGCController, taint_eviction.TaintEvictionController])
+def test_who_evicts_a_pod_writes_no_condition_but_its_own(client, behind, api, controlled):
+    acting = behind.controller(controlled)
+    old = unwell(client)
+    api.hooks.append(lambda handler, method, _: method == "DELETE" and (handler.send(200, {}) or True))
+    if controlled is pod_gc.PodGCController:
+        acting._delete(old, "orphaned", ("DeletionByPodGC", "PodGC: node no longer exists"))
+    else:
+        acting._evict(old, acting.clock.now())
+    status = client.get(kinds.PODS, "p", "ns")["status"]
+    told = {one["type"]: one["status"] for one in status["conditions"]}
+    assert told == {"Ready": "False", "another": "True", "DisruptionTarget": "True"}
+
+
+@pytest.mark.parametrize("controlled", [pod_gc.PodGCController, taint_eviction.TaintEvictionController])
+def test_who_evicts_a_pod_does_not_touch_its_namesake(client, behind, controlled):
+    acting = behind.controller(controlled)
+    old = unwell(client)
+    client.delete(kinds.PODS, "p", "ns")
+    unwell(client)
+    with pytest.raises(errors.Conflict):
+        if controlled is pod_gc.PodGCController:
+            acting._delete(old, "orphaned", None)
+        else:
+            acting._evict(old, acting.clock.now())
+    assert client.get(kinds.PODS, "p", "ns")["status"]["phase"] == "Running"
