@@ -45,9 +45,6 @@ class ItemBackoff:
     def forget(self, item: Hashable) -> None:
         self._failures.pop(item, None)
 
-    def failures(self, item: Hashable) -> int:
-        return self._failures.get(item, 0)
-
 
 class Bucket:
     """A token bucket over all items: ``rate`` a second after a burst. ``reserve`` returns the seconds to wait."""
@@ -139,11 +136,6 @@ class RateLimitingQueue(Generic[K]):
         """The key is fine: its next failure starts with the shortest delay."""
         with self._ready:
             self._backoff.forget(key)
-
-    def failures(self, key: K) -> int:
-        """How often ``key`` was added rate-limited since it was forgotten."""
-        with self._ready:
-            return self._backoff.failures(key)
 
     def get(self, timeout: float | None = None) -> K:
         """Waits for a key; call ``done`` with it afterwards. Raises ``ShutDown``, or ``TimeoutError``."""
