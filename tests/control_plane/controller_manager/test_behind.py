@@ -7,10 +7,19 @@ import copy
 
 import pytest
 
-from kubeshim.client import informer, kinds, recorder
+from kubeshim.client import informer, kinds, recorder, rest
 from kubeshim.control_plane.controller_manager import config, controller
-from kubeshim.control_plane.controller_manager.controllers import daemonset, job, pod_gc, replicaset, taint_eviction
+from kubeshim.control_plane.controller_manager.controllers import (
+    daemonset,
+    job,
+    node_ipam,
+    pod_gc,
+    replicaset,
+    service_lb,
+    taint_eviction,
+)
 from kubeshim.machinery import errors, objects
+from tests import fake_api
 
 TEMPLATE = {"metadata": {"labels": {"app": "it"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 SELECTOR = {"matchLabels": {"app": "it"}}
@@ -172,3 +181,42 @@ def test_who_evicts_a_pod_does_not_touch_its_namesake(client, behind, controlled
         else:
             acting._evict(old, acting.clock.now())
     assert client.get(kinds.PODS, "p", "ns")["status"]["phase"] == "Running"
+
+
+def unanswered(acting):
+    """The next patch is written, but nobody hears of it."""
+    patch = acting.client.patch
+
+    def silent(*arguments, **named):
+        acting.client.patch = patch
+        patch(*arguments, **named)
+        raise rest.Unreachable("no answer")
+
+    acting.client.patch = silent
+
+
+def test_a_range_that_may_have_been_given_is_no_other_nodes(client, behind):
+    acting = behind.controller(node_ipam.NodeIPAMController, cluster_cidr="10.0.0.0/16")
+    for name in ("n1", "n2"):
+        behind.show(kinds.NODES, client.create(kinds.NODES, fake_api.node(name)))
+    unanswered(acting)
+    with pytest.raises(rest.Unreachable):
+        acting.sync("n1")
+    acting.sync("n2")
+    acting.sync("n1")
+    assert [node["spec"]["podCIDR"] for node in client.list(kinds.NODES)["items"]] == ["10.0.0.0/24", "10.0.1.0/24"]
+
+
+def test_an_address_that_may_have_been_given_is_no_other_services(client, behind):
+    acting = behind.controller(service_lb.ServiceLBController, load_balancer_range="10.0.0.0/24")
+    for name in ("s1", "s2"):
+        made = {"metadata": {"name": name}, "spec": {"type": "LoadBalancer", "ipFamilies": ["IPv4"]}}
+        behind.show(kinds.SERVICES, client.create(kinds.SERVICES, made, "ns"))
+    unanswered(acting)
+    with pytest.raises(rest.Unreachable):
+        acting.sync("ns/s1")
+    acting.sync("ns/s2")
+    with pytest.raises(errors.Conflict):
+        acting.sync("ns/s1")
+    found = [one["status"]["loadBalancer"]["ingress"][0]["ip"] for one in client.list(kinds.SERVICES, "ns")["items"]]
+    assert found == ["10.0.0.1", "10.0.0.2"]
