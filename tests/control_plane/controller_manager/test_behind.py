@@ -15,6 +15,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     node_ipam,
     pod_gc,
     replicaset,
+    resource_quota,
     service_lb,
     taint_eviction,
 )
@@ -41,6 +42,7 @@ class Behind:
     def show(self, gvr, obj):
         """Lets the cache see the object, as it is given, and its handlers with it."""
         cache = self.factory.informer(gvr)
+        cache._synced.set()
         cache._set(objects.key(obj), copy.deepcopy(obj))
         return obj
 
@@ -220,3 +222,18 @@ def test_an_address_that_may_have_been_given_is_no_other_services(client, behind
         acting.sync("ns/s1")
     found = [one["status"]["loadBalancer"]["ingress"][0]["ip"] for one in client.list(kinds.SERVICES, "ns")["items"]]
     assert found == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_a_charge_that_a_count_took_back_is_charged_again(client, behind):
+    acting = behind.controller(resource_quota.ResourceQuotaController)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "5"}}}
+    charged = {**quota, "status": {"hard": {"pods": "5"}, "used": {"pods": "2"}}}
+    there = kinds.RESOURCE_QUOTAS
+    behind.show(there, client.create(there, charged, "ns"))
+    behind.factory.informer(kinds.PODS)._synced.set()
+    acting.sync("ns/q")  # somebody has deleted the one pod; the other was charged, but is not to be seen yet
+    assert behind.show(there, client.get(there, "q", "ns"))["status"]["used"]["pods"] == "0"
+    behind.show(kinds.PODS, client.create(kinds.PODS, {"metadata": {"name": "p"}, "spec": {}}, "ns"))
+    assert list(acting.queue._due) == ["late/ns/q"]
+    acting.sync("late/ns/q")
+    assert client.get(there, "q", "ns")["status"]["used"] == {"pods": "1"}
