@@ -4,20 +4,29 @@ The caches are filled by hand, so that they show just what the case says they do
 """
 
 import copy
+import threading
 
 import pytest
 
+from kubeshim import clock
 from kubeshim.client import informer, kinds, recorder, rest
 from kubeshim.control_plane.controller_manager import config, controller
 from kubeshim.control_plane.controller_manager.controllers import (
+    certificates,
     daemonset,
+    deployment,
+    endpoints,
     job,
     node_ipam,
+    node_lifecycle,
+    persistentvolume_binder,
     pod_gc,
     replicaset,
     resource_quota,
     service_lb,
+    serviceaccount_token,
     taint_eviction,
+    vac_protection,
 )
 from kubeshim.machinery import errors, objects
 from tests import fake_api
@@ -237,3 +246,156 @@ def test_a_charge_that_a_count_took_back_is_charged_again(client, behind):
     assert list(acting.queue._due) == ["late/ns/q"]
     acting.sync("late/ns/q")
     assert client.get(there, "q", "ns")["status"]["used"] == {"pods": "1"}
+
+
+def test_a_request_whose_author_may_not_have_it_yet_is_looked_at_again(client, behind, monkeypatch):
+    acting = behind.controller(certificates.CertificatesController)
+    created = {"metadata": {"name": "r"}, "spec": {}}
+    behind.show(kinds.CERTIFICATE_SIGNING_REQUESTS, client.create(kinds.CERTIFICATE_SIGNING_REQUESTS, created))
+    usages = frozenset({"digital signature", "client auth"})
+    signer, user = certificates.approval.CLIENT_KUBELET, "system:node:n"
+    wish = certificates.approval.Wish(signer, "somebody", usages, user, ("system:nodes",), (), (), 0)
+    monkeypatch.setattr(certificates.approval, "wish", lambda _: wish)
+    monkeypatch.setattr(acting, "_may", lambda *_: False)
+    with pytest.raises(errors.Conflict):
+        acting.sync("r")
+    monkeypatch.setattr(acting, "_may", lambda *_: True)
+    acting.sync("r")
+    assert client.get(kinds.CERTIFICATE_SIGNING_REQUESTS, "r")["status"]["conditions"][0]["type"] == "Approved"
+
+
+def test_a_secret_becomes_no_token_of_an_account_that_is_gone(client, behind):
+    made = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "it"}}
+    acting = behind.controller(serviceaccount_token.ServiceAccountTokenController)
+    acting._accounts = behind.factory.informer(kinds.SERVICE_ACCOUNTS)
+    behind.show(kinds.SERVICE_ACCOUNTS, client.create(kinds.SERVICE_ACCOUNTS, made, "ns"))
+    client.delete(kinds.SERVICE_ACCOUNTS, "it", "ns")
+    secret = {"metadata": {"namespace": "ns", "annotations": {serviceaccount_token.NAME: "it"}}}
+    assert acting._account(secret) is None
+    again = client.create(kinds.SERVICE_ACCOUNTS, made, "ns")
+    assert acting._account(secret) == again
+
+
+def test_a_claim_whose_volume_only_the_cache_does_not_know_is_not_lost(client, behind):
+    acting = behind.controller(persistentvolume_binder.PersistentVolumeBinderController)
+    metadata = {"name": "c", "annotations": {persistentvolume_binder.BIND_COMPLETED: "yes"}}
+    claim = client.create(kinds.PERSISTENT_VOLUME_CLAIMS, {"metadata": metadata, "spec": {"volumeName": "v"}}, "ns")
+    behind.show(kinds.PERSISTENT_VOLUME_CLAIMS, claim)
+    volume = {"metadata": {"name": "v"}, "spec": {"claimRef": {"namespace": "ns", "name": "c"}}}
+    client.create(kinds.PERSISTENT_VOLUMES, volume)
+    acting.sync("claim/ns/c")
+    assert client.get(kinds.PERSISTENT_VOLUME_CLAIMS, "c", "ns")["status"]["phase"] == "Bound"
+
+
+def test_a_class_that_only_the_cache_does_not_see_used_is_kept(client, behind):
+    acting = behind.controller(vac_protection.VACProtectionController)
+    classes, claims = kinds.VOLUME_ATTRIBUTES_CLASSES, kinds.PERSISTENT_VOLUME_CLAIMS
+    client.create(classes, {"metadata": {"name": "fast", "finalizers": [vac_protection.FINALIZER]}})
+    behind.show(classes, client.delete(classes, "fast"))
+    client.create(claims, {"metadata": {"name": "c"}, "spec": {"volumeAttributesClassName": "fast"}}, "ns")
+    acting.sync("fast")
+    assert client.get(classes, "fast")
+    client.delete(claims, "c", "ns")
+    acting.sync("fast")
+    assert client.list(classes)["items"] == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("serves", [True, False])
+def test_endpoints_that_their_service_left_behind_while_nobody_looked(client, behind, ours, serves):
+    acting = behind.controller(endpoints.EndpointsController)
+    metadata = {"name": "it", "labels": {endpoints.MANAGED_BY: endpoints.MANAGER} if ours else {}}
+    behind.show(kinds.ENDPOINTS, client.create(kinds.ENDPOINTS, {"metadata": metadata}, "ns"))
+    if serves:
+        client.create(kinds.SERVICES, {"metadata": {"name": "it"}, "spec": {}}, "ns")
+    while len(acting.queue):
+        acting.sync(acting.queue.get())
+    assert len(client.list(kinds.ENDPOINTS, "ns")["items"]) == (not ours or serves)
+
+
+def ready_node(name):
+    return fake_api.node(name, metadata={"name": name, "uid": name})
+
+
+def renew(client, number):
+    lease = {"metadata": {"name": "n"}, "spec": {"renewTime": f"2026-01-01T00:00:0{number}.000000Z"}}
+    if number == 1:
+        return client.create(kinds.LEASES, lease, "kube-node-lease")
+    return client.patch(kinds.LEASES, "n", lease, "kube-node-lease")
+
+
+def test_a_node_whose_renewal_only_the_cache_does_not_show_is_not_lost(client, behind):
+    acting = behind.controller(node_lifecycle.NodeLifecycleController)
+    acting.clock = clock.FakeClock()
+    behind.show(kinds.NODES, client.create(kinds.NODES, ready_node("n")))
+    leases = behind.factory.informer(kinds.LEASES, namespace="kube-node-lease")
+    leases._set("kube-node-lease/n", renew(client, 1))
+
+    def ready_after(seconds):
+        acting.clock.step(seconds)
+        acting.sync("n")
+        node = behind.show(kinds.NODES, client.get(kinds.NODES, "n"))
+        return objects.condition(node, "Ready")["status"]
+
+    grace = acting.context.options.node_monitor_grace_period
+    assert ready_after(0) == "True"
+    renew(client, 2)
+    assert ready_after(grace + 1) == "True"
+    assert ready_after(grace + 1) == "True"  # the watch may be slow for long
+    leases._set("kube-node-lease/n", client.get(kinds.LEASES, "n", "kube-node-lease"))
+    assert ready_after(grace - 1) == "True"
+    assert ready_after(2) == "Unknown"
+
+
+def test_a_taint_that_met_another_writer_needs_no_second_ration(client, behind):
+    acting = behind.controller(node_lifecycle.NodeLifecycleController)
+    acting.clock = clock.FakeClock()
+    behind.show(kinds.NODES, client.create(kinds.NODES, ready_node("well")))
+    silent = ready_node("n")
+    silent["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    behind.show(kinds.NODES, client.create(kinds.NODES, silent))
+    client.patch(kinds.NODES, "n", {"metadata": {"labels": {"written": "meanwhile"}}})
+    with pytest.raises(errors.Conflict):
+        acting.sync("n")
+    behind.show(kinds.NODES, client.get(kinds.NODES, "n"))
+    acting.sync("n")
+    assert "NoExecute" in [taint["effect"] for taint in client.get(kinds.NODES, "n")["spec"]["taints"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "remain"),
+    [
+        ({"replicas": 0, "observedGeneration": 1}, True),  # its controller may be making pods
+        ({"replicas": 1, "observedGeneration": 2}, True),
+        ({"replicas": 0, "observedGeneration": 2}, False),
+    ],
+)
+def test_pods_of_a_set_that_shall_have_none_may_remain_unseen(behind, status, remain):
+    acting = behind.controller(deployment.DeploymentController)
+    old = {"metadata": {"name": "old", "uid": "u", "generation": 2}, "spec": {"replicas": 0}, "status": status}
+    assert acting._old_pods_remain(deployment.Sets(None, (old,))) == remain
+
+
+def test_a_turn_that_takes_long_holds_up_no_other(client, behind):
+    held, done = threading.Event(), threading.Event()
+
+    class Slow(controller.Controller):
+        name = "slow"
+
+        def register(self):
+            pass
+
+        def sync(self, key):
+            started.set() if key == "slow" else done.set()
+            held.wait()
+
+    started = threading.Event()
+    acting = behind.controller(Slow)
+    acting.start()
+    acting.queue.add("slow")
+    assert started.wait(60)
+    acting.queue.add("another")
+    came = done.wait(60)
+    held.set()
+    acting.stop()
+    assert came
