@@ -127,9 +127,8 @@ class Documents:
         return self._discovery(("resources", group, version), make, asked)
 
     def _types(self) -> tuple[resources.Registry, dict[resources.GroupVersionKind, dict[str, Any]]]:
-        """The types being served and the schemas of custom ones, for a thread: what comes and goes meanwhile is not seen.
-
-        A document so is of one moment, that of its digest.
+        """The types being served and the schemas of custom ones, for a thread, which does not see what comes or goes
+        meanwhile: a document is of one moment, that of its digest.
         """
         server = self._server
         return resources.Registry(list(server.registry)), dict(server.custom_openapi)
