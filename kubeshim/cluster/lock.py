@@ -19,12 +19,7 @@ def locked(where: layout.Layout, wait: Callable[[], bool] | None = None) -> Iter
     """Holds the cluster's lock. ``wait`` is called between attempts: False stops trying and raises ``GivenUp``."""
     path = layout.ROOT / f".{where.directory.name}.lock"
     while True:
-        layout.ROOT.mkdir(parents=True, exist_ok=True)
-        try:
-            file = open(path, "w")
-        except FileNotFoundError:  # the last cluster's end has just taken the directory away
-            continue
-        with file:
+        with _opened(path) as file:
             if wait is None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             else:
@@ -46,6 +41,15 @@ def choosing() -> Iterator[None]:
         yield
     finally:
         os.close(directory)
+
+
+def _opened(path: pathlib.Path) -> IO[str]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return open(path, "w")
+        except FileNotFoundError:  # the last cluster's end has just taken the directory away
+            continue
 
 
 def _is_at(file: IO[str], path: pathlib.Path) -> bool:
