@@ -126,7 +126,7 @@ def test_many_pods_fill_nodes_evenly_and_never_too_full(api, client, running):
 
 
 def attempted(api, client, monkeypatch):
-    """A scheduler that runs nothing by itself, a pod that it has just taken from its queue, and what others shall do."""
+    """A scheduler that runs nothing by itself, a pod taken from its queue, its cache, and what others shall do."""
     this = scheduler.Scheduler(api.client(), config.Config(client.config))
     made = client.create(kinds.PODS, pod("p"), "x")
     held, tasks = {"x/p": made}, []
