@@ -275,6 +275,10 @@ class Scheduler:
         if refusal is not None:
             self._metrics.attempted(metrics.ERROR, time.monotonic() - decision.begun)
             self._take_back(info, decision)
+            if self._current(info) is None:
+                _log.info("pod %s is gone", info.key)
+                self.queue.done(info.uid)
+                return
             self._tell_failure(info, refusal.message, "SchedulerError", "")
             self._back(info, self.queue.failed)
             return

@@ -6,7 +6,7 @@ import pytest
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.scheduler import config, diagnosis, framework, pod_info, scheduler
-from kubeshim.machinery import objects
+from kubeshim.machinery import errors, objects
 from tests import fake_api
 
 
@@ -175,3 +175,19 @@ def test_a_pod_that_is_deleted_while_it_goes_back_to_the_queue_does_not_stay_the
 
     this._back(info, deleted_first)
     assert sum(this.queue.counts().values()) == 0
+
+
+def test_a_pod_whose_claim_is_gone_when_it_is_bound_is_tried_again(api, client, monkeypatch):
+    """Not found is the claim, not the pod."""
+    this, info, _, _ = attempted(api, client, monkeypatch)
+
+    def pre_bind(state, pod, node):
+        raise errors.not_found("", "persistentvolumeclaims", "c")
+
+    monkeypatch.setattr(this._framework, "takes_time", lambda *_: False)
+    monkeypatch.setattr(this._framework._at["pre_bind"][0], "pre_bind", pre_bind)
+    with this.cache.lock:
+        this.cache.assume(info, "a")
+    this._bind(info, scheduler.Decision("a"))
+    assert this.queue.counts()["backoff"] == 1
+    assert 'persistentvolumeclaims "c" not found' in refusal(client, "p")
