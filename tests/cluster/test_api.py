@@ -40,15 +40,16 @@ def asking(*answers):
 @pytest.mark.parametrize(
     "end",
     [
-        io.BytesIO(event("a")),
-        io.BytesIO(event("a") + event("b")[:9]),
-        io.BytesIO(event("a") + event("gone", "ERROR")),
-        Broken(event("a")),
+        (io.BytesIO, event("a")),
+        (io.BytesIO, event("a") + event("b")[:9]),
+        (io.BytesIO, event("a") + event("gone", "ERROR")),
+        (Broken, event("a")),
     ],
 )
 @pytest.mark.parametrize("meanwhile", [api.APIError(0, "it does not answer"), api.APIError(503, "not yet")])
 def test_a_watch_that_ends_early_is_opened_again(end, meanwhile):
-    this = asking(end, meanwhile, io.BytesIO(event("a") + event("b")))
+    made, content = end
+    this = asking(made(content), meanwhile, io.BytesIO(event("a") + event("b")))
     events = this.watch("/api/v1/nodes", 60)
     assert [next(events)["object"]["metadata"]["name"] for _ in range(3)] == ["a", "a", "b"]
 
