@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import observation, pod_spec, resize, threads
+from kubeshim.node.kubelet import observation, pod_spec, pod_status, resize, threads
 from kubeshim.node.kubelet.volumes import manager
 from kubeshim.wire import exposition
 
@@ -48,7 +48,7 @@ class Ending:
     @property
     def condition(self) -> Object:
         """What the pod's status says of it."""
-        return {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": self.message}
+        return {"type": "DisruptionTarget", "status": "True", "reason": pod_status.BY_KUBELET, "message": self.message}
 
 
 @dataclasses.dataclass(slots=True)
