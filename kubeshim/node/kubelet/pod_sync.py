@@ -455,7 +455,9 @@ class Syncer:
         shared.probes.stop_pod(work.uid)
         if found.sandbox is not None:
             shared.engine.stop_sandbox(found.sandbox.id)
-        if not work.removed and not told:
+        if told:
+            shared.statuses.set(work.pod, work.pod["status"])  # from now on it stays so
+        elif not work.removed:
             self._set_status(work, self.observe(work.uid), terminated=True)
 
     def _order(self, work: pod_worker.Work, container: runtime.Container) -> termination.Order:

@@ -268,6 +268,19 @@ def test_a_container_starts_again_though_a_volume_cannot_be_brought_up_to_date(k
     kit.wait("a", lambda gone: gone is None)
 
 
+def test_a_later_kubelet_keeps_a_pod_ended_too(kit):
+    kit.engine._rules.insert(0, fake.Rule(exit_after=0.01))
+    kit.start()
+    kit.create(kit_module.pod("a", kit.settings.node_name, restartPolicy="Never"))
+    kit.wait("a", lambda found: found["status"]["phase"] == "Succeeded")
+    kit.stop()
+    made = kit.start()
+    uid = kit.pod("a")["metadata"]["uid"]
+    fake_api.eventually(lambda: made._has_ended(uid) and made._parts.statuses.latest(uid))
+    kit.update("a", lambda found: {**found, "status": {**found["status"], "phase": "Running"}})
+    kit.wait("a", lambda found: found["status"]["phase"] == "Succeeded")
+
+
 def hooked(**hooks):
     return {"lifecycle": hooks}
 
