@@ -39,6 +39,6 @@ def test_the_commands_of_the_readme_succeed(environment, readme: pathlib.Path):
         for number, command in enumerate(commands(readme.read_text()))
     )
     done = subprocess.run(
-        ["bash", "-uc", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180
+        ["bash", "-uc", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, f"{commands(readme.read_text())}\n{done.stdout}{done.stderr}"
