@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -157,7 +159,8 @@ def make_namespace(cluster, name):
         listing = client.list(kinds.SERVICE_ACCOUNTS, name)
         if not listing["items"]:
             since = listing["metadata"]["resourceVersion"]
-            assert next(iter(client.watch(kinds.SERVICE_ACCOUNTS, name, resource_version=since)))
+            with client.watch(kinds.SERVICE_ACCOUNTS, name, resource_version=since, timeout=int(PATIENCE)) as events:
+                assert next(events, None), f"no account in namespace {name}"
     finally:
         client.close()
 
@@ -192,8 +195,6 @@ def settled(found, wanted):
 @pytest.fixture
 def fetch():
     """GET from the host, without any proxy."""
-    import urllib.request
-
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(url, timeout=60):
@@ -205,8 +206,12 @@ def fetch():
 
 def asked(fetch, url, timeout=10):
     """What it says; empty where nobody answers."""
-    with contextlib.suppress(OSError):
+    try:
         return fetch(url, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError:
+        pass
     return ""
 
 

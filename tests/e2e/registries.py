@@ -3,11 +3,11 @@
 import contextlib
 import ctypes
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 
+from tests import ports
 from tests.e2e.conftest import eventually
 
 CONFIG = """
@@ -38,9 +38,7 @@ def serving(work, password=""):
 
 def _started(binary, config, settings):
     """The registry and where it serves; None if it could not."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{sock.getsockname()[1]}"
+    host = f"127.0.0.1:{ports.free()}"
     config.write_text(settings.replace("127.0.0.1:PORT", host))
     process = subprocess.Popen([binary, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     eventually(lambda: process.poll() is not None or answers(f"http://{host}/v2/"))

@@ -64,10 +64,11 @@ def test_a_pull_without_the_password_backs_off(cluster, namespace, registry):
     seen, client = set(), rest.Client(kubeconfig.load(str(cluster.kubeconfig)))
     try:
         # each for a moment only: a watch misses none
-        for _, obj in client.watch(kinds.PODS, namespace, field_selector="metadata.name=bad", timeout=180):
-            seen.add(waiting(obj))
-            if {"ErrImagePull", "ImagePullBackOff"} <= seen:
-                break
+        with client.watch(kinds.PODS, namespace, field_selector="metadata.name=bad", timeout=180) as watched:
+            for _, obj in watched:
+                seen.add(waiting(obj))
+                if {"ErrImagePull", "ImagePullBackOff"} <= seen:
+                    break
     finally:
         client.close()
     assert {"ErrImagePull", "ImagePullBackOff"} <= seen

@@ -16,6 +16,7 @@ from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import server, server_auth, server_logs, server_machine
 from kubeshim.wire import duplex, spdy_session
+from tests import ports
 
 POD = {
     "metadata": {"name": "p", "namespace": "ns", "uid": "u1"},
@@ -406,11 +407,10 @@ def test_port_forward(kubelet, upper, tunnelled):
         data.close()
         assert read_all(data) == b"ABC" * 40_000
         assert read_all(error) == b""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        closed = free.getsockname()[1]
-    names = {"port": str(closed), "requestID": "9"}
-    error, data = (session.open({"streamType": kind, **names}) for kind in ("error", "data"))
-    text = read_all(error).decode()
+    with ports.closed() as closed:
+        names = {"port": str(closed), "requestID": "9"}
+        error, data = (session.open({"streamType": kind, **names}) for kind in ("error", "data"))
+        text = read_all(error).decode()
     assert text.startswith(
         f"error forwarding port {closed} to pod p_ns, uid u1: failed to connect to localhost:{closed}"
     )
