@@ -7,7 +7,7 @@ from tests import fake_api
 
 
 def candidate(api, identity):
-    elector = leader_election.LeaderElector(api.client(), "lock", identity, 1.5, 1.0, 0.05)
+    elector = leader_election.LeaderElector(api.client(), "lock", identity, 3.0, 2.5, 0.05)
     stop, leading = threading.Event(), threading.Event()
     thread = threading.Thread(target=elector.run, args=(leading.set, stop))
     thread.start()
@@ -22,7 +22,7 @@ def test_one_leads_and_hands_over_when_it_stops(api):
     stop_a, leads_a, thread_a = candidate(api, "a")
     assert leads_a.wait(60)
     stop_b, leads_b, thread_b = candidate(api, "b")
-    assert not leads_b.wait(1.7)  # longer than the lease: renewing keeps it
+    assert not leads_b.wait(3.3)  # longer than the lease: renewing keeps it
     stop_a.set()
     assert leads_b.wait(60)
     assert lease(api)["holderIdentity"] == "b"
