@@ -16,7 +16,7 @@ from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import server, server_auth, server_logs, server_machine
 from kubeshim.wire import duplex, spdy_session
-from tests import ports
+from tests import fake_api, ports
 
 POD = {
     "metadata": {"name": "p", "namespace": "ns", "uid": "u1"},
@@ -201,12 +201,7 @@ def test_a_followed_log_ends_when_the_client_goes(kubelet):
     while b"two" not in got:
         got += connection.recv(1000)
     connection.close()
-    deadline = threading.Event()
-    for _ in range(500):
-        if getattr(kubelet.runtime, "stopped", False):
-            return
-        deadline.wait(0.01)
-    raise AssertionError("the log is still followed")
+    fake_api.eventually(lambda: getattr(kubelet.runtime, "stopped", False))
 
 
 def connect(kubelet, path, protocol):
