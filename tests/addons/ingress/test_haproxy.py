@@ -150,3 +150,17 @@ def test_changes_lose_no_request(proxy):
     with pytest.raises(process.Refused, match="unknown keyword"):
         running.take({"haproxy.cfg": b"nonsense\n"})
     assert ask(port, "foo.example", "/")[0] == 200
+
+
+def test_changes_right_after_the_start_and_each_other_are_taken(servers, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as tls:
+        settings = haproxy.Settings((plain.fileno(),), (tls.fileno(),), certificates.self_signed())
+        running = process.Proxy(add_on.program(), tmp_path, settings.http + settings.https)
+        try:
+            for number in range(4):
+                added = make.ingress("b", make.rule(f"n{number}.example", make.path("/", "root")))
+                assert running.take(haproxy.files(servers(added), settings))
+                assert not running.ended
+            fake_api.eventually(lambda: ask(plain.getsockname()[1], "n3.example", "/")[0] == 200)
+        finally:
+            running.stop()
