@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import labels, mounts, parts, quality
+from kubeshim.node.kubelet import labels, mounts, observation, parts, quality
 
 _log = logging.getLogger(__name__)
 
@@ -41,16 +41,30 @@ def _made_up(found: Mapping[str, str]) -> Object:
     }
 
 
+def remove_rest(shared: parts.Parts, uid: str, found: observation.Observation) -> None:
+    """The last of a pod that is gone from the API and whose sandbox is gone from here."""
+    for container in found.every():
+        shared.engine.remove_container(container.id)
+    for parent in _class_parents(shared):  # an earlier process may have died just before it took it away
+        shared.engine.remove_cgroup(f"{parent}/pod{uid}")
+
+
 def remove_cgroups(shared: parts.Parts, known: Known) -> None:
-    """Cgroups of pods that are no more: an earlier process may have died just before it took them away."""
-    parents = [quality.class_parent(shared.cgroup_root, kind) for kind in quality.CLASSES]
+    """Cgroups of pods that nobody remembers."""
     found = [
-        (parent, name) for parent in parents for name in shared.engine.cgroups_in(parent) if name.startswith("pod")
+        (parent, name)
+        for parent in _class_parents(shared)
+        for name in shared.engine.cgroups_in(parent)
+        if name.startswith("pod")
     ]
     uids = known()
     for parent, name in found:
         if name.removeprefix("pod") not in uids:
             shared.engine.remove_cgroup(f"{parent}/{name}")
+
+
+def _class_parents(shared: parts.Parts) -> list[str]:
+    return [quality.class_parent(shared.cgroup_root, kind) for kind in quality.CLASSES]
 
 
 def remove_directories(shared: parts.Parts, known: Known) -> None:

@@ -21,6 +21,7 @@ from kubeshim.node.kubelet import (
     container_start,
     container_status,
     eviction,
+    garbage,
     handlers,
     images,
     labels,
@@ -480,8 +481,7 @@ class Syncer:
         shared.images.forget_pod(work.uid)
         shared.crashes.forget(f"{work.uid}/")
         if work.removed:
-            for container in found.every():
-                shared.engine.remove_container(container.id)
+            garbage.remove_rest(shared, work.uid, found)
             shared.statuses.forget(work.uid)
             work.phase = pod_worker.Phase.GONE
             return None

@@ -140,14 +140,8 @@ def test_changes_lose_no_request(proxy):
             before = len(statuses)
             assert change(RULES, make.ingress("b", make.rule(f"n{number}.example", make.path("/", "root"))))
             # what the last change brought is served: the new worker has taken over
-            deadline = threading.Event()
-            for _ in range(200):
-                if ask(port, f"n{number}.example", "/")[0] == 200:
-                    break
-                deadline.wait(0.02)
-            else:
-                raise AssertionError("the change was not taken")
-            assert len(statuses) > before
+            fake_api.eventually(lambda number=number: ask(port, f"n{number}.example", "/")[0] == 200)
+            fake_api.eventually(lambda before=before: len(statuses) > before)
     finally:
         done.set()
         thread.join()
