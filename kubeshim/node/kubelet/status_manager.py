@@ -91,6 +91,8 @@ class StatusManager:
         """Pods with the status last set, by UID."""
         self._versions: dict[str, int] = {}
         """The resourceVersion that ``_written`` was seen at: watches bring older states late."""
+        self._refused: dict[str, tuple[float, float]] = {}
+        """Of those that could not be written, the last delay and when it is over."""
         self._stopped = False
         self._thread: threading.Thread | None = None
 
@@ -155,39 +157,45 @@ class StatusManager:
 
     def forget(self, uid: str) -> None:
         with self._changed:
-            for table in (self._wanted, self._written, self._latest):
+            tables: tuple[dict[str, Any], ...] = (
+                self._wanted, self._written, self._latest, self._versions, self._refused,
+            )  # fmt: skip
+            for table in tables:
                 table.pop(uid, None)
-            self._versions.pop(uid, None)
 
     def _run(self) -> None:
-        delay = _FIRST_DELAY
         while True:
             with self._changed:
-                while not self._wanted and not self._stopped:
-                    self._changed.wait()
-                if self._stopped:
+                while (uid := self._due()) is None and not self._stopped:
+                    self._changed.wait(self._pause())
+                if uid is None or self._stopped:
                     return
-                uid, pod = next(iter(self._wanted.items()))
+                pod = self._wanted[uid]
             try:
                 self._write(uid, pod)
-                delay = _FIRST_DELAY
+                with self._changed:
+                    self._refused.pop(uid, None)
             except (errors.APIStatusError, OSError) as error:
                 _log.info("status of pod %s: %s", objects.key(pod), error)
                 self._later(uid)
-                self._pause(delay)
-                delay = min(delay * 2, _LAST_DELAY)
 
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        with self._changed:
-            while not self._stopped and (left := end - time.monotonic()) > 0:
-                self._changed.wait(left)
+    def _due(self) -> str | None:
+        """The first in the line that need not wait after a failure: one bad pod does not hold up the others."""
+        now = time.monotonic()
+        return next((uid for uid in self._wanted if self._refused.get(uid, (0.0, 0.0))[1] <= now), None)
+
+    def _pause(self) -> float | None:
+        """Seconds until the next may be due; None where nobody waits."""
+        moments = [self._refused[uid][1] for uid in self._wanted if uid in self._refused]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _later(self, uid: str) -> None:
-        """To the end of the line, so that one bad pod does not hold up the others."""
         with self._changed:
             if uid in self._wanted:
-                self._wanted[uid] = self._wanted.pop(uid)
+                before = self._refused.get(uid)
+                delay = min(before[0] * 2, _LAST_DELAY) if before else _FIRST_DELAY
+                self._refused[uid] = delay, time.monotonic() + delay
+                self._wanted[uid] = self._wanted.pop(uid)  # to the end of the line
 
     def _write(self, uid: str, pod: Object) -> None:
         with self._changed:

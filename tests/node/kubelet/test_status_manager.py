@@ -150,6 +150,18 @@ def test_a_server_that_is_busy_with_the_pod_is_asked_again():
     assert api.stored == {"phase": "Running"}
 
 
+def test_a_pod_whose_status_is_refused_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(status_manager, "_FIRST_DELAY", 3600.0)
+    api, manager, written = served({}, refusals=[errors.InternalError("not now")])
+    manager.set({**pod(10, ""), "status": {}}, {"phase": "Running"})
+    assert api.patches.get(timeout=60) == {"phase": "Running"}
+    other = pod(10, "")
+    manager.set({**other, "metadata": {**other["metadata"], "uid": "2"}, "status": {}}, {"phase": "Failed"})
+    assert written.get(timeout=60) == "2" and not manager.settled("1")
+    manager.forget("1")
+    manager.stop()
+
+
 def test_others_are_noticed_at_rest_and_late_states_are_not(world):
     _, manager, written = world
     manager.set(pod(10, "False"), pod(10, "True")["status"])
