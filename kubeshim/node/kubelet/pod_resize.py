@@ -46,7 +46,9 @@ def carry_out(
     if work.resize_problem and work.resize_problem != before:
         text = f"Pod resize error: {resize.report(work.pod, work.resize_problem)}"
         shared.recorder.event(work.pod, "Warning", "ResizeError", text)
-    if work.resizing and not (kills or starting or work.resize_problem):
+    if kills:
+        work.resizing = True  # also what an earlier kubelet process granted and did not get to do
+    elif work.resizing and not (starting or work.resize_problem):
         work.resizing = False
         text = f"Pod resize completed: {resize.report(work.pod)}"
         shared.recorder.event(work.pod, "Normal", "ResizeCompleted", text)

@@ -201,7 +201,8 @@ class Syncer:
     def _admit(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """The first round only; what runs already was admitted before."""
         if work.admitted or found.sandbox is not None or found.containers:
-            work.granted = work.granted or resize.told(work.current)
+            if work.granted is None:
+                work.granted, work.resizing = resize.told(work.current), resize.told_under_way(work.current)
             work.admitted = True
             return True
         with self._judging:

@@ -59,6 +59,11 @@ def told_pending(pod: Object) -> Pending | None:
     return None
 
 
+def told_under_way(pod: Object) -> bool:
+    """Whether what an earlier kubelet process granted may not be in force yet."""
+    return any(entry["type"] == "PodResizeInProgress" for entry in objects.dig(pod, "status", "conditions", default=()))
+
+
 def with_resources(pod: Object, granted: Granted) -> Object:
     """The pod as it would be had it asked for no more than that; itself where it does not."""
     if asked(pod) == granted:

@@ -129,6 +129,32 @@ def test_a_resize_that_needs_a_restart_is_under_way_until_then(kit):
     assert before and all("PodResizeInProgress" in conditions(status) for status in before)
 
 
+def test_a_resize_that_an_earlier_kubelet_granted_is_under_way_until_the_container_has_it(kit, monkeypatch):
+    monkeypatch.setattr(pod_sync.Syncer, "_kill", lambda *_: raise_it(RuntimeError("it dies before it gets to that")))
+    kit.start()
+    pod(kit, "a", "300m", resizePolicy=[{"resourceName": "cpu", "restartPolicy": "RestartContainer"}])
+    kit.wait("a", kit_module.ready)
+    kit.update("a", resized("500m"))
+    kit.wait("a", lambda found: shown(found["status"]) == "500m")
+    kit.stop()
+    monkeypatch.undo()
+    # as if that had been told by one who knew no condition for it
+    kit.update("a", lambda found: {**found, "status": {**found["status"], "conditions": [
+        entry for entry in found["status"]["conditions"] if entry["type"] != "PodResizeInProgress"]}})  # fmt: skip
+    seen, original = [], pod_resize.carry_out
+
+    def carry_out(shared, work, found, **options):
+        kills = original(shared, work, found, **options)
+        seen.append((bool(kills), work.resizing))
+        return kills
+
+    monkeypatch.setattr(pod_resize, "carry_out", carry_out)
+    kit.start()
+    kit.wait("a", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1
+             and "PodResizeInProgress" not in conditions(found["status"]) and kit_module.ready(found))  # fmt: skip
+    assert (True, True) in seen and (True, False) not in seen
+
+
 def test_a_shutdown_ends_a_pod_that_was_being_let_in_as_it_began(kit, monkeypatch):
     kit.settings = dataclasses.replace(kit.settings, shutdown_grace_period=30.0)
     made = kit.start()
