@@ -109,3 +109,22 @@ def test_a_type_that_cannot_be_listed_holds_up_the_others_for_a_while_only(colle
     assert collector._is_blind()
     collector.clock.step(garbage_collector.PATIENCE + 1)
     assert not collector._is_blind()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_comes_to_depend_on_an_owner_that_is_gone_is_judged(collector, known):
+    """A controller that has not heard yet of its owner's end makes one more, while others are still being deleted."""
+    owner = config_map(collector, "owner")
+    collector.client.delete(kinds.CONFIG_MAPS, "owner", "ns")
+    if known:
+        seen(collector, owner)
+        first = seen(collector, config_map(collector, "first", owner))
+        collector._gone(owner)
+    else:
+        first = seen(collector, config_map(collector, "first", owner))
+        collector._judge(collector._graph.nodes[owner["metadata"]["uid"]])
+    late = seen(collector, config_map(collector, "late", owner))
+    keys = set()
+    while len(collector.queue):
+        keys.add(collector.queue.get())
+    assert {f"judge/{first.uid}", f"judge/{late.uid}"} <= keys

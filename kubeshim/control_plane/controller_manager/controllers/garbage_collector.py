@@ -189,6 +189,7 @@ class GarbageCollectorController(controller.Controller):
             if node.virtual:
                 with self._graph_lock:
                     self._note_absent((node.uid, node.api_version, node.kind, namespace, node.name))
+                    node.absent = node.virtual  # it may have come meanwhile
                 self._judge_dependents(node)
             else:
                 self._remove(node.uid)
