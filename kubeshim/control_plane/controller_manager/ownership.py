@@ -31,7 +31,7 @@ class Node:
     dependents: dict[str, "Node"] = dataclasses.field(default_factory=dict)
     virtual: bool = False
     absent: bool = False
-    """Virtual, and known not to exist: who still comes to depend on it must be judged, and nothing else sees to that."""
+    """Virtual, and known not to exist: who still comes to depend on it must be judged; nothing else sees to that."""
     deleting: bool = False
     deletes_dependents: bool = False
     """It is being deleted in the foreground: it waits for its dependents."""

@@ -16,6 +16,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     daemonset,
     deployment,
     endpoints,
+    horizontalpodautoscaler,
     job,
     node_ipam,
     node_lifecycle,
@@ -399,3 +400,16 @@ def test_a_turn_that_takes_long_holds_up_no_other(client, behind):
     held.set()
     acting.stop()
     assert came
+
+
+def test_what_an_autoscaler_did_is_told_whoever_writes_meanwhile(client, behind):
+    acting = behind.controller(horizontalpodautoscaler.HorizontalPodAutoscalerController)
+    gvr = kinds.HORIZONTAL_POD_AUTOSCALERS
+    made = behind.show(gvr, client.create(gvr, {"metadata": {"name": "a"}, "spec": {}}, "ns"))
+    client.patch(gvr, "a", {"spec": {"maxReplicas": 7}}, "ns")
+    acting._write({**made, "status": {"desiredReplicas": 0}})
+    now = client.get(gvr, "a", "ns")
+    assert (now["spec"], now["status"]) == ({"maxReplicas": 7}, {"desiredReplicas": 0})
+    # and until the cache shows that, it says nothing of whose zero it is
+    acting._reconcile = lambda look: pytest.fail(f"judged by {look.hpa}")
+    assert acting.sync("ns/a") is not None
