@@ -10,7 +10,7 @@ import pytest
 
 from kubeshim import clock
 from kubeshim.client import informer, kinds, recorder, rest
-from kubeshim.control_plane.controller_manager import config, controller
+from kubeshim.control_plane.controller_manager import config, controller, history
 from kubeshim.control_plane.controller_manager.controllers import (
     certificates,
     daemonset,
@@ -26,6 +26,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     resource_quota,
     service_lb,
     serviceaccount_token,
+    statefulset,
     taint_eviction,
     vac_protection,
 )
@@ -413,3 +414,29 @@ def test_what_an_autoscaler_did_is_told_whoever_writes_meanwhile(client, behind)
     # and until the cache shows that, it says nothing of whose zero it is
     acting._reconcile = lambda look: pytest.fail(f"judged by {look.hpa}")
     assert acting.sync("ns/a") is not None
+
+
+@pytest.mark.parametrize(
+    ("controlled", "gvr", "kind"),
+    [
+        (statefulset.StatefulSetController, kinds.STATEFUL_SETS, "StatefulSet"),
+        (daemonset.DaemonSetController, kinds.DAEMON_SETS, "DaemonSet"),
+    ],
+)
+def test_a_revision_that_went_with_a_namesake_is_made_again(client, behind, controlled, gvr, kind):
+    acting = behind.controller(controlled)
+    before = owner_of(client, gvr, kind)
+    revision = history.build(before, history.data_of(before), 1, 0)
+    revision = behind.show(kinds.CONTROLLER_REVISIONS, client.create(kinds.CONTROLLER_REVISIONS, revision, "ns"))
+    client.delete(gvr, "it", "ns")
+    behind.show(gvr, owner_of(client, gvr, kind, replicas=0))
+    acting.sync(acting.queue.get())
+    client.delete(kinds.CONTROLLER_REVISIONS, revision["metadata"]["name"], "ns")
+    acting.queue.done("ns/it")
+    behind.show(gvr, client.get(gvr, "it", "ns"))
+    while len(acting.queue):
+        acting.queue.get()
+        acting.queue.done("ns/it")
+    behind.show_gone(kinds.CONTROLLER_REVISIONS, revision)
+    acting.sync(acting.queue.get(timeout=0))
+    assert client.get(kinds.CONTROLLER_REVISIONS, revision["metadata"]["name"], "ns")

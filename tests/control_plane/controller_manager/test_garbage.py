@@ -1,6 +1,7 @@
 """What the garbage collector finds out about owners it has not seen yet, and what it does while its graph is behind."""
 
 import threading
+import types
 
 import pytest
 
@@ -128,3 +129,37 @@ def test_who_comes_to_depend_on_an_owner_that_is_gone_is_judged(collector, known
     while len(collector.queue):
         keys.add(collector.queue.get())
     assert {f"judge/{first.uid}", f"judge/{late.uid}"} <= keys
+
+
+def test_a_type_that_is_not_served_for_a_moment_takes_no_dependents_with_it(collector):
+    owner = config_map(collector, "owner")
+    seen(collector, owner)
+    child = seen(collector, config_map(collector, "child", owner))
+    cache = informer.Informer(collector.client, kinds.CONFIG_MAPS)
+    cache._set("ns/owner", owner)
+    collector._monitors = {kinds.CONFIG_MAPS: cache}
+    collector.context = types.SimpleNamespace(informers=informer.Factory(collector.client))
+    collector._forget_type(kinds.CONFIG_MAPS)  # discovery of a server that starts
+
+    def unserved(handler, method, path):
+        if path.endswith("/owner"):
+            handler.send(404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404})
+        return path.endswith("/owner")
+
+    collector.api.hooks.append(unserved)
+    with pytest.raises(errors.NotFound):
+        collector._judge(child)
+    collector.api.hooks.clear()
+    collector._judge(child)
+    assert set(there(collector)) == {"owner", "child"}
+
+
+def test_what_was_seen_to_go_is_gone_though_its_type_went_with_it(collector):
+    owner = config_map(collector, "owner")
+    seen(collector, owner)
+    child = seen(collector, config_map(collector, "child", owner))
+    collector._gone(owner)
+    collector.client.delete(kinds.CONFIG_MAPS, "owner", "ns")
+    collector._mapping = {}
+    collector._judge(child)
+    assert there(collector) == {}

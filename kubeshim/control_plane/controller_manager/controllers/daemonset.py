@@ -40,6 +40,7 @@ class DaemonSetController(controller.Controller):
         self._sets = indexes.by_namespace(self.watch(kinds.DAEMON_SETS))
         self._sets.add_handler(deleted=lambda gone: self._expected.forget(objects.uid(gone)))
         self._revisions = indexes.by_claim(self.informer(kinds.CONTROLLER_REVISIONS))
+        self._revisions.add_handler(deleted=self._revision_deleted)
         self._nodes = self.informer(kinds.NODES)
         self._nodes.add_handler(added=self._node_changed, updated=self._node_updated, deleted=self._node_changed)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
@@ -90,6 +91,12 @@ class DaemonSetController(controller.Controller):
         if owner is not None:
             self._expected.deletion_observed(objects.uid(owner), objects.uid(pod))
             self.enqueue(owner)
+
+    def _revision_deleted(self, revision: Object) -> None:
+        """It may have been a namesake's, whose template, and so whose revision's name, was the same."""
+        reference = objects.controller_of(revision)
+        if reference is not None and reference["kind"] == "DaemonSet":
+            self.queue.add(f"{objects.namespace(revision)}/{reference['name']}")
 
     def sync(self, key: str) -> float | None:
         daemon_set = self._sets.get(key)

@@ -135,7 +135,8 @@ class GarbageCollectorController(controller.Controller):
         if self.context.informers.existing(gvr) is not cache:
             cache.stop()
         for obj in cache.list():
-            self._gone(obj)
+            # It is only out of sight: a server that starts may not serve its type yet.
+            self._remove(objects.uid(obj), absent=False)
 
     def _seen(self, obj: Object, gvr: GroupVersionResource, kind: str) -> None:
         with self._graph_lock:
@@ -147,10 +148,10 @@ class GarbageCollectorController(controller.Controller):
     def _gone(self, obj: Object) -> None:
         self._remove(objects.uid(obj))
 
-    def _remove(self, uid: str) -> None:
+    def _remove(self, uid: str, *, absent: bool = True) -> None:
         with self._graph_lock:
             node = self._graph.nodes.get(uid)
-            if node is not None and not node.virtual:
+            if absent and node is not None and not node.virtual:
                 self._note_absent((uid, node.api_version, node.kind, node.namespace, node.name))
             work = self._graph.remove(uid)
         self._add(work)
@@ -251,8 +252,11 @@ class GarbageCollectorController(controller.Controller):
         return solid, dangling, waiting
 
     def _owner(self, node: ownership.Node, owner: Mapping[str, Any]) -> Object | None:
+        uid, version, kind, name = (owner[field] for field in ("uid", "apiVersion", "kind", "name"))
+        if any((uid, version, kind, place, name) in self._absent for place in ("", node.namespace)):
+            return None
         try:
-            one = self._type_of(owner["apiVersion"], owner["kind"])
+            one = self._type_of(version, kind)
         except _NoMapping:
             # Unknown is not absent: its type may come back.
             raise errors.NotFound(f"no type {owner['apiVersion']} {owner['kind']}") from None
@@ -261,13 +265,10 @@ class GarbageCollectorController(controller.Controller):
             _log.warning("%s: it is never collected", text)
             return {"metadata": {}}
         namespace = node.namespace if one.namespaced else ""
-        where = owner["uid"], owner["apiVersion"], owner["kind"], namespace, owner["name"]
-        if where in self._absent:
-            return None
-        live = self._read(one.gvr, namespace, owner["name"], owner["uid"])
+        live = self._read(one.gvr, namespace, name, uid)
         if live is None:
             with self._graph_lock:
-                self._note_absent(where)
+                self._note_absent((uid, version, kind, namespace, name))
         return live
 
     def _continue_foreground(self, node: ownership.Node, live: Object) -> None:
@@ -324,10 +325,12 @@ class GarbageCollectorController(controller.Controller):
         return one
 
     def _read(self, gvr: GroupVersionResource, namespace: str, name: str, uid: str) -> Object | None:
-        """The object with that uid, or None."""
+        """The object with that uid, or None. Raises ``NotFound`` where there is no such path, which says nothing."""
         try:
             live = self.client.get(gvr, name, namespace)
-        except errors.NotFound:
+        except errors.NotFound as error:
+            if not _is_of_object(error):
+                raise
             return None
         return live if objects.uid(live) == uid else None
 
@@ -373,8 +376,15 @@ class GarbageCollectorController(controller.Controller):
                 # It changed in what does not matter here, and may do so as often as it likes.
                 options = {"preconditions": {"uid": node.uid}, "propagationPolicy": policy}
                 self.client.delete(node.gvr, node.name, node.namespace, options=options)
-        except errors.NotFound:
+        except errors.NotFound as error:
+            if not _is_of_object(error):
+                raise
             self._remove(node.uid)
+
+
+def _is_of_object(error: errors.NotFound) -> bool:
+    """Whether it is the object that is not there, not the path of its type."""
+    return bool((error.details or {}).get("name"))
 
 
 def _owners(live: Object) -> list[Object]:

@@ -99,7 +99,7 @@ class HorizontalPodAutoscalerController(controller.Controller):
         self._histories: dict[str, limits.History] = {}
         self._selectors: dict[str, selectors.LabelSelector] = {}
         self._written: dict[str, int] = {}
-        """Resource version of the status last written: what an older one says of zero and of the last scaling is wrong."""
+        """Resource version of the status last written: what an older one says of zero and the last scaling is wrong."""
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._autoscalers = self.watch(kinds.HORIZONTAL_POD_AUTOSCALERS)
 

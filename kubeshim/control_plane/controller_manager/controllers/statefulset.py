@@ -31,11 +31,15 @@ class StatefulSetController(controller.Controller):
         self._history = history.History(self.client)
         self._sets = indexes.by_namespace(self.watch(kinds.STATEFUL_SETS))
         self._revisions = indexes.by_claim(self.informer(kinds.CONTROLLER_REVISIONS))
+        self._revisions.add_handler(deleted=self._revision_deleted)
         self._claims = self.informer(kinds.PERSISTENT_VOLUME_CLAIMS)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
-        self._pods.add_handler(
-            added=self._pod_changed, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_changed
-        )
+        self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        if objects.controller_of(old) != objects.controller_of(new):
+            self._pod_changed(old)
+        self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         reference = objects.controller_of(pod)
@@ -47,6 +51,12 @@ class StatefulSetController(controller.Controller):
         for one in self._sets.by_index("namespace", objects.namespace(pod)):
             if sets.is_member(one, pod) and _selector(one).matches(objects.labels(pod)):
                 self.enqueue(one)
+
+    def _revision_deleted(self, revision: Object) -> None:
+        """It may have been a namesake's, whose template, and so whose revision's name, was the same."""
+        reference = objects.controller_of(revision)
+        if reference is not None and reference["kind"] == "StatefulSet":
+            self.queue.add(f"{objects.namespace(revision)}/{reference['name']}")
 
     def sync(self, key: str) -> float | None:
         stateful_set = self._sets.get(key)
