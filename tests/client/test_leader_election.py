@@ -8,7 +8,7 @@ from tests import fake_api
 
 
 def candidate(api, identity, time=clock.SYSTEM):
-    elector = leader_election.LeaderElector(api.client(), "lock", identity, 1.5, 1.0, 0.05, time_source=time)
+    elector = leader_election.LeaderElector(api.client(), "lock", identity, 3.0, 2.5, 0.05, time_source=time)
     stop, leading = threading.Event(), threading.Event()
     thread = threading.Thread(target=elector.run, args=(leading.set, stop))
     thread.start()
@@ -37,7 +37,7 @@ def test_one_leads_and_hands_over_when_it_stops(api):
     for _ in range(4):  # longer than the lease: renewing keeps it
         await_two(api, "PUT")
         await_two(api, "GET")
-        time.step(0.6)
+        time.step(1.2)
     await_two(api, "GET")
     assert not leads_b.is_set()
     stop_a.set()
@@ -59,7 +59,7 @@ def test_a_dead_leader_is_replaced_and_the_same_identity_goes_on_at_once(api):
     time = clock.FakeClock()
     stop, leads, thread = candidate(api, "new", time)
     await_two(api, "GET")
-    time.step(1.4)
+    time.step(2.9)
     await_two(api, "GET")
     assert not leads.is_set()
     time.step(0.2)

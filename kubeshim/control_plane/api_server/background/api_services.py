@@ -3,6 +3,7 @@
 Those of the built-in groups are made at the start; those of custom resources come and go with their definitions.
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 from gevent import event as gevent_event
@@ -30,7 +31,7 @@ def run(server: "servers.Server") -> None:
 
 
 def ensure(server: "servers.Server") -> None:
-    built_in = {(resource.group, resource.version) for resource in builtin.load()}
+    built_in = _built_in()
     served = {(resource.group, resource.version) for resource in server.registry}
     for group, version in sorted(served):
         wanted = api_service(group, version, _AT_START if (group, version) in built_in else _ALWAYS)
@@ -43,6 +44,11 @@ def ensure(server: "servers.Server") -> None:
                 server.client.delete(API_SERVICES, objects.name(held))
             except errors.NotFound:
                 pass
+
+
+@functools.cache
+def _built_in() -> frozenset[tuple[str, str]]:
+    return frozenset((resource.group, resource.version) for resource in builtin.load())
 
 
 def api_service(group: str, version: str, automatic: str) -> objects.Object:
