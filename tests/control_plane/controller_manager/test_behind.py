@@ -30,7 +30,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     taint_eviction,
     vac_protection,
 )
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, legacy_tokens, objects
 from tests import fake_api
 
 TEMPLATE = {"metadata": {"labels": {"app": "it"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -272,7 +272,7 @@ def test_a_secret_becomes_no_token_of_an_account_that_is_gone(client, behind):
     acting._accounts = behind.factory.informer(kinds.SERVICE_ACCOUNTS)
     behind.show(kinds.SERVICE_ACCOUNTS, client.create(kinds.SERVICE_ACCOUNTS, made, "ns"))
     client.delete(kinds.SERVICE_ACCOUNTS, "it", "ns")
-    secret = {"metadata": {"namespace": "ns", "annotations": {serviceaccount_token.NAME: "it"}}}
+    secret = {"metadata": {"namespace": "ns", "annotations": {legacy_tokens.ACCOUNT_NAME: "it"}}}
     assert acting._account(secret) is None
     again = client.create(kinds.SERVICE_ACCOUNTS, made, "ns")
     assert acting._account(secret) == again
@@ -440,3 +440,29 @@ def test_a_revision_that_went_with_a_namesake_is_made_again(client, behind, cont
     behind.show_gone(kinds.CONTROLLER_REVISIONS, revision)
     acting.sync(acting.queue.get(timeout=0))
     assert client.get(kinds.CONTROLLER_REVISIONS, revision["metadata"]["name"], "ns")
+
+
+def test_who_is_stopped_begins_no_other_turn(client, behind):
+    held, started, handled = threading.Event(), threading.Event(), []
+
+    class Slow(controller.Controller):
+        name = "slow"
+        workers = 1
+
+        def register(self):
+            pass
+
+        def sync(self, key):
+            handled.append(key)
+            started.set()
+            held.wait()
+
+    acting = behind.controller(Slow)
+    acting.start()
+    for key in ("first", "second"):
+        acting.queue.add(key)
+    assert started.wait(60)
+    acting.stop()
+    held.set()
+    acting._threads[0].join(60)
+    assert handled == ["first"]
