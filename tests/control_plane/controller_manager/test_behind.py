@@ -466,3 +466,19 @@ def test_who_is_stopped_begins_no_other_turn(client, behind):
     held.set()
     acting._threads[0].join(60)
     assert handled == ["first"]
+
+
+def test_a_daemon_that_fails_after_a_long_time_is_replaced_as_one_that_fails_first(client, behind):
+    acting = behind.controller(daemonset.DaemonSetController)
+    acting.clock = clock.FakeClock()
+    owner = owner_of(client, kinds.DAEMON_SETS, "DaemonSet")
+    behind.show(kinds.NODES, client.create(kinds.NODES, fake_api.node("n")))
+    failed = pod_of(client, owner, "p", spec={"nodeName": "n"}, status={"phase": "Failed"})
+
+    def waits(after):
+        acting.clock.step(after)
+        return acting._place(owner, [failed], "")
+
+    assert [waits(after) for after in (0, 0.5, 0.5, 0.5, 1.5, daemonset.FORGIVEN + 9, 0.5)] == [
+        None, 0.5, None, 1.5, None, None, 0.5,
+    ]  # fmt: skip

@@ -25,6 +25,8 @@ from kubeshim.machinery.resources import GroupVersionResource
 _log = logging.getLogger(__name__)
 
 BURST = 250
+FORGIVEN = 1800.0
+"""Seconds without a failure after which the next is a first one."""
 
 
 class DaemonSetController(controller.Controller):
@@ -149,6 +151,8 @@ class DaemonSetController(controller.Controller):
             if left > 0:
                 wait = min(left, wait) if wait is not None else left
                 continue
+            if -left > FORGIVEN:
+                self._failures.forget(where)
             self._due[where] = now + self._failures.when(where)
             text = f"Found failed daemon pod {objects.key(pod)} on node {node}, will try to kill it"
             self.recorder.event(daemon_set, "Warning", "FailedDaemonPod", text)

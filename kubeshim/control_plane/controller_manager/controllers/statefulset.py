@@ -145,6 +145,8 @@ class StatefulSetController(controller.Controller):
             changed = self.client.update(kinds.PODS, {**pod, "metadata": {**pod["metadata"], "labels": labels}})
         except errors.NotFound:
             return pod
+        except errors.Conflict:
+            raise  # the cache is behind
         except errors.APIStatusError as error:
             text = f"update {name} failed error: {error}"
             self.recorder.event(stateful_set, "Warning", "FailedUpdate", text)
@@ -259,6 +261,8 @@ class StatefulSetController(controller.Controller):
             self.client.delete(kinds.PODS, objects.name(pod), objects.namespace(pod), options=options)
         except errors.NotFound:
             return
+        except errors.Conflict:
+            raise  # another pod has the name by now
         except errors.APIStatusError as error:
             text = f"delete Pod {objects.name(pod)} in StatefulSet {name} failed error: {error}"
             self.recorder.event(stateful_set, "Warning", "FailedDelete", text)
