@@ -482,3 +482,22 @@ def test_a_daemon_that_fails_after_a_long_time_is_replaced_as_one_that_fails_fir
     assert [waits(after) for after in (0, 0.5, 0.5, 0.5, 1.5, daemonset.FORGIVEN + 9, 0.5)] == [
         None, 0.5, None, 1.5, None, None, 0.5,
     ]  # fmt: skip
+
+
+def test_a_template_that_changes_twice_while_the_cache_is_behind(client, behind):
+    acting = behind.controller(deployment.DeploymentController)
+    spec = {"replicas": 2, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
+    made = behind.show(kinds.DEPLOYMENTS, owner_of(client, kinds.DEPLOYMENTS, "Deployment", **spec))
+    acting.sync("ns/it")
+    changed = copy.deepcopy(made)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "another"
+    del changed["metadata"]["resourceVersion"]
+    behind.show(kinds.DEPLOYMENTS, client.update(kinds.DEPLOYMENTS, changed))
+    with pytest.raises(errors.Conflict):
+        acting.sync("ns/it")
+    [first] = client.list(kinds.REPLICA_SETS, "ns")["items"]
+    behind.show(kinds.REPLICA_SETS, first)
+    acting.sync("ns/it")
+    found = client.list(kinds.REPLICA_SETS, "ns")["items"]
+    assert sorted(objects.annotations(one)["deployment.kubernetes.io/revision"] for one in found) == ["1", "2"]
+    assert sum(one["spec"]["replicas"] for one in found) == 3
