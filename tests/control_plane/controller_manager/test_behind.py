@@ -501,3 +501,12 @@ def test_a_template_that_changes_twice_while_the_cache_is_behind(client, behind)
     found = client.list(kinds.REPLICA_SETS, "ns")["items"]
     assert sorted(objects.annotations(one)["deployment.kubernetes.io/revision"] for one in found) == ["1", "2"]
     assert sum(one["spec"]["replicas"] for one in found) == 3
+
+
+def test_an_autoscaler_made_anew_has_no_past(client, behind):
+    acting = behind.controller(horizontalpodautoscaler.HorizontalPodAutoscalerController)
+    made = behind.show(kinds.HORIZONTAL_POD_AUTOSCALERS, {"metadata": {"name": "a", "namespace": "ns", "uid": "1"}})
+    acting._histories["ns/a"] = object()
+    made = {"metadata": {**made["metadata"], "uid": "2", "resourceVersion": "7"}}
+    behind.show(kinds.HORIZONTAL_POD_AUTOSCALERS, made)
+    assert acting._histories == {}

@@ -102,6 +102,14 @@ class HorizontalPodAutoscalerController(controller.Controller):
         """Resource version of the status last written: what an older one says of zero and the last scaling is wrong."""
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._autoscalers = self.watch(kinds.HORIZONTAL_POD_AUTOSCALERS)
+        self._autoscalers.add_handler(deleted=lambda gone: self._forget(objects.key(gone)))
+
+    def _forget(self, key: str) -> None:
+        """At once: one of the same name may be there before the next look, and has no past."""
+        with self._guard:
+            self._histories.pop(key, None)
+            self._selectors.pop(key, None)
+            self._written.pop(key, None)
 
     def figures(self) -> Iterable[str]:
         return inventory.autoscalers(self._autoscalers.list())
@@ -113,10 +121,7 @@ class HorizontalPodAutoscalerController(controller.Controller):
     def sync(self, key: str) -> float | None:
         hpa = self._autoscalers.get(key)
         if hpa is None:
-            with self._guard:
-                self._histories.pop(key, None)
-                self._selectors.pop(key, None)
-                self._written.pop(key, None)
+            self._forget(key)
             return None
         if int(objects.resource_version(hpa)) < self._written.get(key, 0):
             return self._period
