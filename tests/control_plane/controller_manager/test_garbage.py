@@ -103,12 +103,21 @@ def test_what_was_made_just_before_its_owner_went_is_orphaned_too(collector):
     assert not left["child"]["metadata"].get("ownerReferences")
 
 
-def test_a_type_that_cannot_be_listed_holds_up_the_others_for_a_while_only(collector):
-    collector.clock = clock.FakeClock()
-    collector._monitors = {kinds.CONFIG_MAPS: informer.Informer(collector.client, kinds.CONFIG_MAPS)}
-    collector._since = {kinds.CONFIG_MAPS: collector.clock.monotonic()}
+@pytest.mark.parametrize(("first", "seconds"), [(True, garbage_collector.PATIENCE), (False, garbage_collector.BRIEF)])
+def test_a_type_that_cannot_be_listed_holds_up_the_others_for_a_while_only(collector, monkeypatch, first, seconds):
+    verbs = frozenset({"list", "watch", "delete"})
+    found = discovery.Discovered((discovery.Type(kinds.SECRETS, "Secret", True, verbs, True),), {})
+    monkeypatch.setattr(discovery, "discover", lambda _: found)
+    synced = types.SimpleNamespace(synced=True, list=list, stop=lambda: None)
+    collector.clock, collector._patience = clock.FakeClock(), {}
+    collector._monitors = {} if first else {kinds.CONFIG_MAPS: synced}
+    collector.context = types.SimpleNamespace(informers=informer.Factory(collector.client))
+    collector._monitor = lambda gvr, _: collector._monitors.update({gvr: types.SimpleNamespace(synced=False)})
+    collector._refresh()
     assert collector._is_blind()
-    collector.clock.step(garbage_collector.PATIENCE + 1)
+    collector.clock.step(seconds - 1)
+    assert collector._is_blind()
+    collector.clock.step(1)
     assert not collector._is_blind()
 
 

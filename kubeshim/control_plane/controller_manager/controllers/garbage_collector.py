@@ -26,8 +26,11 @@ SERVICES = GroupVersionResource("apiregistration.k8s.io", "v1", "apiservices")
 REFRESH = "refresh"
 REFRESH_RETRY, REFRESH_AGAIN = 10.0, 60.0
 """Seconds until discovery is asked again where some of it failed, and where nothing happened."""
-PATIENCE = 30.0
-"""Seconds that a type may take to be listed before the others go on without it: its server may never answer."""
+PATIENCE, BRIEF = 30.0, 3.0
+"""Seconds that a type may take to be listed before the others go on without it: its server may never answer.
+
+Those that come later have hardly any objects yet, and everybody would wait for the one that somebody tries out.
+"""
 
 
 Coordinates = tuple[str, str, str, str, str]
@@ -50,8 +53,8 @@ class GarbageCollectorController(controller.Controller):
         self._graph_lock = threading.Lock()
         self._mapping: dict[tuple[str, str], discovery.Type] = {}
         self._monitors: dict[GroupVersionResource, informer.Informer] = {}
-        self._since: dict[GroupVersionResource, float] = {}
-        """When each of them was begun."""
+        self._patience: dict[GroupVersionResource, float] = {}
+        """Until when each of them is waited for."""
         self._absent: dict[Coordinates, None] = {}
         """Owners that were looked for and not found, so that a thousand dependents ask once.
 
@@ -93,8 +96,8 @@ class GarbageCollectorController(controller.Controller):
 
     def _is_blind(self) -> bool:
         """Whether there are types of which nothing has been seen yet, and it is too early to go on without them."""
-        patient = self.clock.monotonic() - PATIENCE
-        return any(not cache.synced and self._since[gvr] > patient for gvr, cache in list(self._monitors.items()))
+        now = self.clock.monotonic()
+        return any(not cache.synced and now < self._patience[gvr] for gvr, cache in list(self._monitors.items()))
 
     def _refresh(self) -> float | None:
         found = discovery.discover(self.client)
@@ -108,8 +111,10 @@ class GarbageCollectorController(controller.Controller):
             and {"list", "watch", "delete"} <= one.verbs
             and (one.gvr.group, one.gvr.resource) not in IGNORED
         }
+        until = self.clock.monotonic() + (BRIEF if self._monitors else PATIENCE)
         for gvr, one in wanted.items():
             if gvr not in self._monitors:
+                self._patience[gvr] = until
                 self._monitor(gvr, one)
         failed_groups = {version.rpartition("/")[0] for version in found.failed}
         for gvr in [gvr for gvr in self._monitors if gvr not in wanted and gvr.group not in failed_groups]:
@@ -120,7 +125,6 @@ class GarbageCollectorController(controller.Controller):
         shared = self.context.informers.existing(gvr)
         cache = shared or informer.Informer(self.client, gvr, metadata_only=True)
         kind = one.kind
-        self._since[gvr] = self.clock.monotonic()
         self._monitors[gvr] = cache
         cache.add_handler(
             added=lambda obj: self._seen(obj, gvr, kind),
