@@ -510,3 +510,23 @@ def test_an_autoscaler_made_anew_has_no_past(client, behind):
     made = {"metadata": {**made["metadata"], "uid": "2", "resourceVersion": "7"}}
     behind.show(kinds.HORIZONTAL_POD_AUTOSCALERS, made)
     assert acting._histories == {}
+
+
+def test_the_revision_that_pods_have_is_waited_for(client, behind):
+    acting = behind.controller(statefulset.StatefulSetController)
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    made = owner_of(client, kinds.STATEFUL_SETS, "StatefulSet", replicas=0, updateStrategy=strategy)
+    behind.show(kinds.STATEFUL_SETS, made)
+    acting.sync("ns/it")
+    [revision] = client.list(kinds.CONTROLLER_REVISIONS, "ns")["items"]
+    template = copy.deepcopy(TEMPLATE)
+    template["spec"]["containers"][0]["image"] = "another"
+    changed = client.patch(kinds.STATEFUL_SETS, "it", {"spec": {"template": template, "replicas": 1}}, "ns")
+    behind.show(kinds.STATEFUL_SETS, changed)
+    with pytest.raises(errors.Conflict):
+        acting.sync("ns/it")
+    behind.show(kinds.CONTROLLER_REVISIONS, revision)
+    acting.sync("ns/it")
+    [pod] = client.list(kinds.PODS, "ns")["items"]
+    assert objects.labels(pod)["controller-revision-hash"] == objects.name(revision)
+    assert len(client.list(kinds.CONTROLLER_REVISIONS, "ns")["items"]) == 2

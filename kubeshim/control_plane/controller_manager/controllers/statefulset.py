@@ -67,6 +67,7 @@ class StatefulSetController(controller.Controller):
             self.client, kinds.CONTROLLER_REVISIONS, stateful_set, kinds.STATEFUL_SETS, selector
         )
         found = revision_claimer.claim(indexes.claimable(self._revisions, stateful_set))
+        self._wait_for_revisions(stateful_set, found)
         candidates = [
             pod
             for pod in indexes.claimable(self._pods, stateful_set)
@@ -225,6 +226,21 @@ class StatefulSetController(controller.Controller):
         text = f"create Pod {objects.name(wanted)} in StatefulSet {name} successful"
         self.recorder.event(stateful_set, "Normal", "SuccessfulCreate", text)
         return made
+
+    def _wait_for_revisions(self, stateful_set: Object, found: Sequence[Object]) -> None:
+        """Raises ``Conflict`` as long as the cache lacks a revision that the status names: two watches are not in step.
+
+        Without it a template that changed meanwhile would be taken for the one that all pods have.
+        """
+        status = stateful_set.get("status") or {}
+        named = {str(status.get(field) or "") for field in ("currentRevision", "updateRevision")}
+        for name in named - {""} - {objects.name(one) for one in found}:
+            try:
+                live = self.client.get(kinds.CONTROLLER_REVISIONS, name, objects.namespace(stateful_set))
+            except errors.NotFound:
+                continue
+            if (objects.controller_of(live) or {}).get("uid") == objects.uid(stateful_set):
+                raise errors.Conflict(f"the cache has not shown the revision {name} yet")
 
     def _wait_for_claims(self, stateful_set: Object, number: int) -> None:
         """Raises ``Conflict`` as long as a claim is there that goes with the number's former pod."""
