@@ -17,6 +17,8 @@ OWNED = (READY_TO_START, "Initialized", "Ready", "ContainersReady", "PodSchedule
 """Types of conditions that nobody but the kubelet writes once a pod is bound."""
 SHARED = ("DisruptionTarget",)
 """Types that the kubelet writes as others do, and never takes away."""
+BY_KUBELET = "TerminationByKubelet"
+"""The reason it gives where it does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ def status(
     if whole.get("requests"):
         made["allocatedResources"] = whole["requests"]
     return made
+
+
+def is_ours(condition: Object) -> bool:
+    """Whether the kubelet made it: what it has of others' may be older than what they have written since."""
+    kind = condition["type"]
+    return kind in OWNED or (kind in SHARED and condition.get("reason") == BY_KUBELET)
 
 
 def newest(pod: Object, latest: Object) -> Object:

@@ -115,7 +115,7 @@ class Syncer:
             failed=work.failure is not None,
             conditions=[
                 *resize.conditions(work.resize_pending, work.resize_problem, under_way=work.resizing),
-                *_disruption(work),
+                *([work.ending.condition] if work.ending else []),
             ],
         )
         status = pod_status.status(pod, found, circumstances, situation)
@@ -294,7 +294,9 @@ class Syncer:
         prepared, wait = self._volumes(work, found)
         if prepared is None:
             return wait
-        if prepared.refresh_at:
+        if wait:
+            far = min(far, wait)
+        elif prepared.refresh_at:
             far = min(far, max(0.5, prepared.refresh_at - shared.now()))
         if todo.create_sandbox:
             wait = self._make_sandbox(work, found)
@@ -354,6 +356,7 @@ class Syncer:
         return wait
 
     def _volumes(self, work: pod_worker.Work, found: observation.Observation) -> tuple[manager.Prepared | None, float]:
+        """The pod's volumes, and the seconds until what failed of them is tried again."""
         shared, pod = self._parts, work.pod
         namespace = objects.namespace(pod)
         context = volume.Context(
@@ -374,8 +377,9 @@ class Syncer:
         except (manager.Failed, errors.APIStatusError, OSError) as problem:
             shared.recorder.event(pod, "Warning", "FailedMount", str(problem))
             work.volume_failures += 1
-            return None, min(_VOLUME_RETRY_FIRST * 2.0 ** (work.volume_failures - 1), _VOLUME_RETRY_LAST)
-        work.volume_failures = 0
+            # What stood before still does: containers may start with it, though it is not what it should be by now.
+            return work.prepared, min(_VOLUME_RETRY_FIRST * 2.0 ** (work.volume_failures - 1), _VOLUME_RETRY_LAST)
+        work.volume_failures, work.prepared = 0, prepared
         return prepared, 0.0
 
     def _volume_image(self, work: pod_worker.Work, source: Object) -> runtime.Image:
@@ -452,7 +456,9 @@ class Syncer:
         shared.probes.stop_pod(work.uid)
         if found.sandbox is not None:
             shared.engine.stop_sandbox(found.sandbox.id)
-        if not work.removed and not told:
+        if told:
+            shared.statuses.set(work.pod, work.pod["status"])  # from now on it stays so
+        elif not work.removed:
             self._set_status(work, self.observe(work.uid), terminated=True)
 
     def _order(self, work: pod_worker.Work, container: runtime.Container) -> termination.Order:
@@ -490,10 +496,3 @@ class Syncer:
             self._parts.api.delete(kinds.PODS, objects.name(pod), objects.namespace(pod), options=options)
         except (errors.NotFound, errors.Conflict):
             return
-
-
-def _disruption(work: pod_worker.Work) -> list[Object]:
-    if work.ending is None:
-        return []
-    message = work.ending.message
-    return [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}]

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import observation, pod_spec, resize, threads
+from kubeshim.node.kubelet import observation, pod_spec, pod_status, resize, threads
+from kubeshim.node.kubelet.volumes import manager
 from kubeshim.wire import exposition
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,11 @@ class Ending:
     message: str
     grace: float
 
+    @property
+    def condition(self) -> Object:
+        """What the pod's status says of it."""
+        return {"type": "DisruptionTarget", "status": "True", "reason": pod_status.BY_KUBELET, "message": self.message}
+
 
 @dataclasses.dataclass(slots=True)
 class Work:
@@ -66,6 +72,8 @@ class Work:
     waiting: dict[str, observation.Waiting] = dataclasses.field(default_factory=dict)
     messages: dict[str, str] = dataclasses.field(default_factory=dict)
     """Termination messages read so far, by container id."""
+    prepared: manager.Prepared | None = None
+    """The volumes as they were made last."""
     volume_failures: int = 0
     sandbox_failures: int = 0
     connected: str = ""

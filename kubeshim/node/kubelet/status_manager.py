@@ -61,7 +61,7 @@ def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
     changed: list[Object] = []
     for entry in after:
         old = known.get(entry["type"])
-        if old == entry or entry["type"] not in pod_status.OWNED + pod_status.SHARED:
+        if old == entry or not pod_status.is_ours(entry):
             continue
         gone: dict[str, Any] = {field: None for field in old or {} if field not in entry}
         changed.append({**gone, **entry})

@@ -114,14 +114,17 @@ def test_a_resize_is_told_once_it_is_in_force(kit):
 
 
 def test_a_resize_that_needs_a_restart_is_under_way_until_then(kit):
-    kit.start()
+    made, told = kit.start(), []
+    statuses = made._parts.statuses
+    tell = statuses.set
+    statuses.set = lambda pod, status: (told.append(status), tell(pod, status))
     pod(kit, "a", "300m", resizePolicy=[{"resourceName": "cpu", "restartPolicy": "RestartContainer"}])
     kit.wait("a", kit_module.ready)
     kit.update("a", resized("500m"))
     found = kit.wait("a", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1
                      and "PodResizeInProgress" not in conditions(found["status"]))  # fmt: skip
     assert shown(found["status"]) == "500m"
-    before = [status for status in statuses(kit, "a") if status.get("containerStatuses") and shown(status) == "500m"
+    before = [status for status in told if status.get("containerStatuses") and shown(status) == "500m"
               and status["containerStatuses"][0]["restartCount"] == 0]  # fmt: skip
     assert before and all("PodResizeInProgress" in conditions(status) for status in before)
 
@@ -247,6 +250,35 @@ def test_a_class_of_pods_has_its_weight_while_somebody_is_in_it(kit):
     pod(kit, "a", "300m")
     kit.wait("a", kit_module.ready)
     assert [there for parent, there in seen.items() if parent.endswith("/burstable")] == [1]
+
+
+@pytest.mark.root
+def test_a_container_starts_again_though_a_volume_cannot_be_brought_up_to_date(kit):
+    kit.start()
+    kit.put("Secret", "s", data={"k": "dg=="})
+    volumes = [{"name": "v", "secret": {"secretName": "s"}}]
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/s"}]}
+    kit.create(kit_module.pod("a", kit.settings.node_name, container, volumes=volumes))
+    kit.wait("a", kit_module.ready)
+    kit.api.put(("v1", "secrets"), "DELETED", kit.api.find(("v1", "secrets"), "default", "s"))
+    kit.wait_event("a", "FailedMount")
+    kit.engine.finish(kit.container("a").id, 1)
+    kit.wait("a", lambda found: kit_module.ready(found) and found["status"]["containerStatuses"][0]["restartCount"])
+    kit.delete("a", grace=0)
+    kit.wait("a", lambda gone: gone is None)
+
+
+def test_a_later_kubelet_keeps_a_pod_ended_too(kit):
+    kit.engine._rules.insert(0, fake.Rule(exit_after=0.01))
+    kit.start()
+    kit.create(kit_module.pod("a", kit.settings.node_name, restartPolicy="Never"))
+    kit.wait("a", lambda found: found["status"]["phase"] == "Succeeded")
+    kit.stop()
+    made = kit.start()
+    uid = kit.pod("a")["metadata"]["uid"]
+    fake_api.eventually(lambda: made._has_ended(uid) and made._parts.statuses.latest(uid))
+    kit.update("a", lambda found: {**found, "status": {**found["status"], "phase": "Running"}})
+    kit.wait("a", lambda found: found["status"]["phase"] == "Succeeded")
 
 
 def hooked(**hooks):

@@ -10,6 +10,7 @@ from kubeshim.node.kubelet import status_manager
 OURS, OURS_LATER = {"type": "Ready", "status": "False"}, {"type": "Ready", "status": "True"}
 GATE, GATE_LATER = {"type": "x/gate", "status": "False"}, {"type": "x/gate", "status": "True"}
 RESIZE, TARGET = {"type": "PodResizePending", "status": "True"}, {"type": "DisruptionTarget", "status": "True"}
+OURS_TOO = {**TARGET, "reason": "TerminationByKubelet"}
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,8 @@ RESIZE, TARGET = {"type": "PodResizePending", "status": "True"}, {"type": "Disru
         ([OURS, GATE], [OURS], {}),
         ([OURS, GATE_LATER], [OURS_LATER, GATE], {"conditions": [OURS_LATER]}),
         ([OURS], [OURS, GATE], {}),
-        ([OURS], [OURS, TARGET], {"conditions": [TARGET]}),
+        ([OURS], [OURS, OURS_TOO], {"conditions": [OURS_TOO]}),
+        ([OURS, {**TARGET, "reason": "Later"}], [OURS, TARGET], {}),
         ([OURS, TARGET], [OURS], {}),
     ],
 )

@@ -12,4 +12,4 @@ def set_up(spec: Object, directory: str, context: volume.Context) -> volume.Made
     if claim is not None and (owner is None or owner.get("uid") != objects.uid(context.pod)):
         raise volume.VolumeProblem(f"PVC {context.namespace}/{name} was not created for pod "
                                    f"{context.namespace}/{objects.name(context.pod)} (pod is not owner)")  # fmt: skip
-    return persistent_claim.bound(name, False, context)
+    return persistent_claim.bound(name, False, directory, context)

@@ -1,5 +1,6 @@
 """Giving a volume to a pod's ``fsGroup``: the group may read and write, and owns what is made later."""
 
+import contextlib
 import os
 import stat
 
@@ -12,9 +13,9 @@ def give(path: str, group: int | None, *, read_only: bool = False, on_mismatch: 
     if group is None or (on_mismatch and _is_given(path, group, read_only=read_only)):
         return
     for folder, _, names in os.walk(path):
-        _give_one(folder, group, read_only=read_only)
-        for name in names:
-            _give_one(os.path.join(folder, name), group, read_only=read_only)
+        for name in (".", *names):
+            with contextlib.suppress(FileNotFoundError):  # another pod's, who removes it meanwhile
+                _give_one(os.path.join(folder, name), group, read_only=read_only)
 
 
 def _is_given(path: str, group: int, *, read_only: bool) -> bool:

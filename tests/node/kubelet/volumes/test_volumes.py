@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from kubeshim.node.kubelet import environment, field_paths, mounts
-from kubeshim.node.kubelet.volumes import atomic_writer, host_path, manager, sub_path, trust_bundles, volume
+from kubeshim.node.kubelet.volumes import atomic_writer, host_path, manager, ownership, sub_path, trust_bundles, volume
 
 NODE = field_paths.NodeFacts("node", ["1.1.1.1"], ["2.2.2.2"], {})
 
@@ -224,3 +224,28 @@ def test_trust_bundles(source, expected):
 def test_trust_bundles_that_are_missing(source, words):
     with pytest.raises(trust_bundles.Missing, match=words):
         trust_bundles.choose(source, BUNDLES)
+
+
+@pytest.mark.root
+def test_a_local_volume_is_given_to_a_pods_group_once(tmp_path, monkeypatch):
+    """Its containers have it from then on: they change permissions, and files come and go."""
+    volume_path = tmp_path / "volume"
+    volume_path.mkdir()
+    for name in ("kept", "gone"):
+        (volume_path / name).touch(0o600)
+    lstat, group = os.lstat, {"securityContext": {"fsGroup": 2000}}
+
+    def goes(path):
+        if str(path).endswith("gone") and os.path.exists(path):
+            os.unlink(path)
+        return lstat(path)
+
+    monkeypatch.setattr(ownership.os, "lstat", goes)
+    for mode in (0o660, 0o600):
+        claim = {"metadata": {"name": "c"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}}
+        made = context(c=claim, pv={"metadata": {"name": "pv"}, "spec": {"local": {"path": str(volume_path)}}})
+        made.pod["spec"] |= {**group, "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}
+        manager.prepare(made.pod, str(tmp_path), made)
+        found = (volume_path / "kept").stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (mode, 2000)
+        (volume_path / "kept").chmod(0o600)
