@@ -61,3 +61,24 @@ def test_a_write_that_names_a_revision_is_refused_when_another_is_faster(running
     made = running.ask("POST", configmaps, {"metadata": {"name": "one"}}).body
     with overtaken(running, 1):
         assert running.ask("PUT", f"{configmaps}/one", made | {"data": {"a": "b"}}).status == 409
+
+
+def test_what_is_put_where_nothing_is_replaces_what_another_makes_in_that_moment(running, namespace):
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    storage, original = running.server.storage, running.server.storage.create
+
+    def create(resource, obj):
+        storage.create = original
+        other = {**obj, "metadata": {**obj["metadata"], "uid": "other"}, "spec": {"holderIdentity": "other"}}
+        original(resource, other)
+        return original(resource, obj)
+
+    storage.create = create
+    try:
+        body = {"metadata": {"name": "one"}, "spec": {"holderIdentity": "me"}}
+        answer = running.ask("PUT", f"{path}/one", body)
+    finally:
+        storage.create = original
+    assert (answer.status, answer.body["metadata"]["uid"], answer.body["spec"]) == (
+        200, "other", {"holderIdentity": "me"},
+    )  # fmt: skip
