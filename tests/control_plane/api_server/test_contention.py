@@ -64,21 +64,19 @@ def test_a_write_that_names_a_revision_is_refused_when_another_is_faster(running
 
 
 def test_what_is_put_where_nothing_is_replaces_what_another_makes_in_that_moment(running, namespace):
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     storage, original = running.server.storage, running.server.storage.create
 
     def create(resource, obj):
         storage.create = original
-        other = {**obj, "metadata": {**obj["metadata"], "uid": "other"}, "spec": {"holderIdentity": "other"}}
-        original(resource, other)
+        original(resource, {**obj, "metadata": {**obj["metadata"], "uid": "other", "labels": {"by": "other"}}})
         return original(resource, obj)
 
     storage.create = create
     try:
-        body = {"metadata": {"name": "one"}, "spec": {"holderIdentity": "me"}}
-        answer = running.ask("PUT", f"{path}/one", body)
+        body = {"metadata": {"name": "one", "labels": {"by": "me"}}, "spec": {"ports": [{"port": 80}]}}
+        answer = running.ask("PUT", f"/api/v1/namespaces/{namespace}/services/one", body)
     finally:
         storage.create = original
-    assert (answer.status, answer.body["metadata"]["uid"], answer.body["spec"]) == (
-        200, "other", {"holderIdentity": "me"},
-    )  # fmt: skip
+    assert answer.status == 200, answer.raw
+    metadata = answer.body["metadata"]
+    assert (metadata["uid"], metadata["labels"]) == ("other", {"by": "me"})
