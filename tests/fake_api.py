@@ -11,11 +11,13 @@ import datetime
 import http.server
 import itertools
 import json
+import os
 import socket
 import threading
 import time
 import urllib.parse
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 
 from kubeshim.client import kubeconfig, rest
@@ -37,13 +39,21 @@ class FakeApi:
         self.connections: set[socket.socket] = set()
         self.discovery: dict[str, dict] = {}
         self._names = itertools.count()
-        self._port = 0
+        self._port = self._hold_a_port()
         self.start()
+
+    def _hold_a_port(self) -> int:
+        """One that is nobody else's as long as this server is there, whether it runs or not."""
+        with socket.socket() as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(("127.0.0.1", 0))
+            port: int = held.getsockname()[1]
+            weakref.finalize(self, os.close, held.detach())
+        return port
 
     def start(self) -> None:
         handler = type("BoundHandler", (Handler,), {"api": self})
         self.server = Server(("127.0.0.1", self._port), handler)
-        self._port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
@@ -131,7 +141,7 @@ class FakeApi:
         with self.lock:
             obj = self.find(where, namespace, name)
             wanted = options.get("preconditions", {})
-            if wanted.get("uid") not in (None, obj["metadata"]["uid"]):
+            if any(wanted.get(field) not in (None, obj["metadata"][field]) for field in ("uid", "resourceVersion")):
                 raise errors.conflict("", where[1], name, "Precondition failed")
             finalizers = list(obj["metadata"].get("finalizers") or [])
             policy = options.get("propagationPolicy")
@@ -161,6 +171,7 @@ class FakeApi:
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_port = True  # beside the socket that holds it
     request_queue_size = 256  # sixty informers connect at once; a full queue costs them a second
 
 

@@ -21,7 +21,7 @@ HAS_IPV6 = pathlib.Path("/proc/net/if_inet6").exists()
 
 
 @contextlib.contextmanager
-def hold(seconds=300):
+def hold(seconds=3600):
     """The pid of a process in a network namespace of its own."""
     command = ["unshare", "--net", "sh", "-c", f"echo ready; exec sleep {seconds}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)

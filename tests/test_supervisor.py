@@ -13,6 +13,7 @@ import time
 import pytest
 
 from kubeshim import supervisor
+from tests import ports
 
 ECHO = """
 import os, socket, sys
@@ -25,12 +26,6 @@ while True:
 """
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 @pytest.fixture
 def cluster(tmp_path):
     """Directories, a component description, and whatever was started is ended."""
@@ -38,7 +33,7 @@ def cluster(tmp_path):
     run.mkdir()
     logs.mkdir()
     (tmp_path / "echo.py").write_text(ECHO)
-    port = free_port()
+    port = ports.free()
     spec = {
         "name": "echo",
         "command": [sys.executable, "-S", str(tmp_path / "echo.py")],
@@ -139,7 +134,7 @@ def change(run, port):
 def test_a_changed_description_starts_the_component_anew_with_new_sockets(cluster):
     start, run, port = cluster
     process = start()
-    first, other = ask(port), free_port()
+    first, other = ask(port), ports.free()
     change(run, other)
     process.send_signal(signal.SIGHUP)
     assert ask(other) != first
@@ -151,7 +146,7 @@ def test_a_changed_description_starts_the_component_anew_with_new_sockets(cluste
 def test_a_new_supervisor_ends_what_was_started_from_another_description(cluster):
     start, run, port = cluster
     old = start()
-    first, other = ask(port), free_port()
+    first, other = ask(port), ports.free()
     old.kill()
     old.wait()
     change(run, other)

@@ -42,6 +42,7 @@ OPTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "unhealthyZoneThreshold": ("unhealthy_zone_threshold", float),
         "largeClusterSizeThreshold": ("large_cluster_size_threshold", _as_is),
         "terminatedPodGCThreshold": ("terminated_pod_gc_threshold", _as_is),
+        "legacyServiceAccountTokenCleanUpPeriod": ("legacy_service_account_token_clean_up_period", _duration),
         "clusterSigningDuration": ("cluster_signing_duration", _duration),
         "maxEndpointsPerSlice": ("max_endpoints_per_slice", _as_is),
         "horizontalPodAutoscalerSyncPeriod": ("horizontal_pod_autoscaler_sync_period", _duration),

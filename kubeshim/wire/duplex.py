@@ -39,6 +39,8 @@ class Duplex:
         self._entering = threading.Lock()
         self._sending = threading.Lock()
         self._closed = False
+        self._polling = 0
+        """How many wait on the descriptor; it is given back after the last, for its number may be another's then."""
         self._said_goodbye = False
         sock.setblocking(False)
 
@@ -116,8 +118,12 @@ class Duplex:
             self._closed = True
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._socket.close()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._closed and not self._polling:
+            with contextlib.suppress(OSError):
+                self._socket.close()
 
     def _say_goodbye(self) -> None:
         if self._said_goodbye:
@@ -131,9 +137,15 @@ class Duplex:
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def _poll(self, events: int, timeout: float | None) -> bool:
-        poll = select.poll()
+        with self._entering:
+            if self._closed:
+                return False
+            self._polling += 1
         try:
+            poll = select.poll()
             poll.register(self._socket.fileno(), events)
-        except (ValueError, OSError):
-            return False
-        return bool(poll.poll(None if timeout is None else timeout * 1000))
+            return bool(poll.poll(None if timeout is None else timeout * 1000))
+        finally:
+            with self._entering:
+                self._polling -= 1
+                self._give_back()

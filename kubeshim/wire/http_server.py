@@ -122,7 +122,7 @@ class Server:
                 sock.close()
                 continue
             self.transport.spawn(self._serve, sock, address, port)
-        listener.close()
+        self.transport.close(listener)
 
     def _reap_loop(self) -> None:
         while not self.stopping:

@@ -44,7 +44,10 @@ class Transport(Protocol):
         """The next connection; None when ``stopping``. Raises OSError for a connection that failed."""
 
     def wake(self, listener: Socket) -> None:
-        """Makes ``accept`` look at ``stopping`` (may be called from the same loop only)."""
+        """Makes ``accept`` look at ``stopping`` (may be called from the same loop only); nothing where it is closed."""
+
+    def close(self, listener: Socket) -> None:
+        """Gives the listening socket back, by whoever was the last to ``accept``."""
 
     def tls_context(self) -> ssl.SSLContext:
         """A fresh server-side context whose sockets are this transport's."""
@@ -61,6 +64,8 @@ class ThreadTransport:
 
     def __init__(self) -> None:
         self._wakers: dict[int, int] = {}
+        self._lock = threading.Lock()
+        """Nobody writes to a waker's number while it is closed: it may be another's the moment after."""
 
     def spawn(self, function: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=function, args=arguments, daemon=True).start()
@@ -89,11 +94,18 @@ class ThreadTransport:
                 continue
             sock.setblocking(True)
             return sock, address
-        os.close(self._wakers.pop(listener.fileno()))
         return None
 
     def wake(self, listener: Socket) -> None:
-        os.eventfd_write(self._wakers[listener.fileno()], 1)
+        with self._lock:
+            waker = self._wakers.get(listener.fileno())
+            if waker is not None:
+                os.eventfd_write(waker, 1)
+
+    def close(self, listener: Socket) -> None:
+        with self._lock:
+            os.close(self._wakers.pop(listener.fileno()))
+            listener.close()
 
     def tls_context(self) -> ssl.SSLContext:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -108,18 +120,22 @@ class ThreadTransport:
         poll.register(sock.fileno(), select.POLLRDHUP | select.POLLHUP | select.POLLERR)
         poll.register(waker, select.POLLIN)
 
+        watching = True
+
         def watch() -> None:
+            nonlocal watching
             ready = {descriptor for descriptor, _ in poll.poll()}
-            os.close(waker)
+            with self._lock:
+                watching = False
+                os.close(waker)
             if waker not in ready:
                 gone()
 
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
+        threading.Thread(target=watch, daemon=True).start()
 
         def stop() -> None:
-            if thread.is_alive():
-                with contextlib.suppress(OSError):
+            with self._lock:
+                if watching:
                     os.eventfd_write(waker, 1)
 
         return stop
@@ -159,6 +175,10 @@ class GeventTransport:
         acceptor = self._acceptors.pop(listener.fileno(), None)
         if acceptor is not None:
             acceptor.kill(block=False)
+
+    def close(self, listener: Socket) -> None:
+        self._acceptors.pop(listener.fileno(), None)
+        listener.close()
 
     def tls_context(self) -> ssl.SSLContext:
         import gevent.ssl

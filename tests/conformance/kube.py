@@ -26,6 +26,9 @@ MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 
+PATIENCE = 240
+"""Seconds after which a wait gives up: of what is right it never decides, however slow the machine."""
+
 Refused = refusals.DynamicApiError
 
 
@@ -181,7 +184,7 @@ class Kube:
     # ---- watching
 
     @contextlib.contextmanager
-    def watch(self, kind, *, since=None, seconds=60, namespace=None, **params):
+    def watch(self, kind, *, since=None, seconds=PATIENCE, namespace=None, **params):
         """An iterator of (type, object); ends when the server closes the watch, after ``seconds`` at the latest."""
         answer = self.dynamic.request(
             "get",
@@ -198,7 +201,7 @@ class Kube:
             answer.close()
             answer.release_conn()
 
-    def wait(self, kind, name, good, *, seconds=60, namespace=None):
+    def wait(self, kind, name, good, *, seconds=PATIENCE, namespace=None):
         """The object as soon as ``good(object)`` is true; ``good`` sees None once the object is gone."""
         deadline = time.monotonic() + seconds
         last = None
@@ -219,7 +222,7 @@ class Kube:
                         return last
         raise AssertionError(f"{kind} {name}: not within {seconds} s; last seen:\n{json.dumps(last, indent=1)}")
 
-    def wait_all(self, kind, good, *, seconds=60, namespace=None, **params):
+    def wait_all(self, kind, good, *, seconds=PATIENCE, namespace=None, **params):
         """The list of objects as soon as ``good(list)`` is true; what is selected by ``params``."""
         deadline = time.monotonic() + seconds
         found = {}
@@ -246,7 +249,7 @@ class Kube:
 
     # ---- pods
 
-    def run(self, pod, *, container=None, phase="Succeeded", seconds=60):
+    def run(self, pod, *, container=None, phase="Succeeded", seconds=PATIENCE):
         """Creates a pod, waits for its end; its log."""
         name = self.create(pod)["metadata"]["name"]
         over = self.wait(
@@ -256,7 +259,7 @@ class Kube:
         assert over["status"]["phase"] == phase, f"{log}\n{json.dumps(over['status'], indent=1)}"
         return log
 
-    def start(self, pod, *, seconds=60):
+    def start(self, pod, *, seconds=PATIENCE):
         """Creates a pod and waits until it is ready; the pod."""
         name = self.create(pod)["metadata"]["name"]
         return self.wait("Pod", name, is_ready, seconds=seconds)
@@ -272,7 +275,7 @@ class Kube:
             stdout=True, stderr=True, _preload_content=False, **options,
         )  # fmt: skip
         try:
-            session.run_forever(timeout=30)
+            session.run_forever(timeout=PATIENCE)
             return session.read_all()
         finally:
             session.close()

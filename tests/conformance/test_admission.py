@@ -57,7 +57,7 @@ def hook(kube, everywhere, backend):
             webhook = {
                 "name": f"{name}.k8s.io", "clientConfig": client, "rules": [rule], "sideEffects": "None",
                 "admissionReviewVersions": ["v1", "v1beta1"], "namespaceSelector": {"matchLabels": {space: "true"}},
-                **spec,
+                "timeoutSeconds": 30, **spec,
             }  # fmt: skip
             full = f"{space}-{name}"
             made = {"kind": kind, "metadata": meta(full, labels={"of": space}), "webhooks": [webhook]}
@@ -98,7 +98,7 @@ def test_denials(kube, everywhere, make_namespace, hook):
         "matchLabels": space,
         "matchExpressions": [{"key": "skip-webhook-admission", "operator": "NotIn", "values": ["yes"]}],
     }
-    hook("/pods", "pods", name="pods")
+    hook("/pods", "pods", name="pods", timeoutSeconds=10)
     hook("/configmaps", "configmaps", name="maps", operations=("CREATE", "UPDATE", "DELETE"), namespaceSelector=chosen)
     hook("/configmaps", "configmaps", name="fail-open", trusted=False, failurePolicy="Ignore")
 
@@ -272,10 +272,10 @@ def test_timeouts(kube, everywhere, hook):
     full = slow("ignored", timeoutSeconds=1, failurePolicy="Ignore")
     kube.create(config("two"))
     everywhere.delete(KINDS[0], full)
-    full = slow("long", timeoutSeconds=10)
+    full = slow("long", timeoutSeconds=30)
     kube.create(config("three"))
     everywhere.delete(KINDS[0], full)
-    full = slow("default")
+    full = slow("default", timeoutSeconds=None)
     assert everywhere.get(KINDS[0], full)["webhooks"][0]["timeoutSeconds"] == 10
     kube.create(config("four"))
 

@@ -1,5 +1,6 @@
 """What a container finds when it starts: variables, commands and arguments, users, hosts, logs."""
 
+import itertools
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.conformance.kube import Refused, container, is_ready, meta, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_volumes import saw
+from tests.e2e.conftest import eventually
 
 FIELD = {
     "POD_NAME": "metadata.name",
@@ -416,8 +418,15 @@ def test_services_in_the_environment(kube):
     address = kube.create({"kind": "Service", "metadata": meta("fooservice"), "spec": {"ports": ports}})["spec"][
         "clusterIP"
     ]
-    found = lines(kube.run(pod("it", container("env"))))
     prefix = "FOOSERVICE"
+    numbers = itertools.count()
+
+    def look():
+        """A kubelet hears of services and of pods by themselves: a pod may be begun before it knows of the service."""
+        found = lines(kube.run(pod(f"it-{next(numbers)}", container("env"))))
+        return found if f"{prefix}_SERVICE_HOST" in found else None
+
+    found = eventually(look)
     assert found[f"{prefix}_SERVICE_HOST"] == address
     assert found[f"{prefix}_SERVICE_PORT"] == found[f"{prefix}_PORT_8765_TCP_PORT"] == "8765"
     assert found[f"{prefix}_PORT"] == found[f"{prefix}_PORT_8765_TCP"] == f"tcp://{address}:8765"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conformance.kube import IDLE, condition, container, meta, owner, pod
+from tests.conformance.kube import IDLE, condition, container, is_ready, meta, owner, pod
 from tests.conformance.names import answers, case
 
 INDEX = "$JOB_COMPLETION_INDEX"
@@ -131,6 +131,7 @@ def test_deletion(kube):
 )
 def test_a_disruption_is_no_failure(kube):
     rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    marked = {"exec": {"command": ["test", "-e", "/data/again"]}, "periodSeconds": 1, "timeoutSeconds": 30}
     body = job("[ -e /data/again ] || { touch /data/again; sleep 600; }", backoffLimit=0)
     spec = body["spec"]["template"]["spec"]
     place = f"/tmp/{kube.namespace}"
@@ -138,10 +139,10 @@ def test_a_disruption_is_no_failure(kube):
         nodeName=kube.items("Node")[-1]["metadata"]["name"],
         volumes=[{"name": "data", "hostPath": {"path": place, "type": "DirectoryOrCreate"}}],
     )
-    spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    spec["containers"][0].update(volumeMounts=[{"name": "data", "mountPath": "/data"}], readinessProbe=marked)
     body["spec"]["podFailurePolicy"] = {"rules": [rule]}
     kube.create(body)
-    [first] = kube.wait_all("Pod", lambda found: found and found[0]["status"].get("phase") == "Running")
+    [first] = kube.wait_all("Pod", lambda found: found and is_ready(found[0]))
     name = first["metadata"]["name"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta(name, namespace=kube.namespace)}
     kube.call("post", kube.path("Pod", name, subresource="eviction"), eviction)

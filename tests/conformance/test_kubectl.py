@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.conformance.kube import BUSYBOX, WEB, is_ready, is_running
+from tests.conformance.kube import BUSYBOX, PATIENCE, WEB, is_ready, is_running
 from tests.conformance.names import answers
 from tests.e2e import command
 from tests.e2e.conftest import eventually
@@ -118,9 +118,10 @@ def demo_is_up(kubectl, kube, replicas):
     if len(names) != replicas:
         return False
     for name in names:
-        if kubectl("get", "pods", name, "-o", "template", f"--template={state}") != "true":
+        # which may have gone since it was listed
+        if kubectl.run("get", "pods", name, "-o", "template", f"--template={state}").stdout != "true":
             return False
-        if kubectl("get", "pods", name, "-o", "template", f"--template={image}") != BUSYBOX:
+        if kubectl.run("get", "pods", name, "-o", "template", f"--template={image}").stdout != BUSYBOX:
             return False
         with contextlib.suppress(Exception):
             data = kube.call("get", kube.path("Pod", name, subresource="proxy") + "/data.json")
@@ -141,20 +142,20 @@ def stopped(kubectl, selector):
 @answers("[sig-cli] Kubectl client Update Demo should create and stop a replication controller")
 def test_update_demo(kubectl, kube):
     kubectl.create(demo())
-    eventually(lambda: demo_is_up(kubectl, kube, 2), 60)
+    eventually(lambda: demo_is_up(kubectl, kube, 2))
     kubectl("delete", "--grace-period=0", "--force", "-f", "-", stdin=yaml.safe_dump(demo()))
-    eventually(lambda: stopped(kubectl, "name=update-demo"), 60)
+    eventually(lambda: stopped(kubectl, "name=update-demo"))
 
 
 @answers("[sig-cli] Kubectl client Update Demo should scale a replication controller")
 def test_update_demo_is_scaled(kubectl, kube):
     kubectl.create(demo())
-    eventually(lambda: demo_is_up(kubectl, kube, 2), 60)
+    eventually(lambda: demo_is_up(kubectl, kube, 2))
     for replicas in (1, 2):
         kubectl("scale", "rc", "update-demo-nautilus", f"--replicas={replicas}", "--timeout=5m")
-        eventually(lambda replicas=replicas: demo_is_up(kubectl, kube, replicas), 60)
+        eventually(lambda replicas=replicas: demo_is_up(kubectl, kube, replicas))
     kubectl("delete", "--grace-period=0", "--force", "-f", "-", stdin=yaml.safe_dump(demo()))
-    eventually(lambda: stopped(kubectl, "name=update-demo"), 60)
+    eventually(lambda: stopped(kubectl, "name=update-demo"))
 
 
 # ---- what is printed
@@ -304,7 +305,8 @@ def test_expose(kubectl, kube):
             return len(endpoints) == 1 and [p["port"] for p in endpoints[0][1]] == [6379]
 
         kube.wait_all("EndpointSlice", one, labelSelector=f"kubernetes.io/service-name={name}")
-        subsets = kube.wait("Endpoints", name, lambda e: e and e.get("subsets"))["subsets"]
+        served = kube.wait("Endpoints", name, lambda e: e and any(s.get("addresses") for s in e.get("subsets") or ()))
+        subsets = served["subsets"]
         assert [(len(s["addresses"]), s["ports"][0]["port"]) for s in subsets] == [(1, 6379)]
         (only,) = kube.get("Service", name)["spec"]["ports"]
         assert (only["port"], only["targetPort"]) == (port, 6379)
@@ -353,8 +355,15 @@ def test_run(kubectl, kube):
 def test_replace(kubectl, kube):
     kubectl("run", POD, f"--image={WEB}", f"--labels=run={POD}")
     kube.wait_all("Pod", lambda pods: len(pods) == 1 and is_running(pods[0]), labelSelector=f"run={POD}")
-    read = kubectl("get", "pod", POD, "-o", "json")
-    kubectl("replace", "-f", "-", stdin=read.replace(WEB, BUSYBOX, 1))
+
+    def replaced():
+        """Unless the kubelet wrote in between."""
+        read = kubectl("get", "pod", POD, "-o", "json")
+        done = kubectl.run("replace", "-f", "-", stdin=read.replace(WEB, BUSYBOX, 1))
+        assert done.returncode == 0 or "the object has been modified" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    eventually(replaced)
     assert only_image(kube) == [BUSYBOX]
     kubectl("delete", "pods", POD, "--now")
 
@@ -379,14 +388,14 @@ def proxy(cluster, *arguments):
         yield process.stdout.readline()
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 @answers("[sig-cli] Kubectl client Proxy server should support proxy with --port 0")
 def test_proxy_at_any_port(cluster, kubectl):
     with proxy(cluster, "-p", "0", "--disable-filter") as said:
         port = int(re.search(r"Starting to serve on 127\.0\.0\.1:(\d+)", said)[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/api/")
         assert json.loads(connection.getresponse().read())["versions"] == ["v1"]
         connection.close()
@@ -397,7 +406,7 @@ def test_proxy_at_a_socket(cluster, kubectl, tmp_path):
     path = tmp_path / "test"
     with proxy(cluster, f"--unix-socket={path}") as said:
         assert str(path) in said
-        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
         with contextlib.closing(connection), socket.socket(socket.AF_UNIX) as connection.sock:
             connection.sock.connect(str(path))
             connection.request("GET", "/api")

@@ -1,13 +1,16 @@
 """The API's own machinery: watches, pages, tables, discovery, garbage, namespaces, quotas."""
 
+import contextlib
 import json
 import re
 import threading
 import time
 
+import kubernetes.dynamic.exceptions as refusals
 import pytest
 
 from tests.conformance.kube import (
+    PATIENCE,
     STRATEGIC,
     Refused,
     condition,
@@ -121,7 +124,7 @@ def test_all_watches_see_one_order(kube):
 
     def follow(index):
         other = type(kube)(kube.kubeconfig, kube.namespace, kinds=kube.kinds)
-        with other.watch("v1 ConfigMap", since=starts[index], seconds=60) as events:
+        with other.watch("v1 ConfigMap", since=starts[index]) as events:
             seen[index] = [next(events)[1]["metadata"]["resourceVersion"] for _ in versions[index:]]
         other.close()
 
@@ -175,7 +178,8 @@ def test_pages_of_a_state_that_is_forgotten(forgetful):
     assert version != first["metadata"]["resourceVersion"]
     found = [item["metadata"]["name"] for item in first["items"] + page["items"]]
     while token := page["metadata"].get("continue"):
-        page = kube.list("PodTemplate", limit=limit, **{"continue": token})
+        # in large pieces: this state is forgotten in seconds, too
+        page = kube.list("PodTemplate", limit=total, **{"continue": token})
         assert page["metadata"]["resourceVersion"] == version
         found += [item["metadata"]["name"] for item in page["items"]]
     assert found == [f"template-{i:04}" for i in range(total)]
@@ -183,7 +187,7 @@ def test_pages_of_a_state_that_is_forgotten(forgetful):
 
 def _token_after_expiry(kube, limit, token):
     """The token that the refusal of an old one brings along."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             kube.list("PodTemplate", limit=limit, **{"continue": token})
@@ -218,16 +222,26 @@ def test_version(everywhere):
     "[sig-api-machinery] Discovery should validate PreferredVersion for each APIGroup",
 )
 def test_discovery(everywhere):
-    groups = everywhere.call("get", "/apis")["groups"]
-    assert groups
+    def listed():
+        return everywhere.call("get", "/apis")["groups"]
+
+    groups = listed()
+    assert {"apps", "batch", "policy"} <= {group["name"] for group in groups}
     for group in groups:
-        path = f"/apis/{group['name']}"
-        assert everywhere.call("get", path)["preferredVersion"] == group["preferredVersion"]
-        assert group["preferredVersion"] in group["versions"]
-        for version in group["versions"]:
-            listing = everywhere.call("get", f"/apis/{version['groupVersion']}")
-            assert listing["groupVersion"] == version["groupVersion"]
-            assert listing["resources"]
+        try:
+            check_group(everywhere, group)
+        except refusals.NotFoundError:
+            # of custom resources that another test has deleted: they go when they go
+            assert group["name"] not in [one["name"] for one in listed()]
+
+
+def check_group(everywhere, group):
+    assert everywhere.call("get", f"/apis/{group['name']}")["preferredVersion"] == group["preferredVersion"]
+    assert group["preferredVersion"] in group["versions"]
+    for version in group["versions"]:
+        listing = everywhere.call("get", f"/apis/{version['groupVersion']}")
+        assert listing["groupVersion"] == version["groupVersion"]
+        assert listing["resources"]
 
 
 @answers(
@@ -303,9 +317,8 @@ def test_foreground(kube):
         kube.delete(
             "ReplicationController", "it", propagation="Foreground", preconditions={"uid": made["metadata"]["uid"]}
         )
-        event, obj = next(events)
-        assert event == "MODIFIED"
-        assert "foregroundDeletion" in obj["metadata"]["finalizers"]
+        ending = next(obj for event, obj in events if "deletionTimestamp" in obj["metadata"] or event == "DELETED")
+        assert "foregroundDeletion" in ending["metadata"]["finalizers"]
         assert "DELETED" in (event for event, _ in events)
         assert [p for p in kube.items("Pod") if "deletionTimestamp" not in p["metadata"]] == []
 
@@ -372,14 +385,20 @@ def test_change_a_namespace(kube):
 def test_finalizers_of_a_namespace(kube):
     name, mine = kube.namespace, "e2e.example.com/finalizer"
     path = kube.path("Namespace", name, subresource="finalize")
-    found = kube.get("Namespace", name)
-    found["spec"]["finalizers"].append(mine)
-    assert mine in kube.call("put", path, found)["spec"]["finalizers"]
+
+    def finalize(edit):
+        """Again while the controller was quicker."""
+        while True:
+            found = kube.get("Namespace", name)
+            edit(found["spec"]["finalizers"])
+            with contextlib.suppress(refusals.ConflictError):
+                return kube.call("put", path, found)
+
+    assert mine in finalize(lambda finalizers: finalizers.append(mine))["spec"]["finalizers"]
     kube.delete("Namespace", name)
     ended = kube.wait("Namespace", name, lambda ns: ns["spec"].get("finalizers") == [mine])
     assert ended["status"]["phase"] == "Terminating"
-    ended["spec"]["finalizers"] = []
-    kube.call("put", path, ended)
+    finalize(lambda finalizers: finalizers.clear())
     kube.gone("Namespace", name)
 
 

@@ -1,8 +1,10 @@
 """Services: their addresses, endpoints, slices, names, and that what they promise can be reached."""
 
+import time
+
 import pytest
 
-from tests.conformance.kube import IDLE, STRATEGIC, WEB, container, is_ready, meta, pod
+from tests.conformance.kube import IDLE, PATIENCE, STRATEGIC, WEB, container, is_ready, meta, pod
 from tests.conformance.names import answers, case
 from tests.conformance.test_workloads import workload
 
@@ -28,11 +30,12 @@ def client(kube, name="client", **spec):
     return kube.start(pod(name, **spec))
 
 
-def reach(kube, url, *, name="client", good=bool, tries=40):
+def reach(kube, url, *, name="client", good=bool):
     """What a web server behind ``url`` says to the client pod, asked until ``good``."""
-    script = f"for i in $(seq {tries}); do timeout 3 wget -qO- {url} && exit; sleep 0.1; done"
-    said = kube.execute(name, "sh", "-c", script)
-    assert good(said), said
+    script = f"for i in $(seq 40); do timeout 10 wget -qO- {url} && exit; sleep 0.1; done"
+    deadline = time.monotonic() + PATIENCE
+    while not good(said := kube.execute(name, "sh", "-c", script)):
+        assert time.monotonic() < deadline, said
     return said
 
 
@@ -41,7 +44,7 @@ def who(kube, host, port=80, **options):
 
 
 def addresses(endpoints):
-    return sorted(a["ip"] for subset in endpoints.get("subsets") or [] for a in subset.get("addresses") or [])
+    return sorted(a["ip"] for subset in (endpoints or {}).get("subsets") or [] for a in subset.get("addresses") or [])
 
 
 def of_slices(slices):

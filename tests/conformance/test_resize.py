@@ -188,15 +188,13 @@ def test_replaced(kube):
     )
     make(kube, before)
     for wanted in (after, before):
-        found = kube.get("Pod", "it", subresource="resize")
-        assert found["metadata"]["name"] == "it"
+        assert kube.get("Pod", "it", subresource="resize")["metadata"]["name"] == "it"
 
         def edit(obj, wanted=wanted):
             for entry in obj["spec"]["containers"]:
                 entry["resources"] = wanted[entry["name"]]
 
-        edit(found)
-        kube.update(found, subresource="resize")
+        kube.change("Pod", "it", edit, subresource="resize")
         check(kube, wanted)
         seen, whole = kube.get("Pod", "it", subresource="resize"), kube.get("Pod", "it")
         assert (seen["kind"], seen["spec"]) == ("Pod", whole["spec"])

@@ -21,7 +21,12 @@ def stateful_set(replicas=1, **spec):
     """Its pods are ready while they have a file, which they have at first."""
     body = container(
         f"touch /tmp/ready; {IDLE[2]}",
-        readinessProbe={"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1},
+        readinessProbe={
+            "exec": {"command": ["test", "-e", "/tmp/ready"]},
+            "timeoutSeconds": 30,
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        },
     )
     return {
         "kind": "StatefulSet",
@@ -62,7 +67,7 @@ def all_ready(replicas):
 
 
 def ready(kube, replicas):
-    kube.wait_all("Pod", all_ready(replicas), labelSelector="app=ss", seconds=90)
+    kube.wait_all("Pod", all_ready(replicas), labelSelector="app=ss")
     return kube.wait(
         "StatefulSet",
         "ss",
@@ -106,6 +111,7 @@ def test_update_and_roll_back(kube):
     assert seen(kube) == [(BUSYBOX, first)] * 3
     for image, prior in ((WEB, None), (BUSYBOX, first)):
         break_probe(kube, "ss-1")
+        kube.wait("StatefulSet", "ss", lambda s: s["status"].get("readyReplicas") == 2)  # the controller knows, too
         since = kube.list("Pod")["metadata"]["resourceVersion"]
         with kube.watch("Pod", since=since, labelSelector="app=ss") as events:
             current, update = revisions(set_image(kube, image))
@@ -118,7 +124,7 @@ def test_update_and_roll_back(kube):
             restore_probe(kube, "ss-1")
             made = [obj["metadata"]["name"] for event, obj in events_until(events, 3)]
         assert made == ["ss-2", "ss-1", "ss-0"]
-        kube.wait("StatefulSet", "ss", updated(3), seconds=90)
+        kube.wait("StatefulSet", "ss", updated(3))
         ready(kube, 3)
         assert seen(kube) == [(image, update)] * 3
 
@@ -145,9 +151,7 @@ def test_partitions(kube):
         patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
         kube.patch("StatefulSet", "ss", patch)
         wanted = [(BUSYBOX, old)] * partition + [(WEB, new)] * (3 - partition)
-        kube.wait(
-            "StatefulSet", "ss", lambda s, count=3 - partition: s["status"].get("updatedReplicas") == count, seconds=90
-        )
+        kube.wait("StatefulSet", "ss", lambda s, count=3 - partition: s["status"].get("updatedReplicas") == count)
         ready(kube, 3)
         assert seen(kube) == wanted
         if partition == 2:
@@ -179,7 +183,7 @@ def stays(kube, names, seconds=5):
 @answers(BASIC + "Scaling should happen in predictable order and halt if any stateful pod is unhealthy")
 def test_scaling_in_order(kube):
     since = kube.list("Pod")["metadata"]["resourceVersion"]
-    with kube.watch("Pod", since=since, labelSelector="app=ss", seconds=120) as events:
+    with kube.watch("Pod", since=since, labelSelector="app=ss") as events:
         kube.create(stateful_set(1))
         ready(kube, 1)
         break_probe(kube, "ss-0")

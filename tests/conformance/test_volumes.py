@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.conformance.kube import Refused, container, meta, pod
+from tests.conformance.kube import PATIENCE, Refused, container, meta, pod
 from tests.conformance.names import answers, case
 
 DATA = {"data-1": "value-1", "data-2": "value-2", "data-3": "value-3"}
@@ -157,18 +157,18 @@ def test_binary_data(kube):
 SHOW = "while :; do for f in $(ls -d /etc/*/*data*); do echo $f=$(cat $f); done; sleep 0.1; done"
 
 
-def saw(kube, name, text, *, container=None, seconds=120):
+def saw(kube, name, text, *, container=None):
     """Follows a log until a line is ``text``."""
-    for line in follow(kube, name, container, seconds):
+    for line in follow(kube, name, container):
         if line == text:
             return
     raise AssertionError(f"the log never said {text!r}")
 
 
-def follow(kube, name, container, seconds):
+def follow(kube, name, container):
     options = {"container": container} if container else {}
     answer = kube.core.read_namespaced_pod_log(
-        name, kube.namespace, follow=True, _preload_content=False, _request_timeout=seconds, **options
+        name, kube.namespace, follow=True, _preload_content=False, _request_timeout=PATIENCE, **options
     )
     try:
         rest = b""

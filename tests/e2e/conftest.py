@@ -4,21 +4,28 @@ Clusters are started by the ``kubeshim`` command as a user would; each has a nam
 running cluster is left alone. kubectl is the one of the served release, from the cache that ``tools/setup.sh`` fills.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
+from kubeshim.client import kinds, kubeconfig, rest
 from tests.e2e import command
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+PATIENCE = 180.0
+"""Seconds after which a wait gives up: of what is right it never decides, however slow the machine."""
 
 
 def pytest_collection_modifyitems(items):
@@ -63,7 +70,7 @@ class Cluster:
     def environment(self):
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.kubeconfig.parent)}
 
-    def kubectl(self, *arguments, stdin=None, check=True, timeout=90):
+    def kubectl(self, *arguments, stdin=None, check=True, timeout=300):
         """Runs kubectl; returns its completed process (stdout and stderr as text)."""
         done = subprocess.run(
             [self.kubectl_path, *arguments],
@@ -89,17 +96,25 @@ class Cluster:
         return subprocess.Popen([self.kubectl_path, *arguments], env=self.environment, **options)
 
     def component_pid(self, component):
+        """0 while it does not run."""
         state = json.loads((directory(self.name) / "run" / "state.json").read_text())
         if component == "supervisor":
             return state["supervisor"]["pid"]
-        return next(entry["pid"] for name, entry in state["components"].items() if name.startswith(component))
+        running = state["components"].items()
+        return next((entry["pid"] for name, entry in running if name.startswith(component)), 0)
+
+    def kill(self, component):
+        """The process id of the component that was running and is no more."""
+        victim = eventually(lambda: self.component_pid(component))
+        os.kill(victim, signal.SIGKILL)
+        return victim
 
 
 def directory(name):
     return pathlib.Path(os.environ.get("KUBESHIM_ROOT", "/var/lib/kubeshim")) / name
 
 
-def kubeshim(*arguments, check=True, timeout=120, **options):
+def kubeshim(*arguments, check=True, timeout=300, **options):
     """Runs the command line; returns its completed process."""
     done = subprocess.run(
         [sys.executable, "-m", "kubeshim", *arguments],
@@ -136,16 +151,30 @@ def cluster(tmp_path_factory, kubectl_path, images):
     assert "warning" not in done.stderr, done.stderr
 
 
+def make_namespace(cluster, name):
+    """A namespace in which pods can be made: a controller gives it the account they run as."""
+    cluster.kubectl("create", "namespace", name)
+    client = rest.Client(kubeconfig.load(str(cluster.kubeconfig)))
+    try:
+        listing = client.list(kinds.SERVICE_ACCOUNTS, name)
+        if not listing["items"]:
+            since = listing["metadata"]["resourceVersion"]
+            with client.watch(kinds.SERVICE_ACCOUNTS, name, resource_version=since, timeout=int(PATIENCE)) as events:
+                assert next(events, None), f"no account in namespace {name}"
+    finally:
+        client.close()
+
+
 @pytest.fixture
 def namespace(cluster, request):
     """A namespace of the test's own; deleted without waiting."""
     name = re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-")
-    cluster.kubectl("create", "namespace", name)
+    make_namespace(cluster, name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def eventually(check, seconds=60.0):
+def eventually(check, seconds=PATIENCE):
     """The first true value of ``check``, asked again until then; for what has no watch of its own."""
     deadline = time.monotonic() + seconds
     while True:
@@ -156,18 +185,34 @@ def eventually(check, seconds=60.0):
         time.sleep(0.05)
 
 
+def settled(found, wanted):
+    """``found()`` once it is what is wanted, or else whatever it is in the end: for an assertion that tells of it."""
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: found() == wanted)
+    return found()
+
+
 @pytest.fixture
 def fetch():
     """GET from the host, without any proxy."""
-    import urllib.request
-
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def get(url, timeout=5):
+    def get(url, timeout=60):
         with opener.open(url, timeout=timeout) as answer:
             return answer.read().decode()
 
     return get
+
+
+def asked(fetch, url, timeout=10):
+    """What it says; empty where nobody answers."""
+    try:
+        return fetch(url, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError:
+        pass
+    return ""
 
 
 @pytest.fixture

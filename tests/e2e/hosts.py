@@ -21,7 +21,7 @@ def ip(*arguments, check=True):
     return subprocess.run(["ip", *arguments], check=check, capture_output=True, text=True).stdout
 
 
-def ended(process, seconds=20):
+def ended(process, seconds=120):
     """Ends a child that we started, and waits for it."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -99,7 +99,7 @@ class Host:
     def command(self, *arguments):
         return ["nsenter", f"--net=/run/netns/{self.name}", *arguments]
 
-    def run(self, *arguments, check=True, timeout=120, **options):
+    def run(self, *arguments, check=True, timeout=300, **options):
         done = subprocess.run(
             self.command(*arguments),
             env=self.environment, capture_output=True, text=True, timeout=timeout, check=False, **options,

@@ -3,11 +3,11 @@
 import contextlib
 import ctypes
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 
+from tests import ports
 from tests.e2e.conftest import eventually
 
 CONFIG = """
@@ -23,24 +23,26 @@ def serving(work, password=""):
     """``127.0.0.1:PORT``; with a password for user ``me`` only."""
     binary = shutil.which("docker-registry")
     assert binary, "docker-registry is missing: tools/setup.sh test installs it"
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    text = CONFIG.replace("ROOT", str(work / "data")).replace("PORT", str(port))
+    settings = CONFIG.replace("ROOT", str(work / "data"))
     if password:
         (work / "htpasswd").write_text(f"me:{_hashed(password)}\n")
-        text += LOCKED.replace("HTPASSWD", str(work / "htpasswd"))
-    (work / "config.yml").write_text(text)
-    process = subprocess.Popen(
-        [binary, "serve", str(work / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    host = f"127.0.0.1:{port}"
+        settings += LOCKED.replace("HTPASSWD", str(work / "htpasswd"))
+    # a port that is free may be another's a moment later: then the registry ends, and tries one more
+    process, host = eventually(lambda: _started(binary, work / "config.yml", settings))
     try:
-        eventually(lambda: answers(f"http://{host}/v2/"))
         yield host
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
+
+
+def _started(binary, config, settings):
+    """The registry and where it serves; None if it could not."""
+    host = f"127.0.0.1:{ports.free()}"
+    config.write_text(settings.replace("127.0.0.1:PORT", host))
+    process = subprocess.Popen([binary, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: process.poll() is not None or answers(f"http://{host}/v2/"))
+    return (process, host) if process.poll() is None else None
 
 
 def push(image, name, environment=None):
@@ -58,7 +60,7 @@ def _hashed(password):
 
 def answers(url):
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2)
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10)
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -20,7 +20,7 @@ from kubeshim import pki
 from kubeshim.client import kinds, kubeconfig, rest
 from kubeshim.node import namespaces
 from tests.e2e import engine
-from tests.e2e.conftest import directory, eventually, kubeshim, start
+from tests.e2e.conftest import directory, eventually, kubeshim, settled, start
 
 NAME = "e2e-kills"
 NODE = f"{NAME}-node"
@@ -66,7 +66,7 @@ def cluster(tmp_path, kubectl_path, images):
         first = [settings, deployment("steady", 3), deployment("rolled", 3)]
         apply(running, first)
         for name in ("steady", "rolled"):
-            running.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+            running.kubectl("rollout", "status", f"deployment/{name}", "--timeout=180s")
         yield running
     finally:
         kubeshim("down", "--name", NAME, "--kubeconfig", str(running.kubeconfig))
@@ -94,7 +94,7 @@ class Witness(threading.Thread):
 
     def finish(self):
         self.events.stop()
-        self.join(60)
+        self.join(180)
         self.client.close()
         return self.wrong
 
@@ -109,7 +109,7 @@ class Witness(threading.Thread):
 
 def kill_agent(cluster):
     """Returns when the next one is being started: the supervisor's back-off is cut short, as ``up`` does."""
-    victim = cluster.component_pid("agent")
+    victim = eventually(lambda: agent(cluster))
     engine.kill_all([victim])
     state = directory(NAME) / "run" / "state.json"
     eventually(lambda: f"agent-{NODE}" not in json.loads(state.read_text())["components"] or agent(cluster) != victim)
@@ -139,15 +139,13 @@ def test_fifty_kills(cluster):
         kill_agent(cluster)
     print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
     for name in ("steady", "rolled"):
-        cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=180s")
     last = [f"pod/churn-{number}-{which}" for number in (KILLS - 2, KILLS - 1) for which in "ab"]
-    cluster.kubectl("wait", "--for=condition=Ready", *last, "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready", *last, "--timeout=180s")
     eventually(lambda: len(cluster.get("pods")["items"]) == 3 + 3 + 4)
     assert witness.finish() == []
     assert identities(cluster, "app=steady") == steady
-    with contextlib.suppress(AssertionError):
-        eventually(lambda: differences(cluster) == [])
-    assert differences(cluster) == []
+    assert settled(lambda: differences(cluster), []) == []
     print(f"settled after {time.monotonic() - began:.0f} s")
 
 

@@ -25,6 +25,6 @@ def test_load_image(cluster, namespace, tmp_path):
     cluster.kubectl(
         "run", "-n", namespace, "loaded", f"--image={name}", "--image-pull-policy=Never", "--", "sleep", "100"
     )
-    cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/loaded", "--timeout=60s")
+    cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/loaded", "--timeout=180s")
     cluster.kubectl("delete", "pod", "-n", namespace, "loaded", "--now")
     subprocess.run(["docker", "rmi", "-f", name], check=True, capture_output=True)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from kubeshim.cluster import host
-from tests.e2e.conftest import directory, eventually, kubeshim, start
+from tests.e2e.conftest import asked, directory, eventually, kubeshim, settled, start
 
 NAME = "e2e-dual"
 OBJECTS = """
@@ -72,12 +72,18 @@ def dual(tmp_path_factory, kubectl_path, images):
     running = start(NAME, tmp_path_factory.mktemp("dual"), kubectl_path, "--nodes", "2", "--ip-family", "dual")
     try:
         running.kubectl("apply", "-f", "-", stdin=OBJECTS % {"name": NAME})
-        running.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        running.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s")
+        eventually(lambda: len(balancers(running)) == 2)
         yield running
     finally:
         done = kubeshim("down", "--name", NAME, "--kubeconfig", str(running.kubeconfig))
         assert "warning" not in done.stderr, done.stderr
         assert not directory(NAME).exists()
+
+
+def balancers(cluster):
+    ingress = cluster.get("service", "both")["status"]["loadBalancer"].get("ingress") or ()
+    return [entry["ip"] for entry in ingress]
 
 
 def versions(addresses):
@@ -89,7 +95,7 @@ def url(address, port=80):
 
 
 def asks(cluster, where):
-    done = cluster.kubectl("exec", "client", "--", "timeout", "3", "wget", "-qO-", where, check=False)
+    done = cluster.kubectl("exec", "client", "--", "timeout", "10", "wget", "-qO-", where, check=False)
     return "web version 1" in done.stdout
 
 
@@ -119,33 +125,41 @@ def test_services_have_the_families_they_ask_for(dual):
     assert shown["six"] == ("SingleStack", ["IPv6"], False)
     assert shown["headless"] == ("PreferDualStack", ["IPv4", "IPv6"], True)
     assert versions(found["both"]["spec"]["clusterIPs"]) == [4, 6]
-    assert versions(entry["ip"] for entry in found["both"]["status"]["loadBalancer"]["ingress"]) == [4, 6]
+    assert versions(balancers(dual)) == [4, 6]
     ranges = dual.get("servicecidr", "kubernetes")["spec"]["cidrs"]
     assert [ipaddress.ip_network(cidr).version for cidr in ranges] == [4, 6]
-    slices = dual.get("endpointslices", "-l", "kubernetes.io/service-name=both")["items"]
-    assert sorted(piece["addressType"] for piece in slices) == ["IPv4", "IPv6"]
+
+    def slices():
+        pieces = dual.get("endpointslices", "-l", "kubernetes.io/service-name=both")["items"]
+        return sorted(piece["addressType"] for piece in pieces)
+
+    assert settled(slices, ["IPv4", "IPv6"]) == ["IPv4", "IPv6"]
 
 
 def test_everything_answers_in_both_families(dual, fetch):
     service, node = dual.get("service", "both"), dual.get("node", f"{NAME}-node-2")
     pods = [entry["ip"] for entry in dual.get("pod", "web")["status"]["podIPs"]]
-    balancers = [entry["ip"] for entry in service["status"]["loadBalancer"]["ingress"]]
     nodes = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
     node_port = service["spec"]["ports"][0]["nodePort"]
     places = [url(address, 8080) for address in pods]
-    places += [url(address) for address in (*service["spec"]["clusterIPs"], *balancers)]
+    places += [url(address) for address in (*service["spec"]["clusterIPs"], *balancers(dual))]
     places += [url(address, node_port) for address in nodes]
     places.append(url(dual.get("service", "six")["spec"]["clusterIP"]))
     first = dual.get("pod", "web")["status"]["hostIPs"]
     places += [url(entry["ip"], 8088) for entry in first]
     for place in places:
-        assert asks(dual, place), f"from a pod: {place}"
-        assert "web version 1" in fetch(place), f"from the machine: {place}"
+        # rules follow endpoints
+        eventually(lambda place=place: asks(dual, place))
+        eventually(lambda place=place: "web version 1" in asked(fetch, place))
     for name in ("both", "six", "headless"):
-        assert asks(dual, url(f"{name}.default.svc.cluster.local", 8080 if name == "headless" else 80))
+        place = url(f"{name}.default.svc.cluster.local", 8080 if name == "headless" else 80)
+        eventually(lambda place=place: asks(dual, place))
 
 
 def test_names_have_records_of_both_families(dual):
+    def looked_up(name, wanted):
+        return settled(lambda: [look_up(name, kind) for kind in ("A", "AAAA")], wanted) == wanted
+
     def look_up(name, kind):
         done = dual.kubectl("exec", "client", "--", "nslookup", f"-type={kind}", name, check=False)
         # what comes first is the server's own address
@@ -153,11 +167,11 @@ def test_names_have_records_of_both_families(dual):
 
     zone = "default.svc.cluster.local"
     both = dual.get("service", "both")["spec"]["clusterIPs"]
-    assert [look_up(f"both.{zone}", kind) for kind in ("A", "AAAA")] == [[both[0]], [both[1]]]
+    assert looked_up(f"both.{zone}", [[both[0]], [both[1]]])
     six = dual.get("service", "six")["spec"]["clusterIP"]
-    assert [look_up(f"six.{zone}", kind) for kind in ("A", "AAAA")] == [[], [six]]
+    assert looked_up(f"six.{zone}", [[], [six]])
     pods = [entry["ip"] for entry in dual.get("pod", "web")["status"]["podIPs"]]
-    assert [look_up(f"headless.{zone}", kind) for kind in ("A", "AAAA")] == [[pods[0]], [pods[1]]]
+    assert looked_up(f"headless.{zone}", [[pods[0]], [pods[1]]])
 
 
 def test_policies_hold_in_both_families(dual):

@@ -13,7 +13,7 @@ import re
 import pytest
 
 from tests.e2e import engine
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import eventually, settled
 
 NAME = "broken"
 ROUNDS = 10
@@ -84,7 +84,7 @@ def start(machine, kubectl_path):
         wanted = [WEB, SERVICE, pod("client", WAITER), pod("never", WAITER, restartPolicy="Never")]
         listed = {"apiVersion": "v1", "kind": "List", "items": wanted}
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
-        cluster.kubectl("wait", "--for=condition=Ready", "pod/never", "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/never", "--timeout=180s")
         works(cluster)
         return cluster
 
@@ -109,12 +109,12 @@ def half_open(cluster):
 def works(cluster):
     """The node and all that restarts is back; Services answer by address from the machine, by name from a pod."""
     node = f"node/{NAME}-node"
-    cluster.kubectl("wait", "--for=condition=Ready", node, "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready", node, "--timeout=180s")
     eventually(lambda: cluster.kubectl("get", f"pod/static-{NAME}-node", check=False).returncode == 0)
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/client", f"pod/static-{NAME}-node", "--timeout=60s")
-    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/client", f"pod/static-{NAME}-node", "--timeout=180s")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
     address = cluster.get("service", "web")["spec"]["clusterIP"]
-    ask = ["timeout", "2", "wget", "-qO-"]
+    ask = ["timeout", "10", "wget", "-qO-"]
     from_outside = [*ask, f"http://{address}/"]
     eventually(lambda: cluster.machine.run(*from_outside, check=False).stdout == "hello\n")
     from_a_pod = ["exec", "client", "--", *ask, "http://web.default.svc.cluster.local/"]
@@ -129,6 +129,20 @@ def runs(cluster):
         ]
         for item in cluster.get("pods")["items"]
     }
+
+
+def restarted(cluster, times):
+    """Everything but the pod that must not be was restarted so often; what the API says of before goes by and by."""
+
+    def counts():
+        found = {name: {number for number, _ in containers} for name, containers in runs(cluster).items()}
+        return found.pop("never"), set().union(*found.values())
+
+    assert settled(counts, ({0}, {times})) == ({0}, {times})
+
+
+def phase(cluster, name):
+    return cluster.get("pod", name)["status"]["phase"]
 
 
 def left_behind(machine):
@@ -151,15 +165,13 @@ def test_stopped_and_started(start, machine):
     cluster = start()
     for count in range(1, ROUNDS + 1):
         machine.stop_engine()
-        cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=180s")
         machine.start_engine()
         works(cluster)
-        found = runs(cluster)
-        assert [number for number, _ in found.pop("never")] == [0]
-        assert {number for containers in found.values() for number, _ in containers} == {count}
-        assert engine.sockets_of_the_dead(machine) == []
+        restarted(cluster, count)
+        assert settled(lambda: engine.sockets_of_the_dead(machine), []) == []
+    assert settled(lambda: phase(cluster, "never"), "Succeeded") == "Succeeded"
     ended = cluster.get("pod", "never")["status"]
-    assert ended["phase"] == "Succeeded"
     assert ended["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
     # the server finds out about connections of dead nodes by itself, in less than a minute
     with contextlib.suppress(AssertionError):
@@ -173,38 +185,36 @@ def test_stopped_and_started_with_live_restore(start, machine):
     before = runs(cluster)
     for end in (machine.stop_engine, machine.kill_engine):
         end()
-        cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=180s")
         # Services lose a node's pods when it is not ready; the pods themselves answer
         address = cluster.get("pods", "--selector=app=web")["items"][0]["status"]["podIP"]
-        assert machine.run("timeout", "2", "wget", "-qO-", f"http://{address}:8080/").stdout == "hello\n"
+        assert machine.run("timeout", "60", "wget", "-qO-", f"http://{address}:8080/").stdout == "hello\n"
         machine.start_engine(live_restore=True)
         works(cluster)
-        assert runs(cluster) == before
+        assert settled(lambda: runs(cluster), before) == before
     # a new agent finds no engine: names and Services go on, pods are taken over once it is back
     machine.stop_engine()
-    victim = cluster.component_pid("agent")
+    victim = eventually(lambda: cluster.component_pid("agent"))
     engine.kill_all([victim])
     eventually(lambda: cluster.component_pid("agent") not in (0, victim))
-    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=180s")
     machine.start_engine(live_restore=True)
     works(cluster)
-    assert runs(cluster) == before
+    assert settled(lambda: runs(cluster), before) == before
 
 
 def test_killed(start, machine):
     """Containers run on until the next engine ends them, which does not know them; the agent is killed, too."""
     cluster = start()
     machine.kill_engine()
-    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=30s")
-    victim = cluster.component_pid("agent")
+    cluster.kubectl("wait", "--for=condition=Ready=false", f"node/{NAME}-node", "--timeout=180s")
+    victim = eventually(lambda: cluster.component_pid("agent"))
     engine.kill_all([victim])
     machine.start_engine()
     works(cluster)
-    found = runs(cluster)
-    assert [number for number, _ in found.pop("never")] == [0]
-    assert {number for containers in found.values() for number, _ in containers} == {1}
-    assert cluster.get("pod", "never")["status"]["phase"] == "Succeeded"
-    assert engine.sockets_of_the_dead(machine) == []
+    restarted(cluster, 1)
+    assert settled(lambda: phase(cluster, "never"), "Succeeded") == "Succeeded"
+    assert settled(lambda: engine.sockets_of_the_dead(machine), []) == []
 
 
 def test_a_node_whose_container_is_killed(start, machine):
@@ -213,7 +223,7 @@ def test_a_node_whose_container_is_killed(start, machine):
     machine.docker("kill", f"{NAME}-node")
     eventually(lambda: {number for number, _ in runs(cluster)["client"]} == {1})
     works(cluster)
-    assert engine.sockets_of_the_dead(machine) == []
+    assert settled(lambda: engine.sockets_of_the_dead(machine), []) == []
 
 
 def test_the_machine_loses_its_power(start, machine, kubectl_path):
@@ -224,5 +234,5 @@ def test_the_machine_loses_its_power(start, machine, kubectl_path):
     assert machine.cluster(NAME, kubectl_path).name == NAME
     works(cluster)
     assert cluster.get("configmap", "kept")["data"] == {"a": "b"}
-    assert {number for number, _ in runs(cluster)["client"]} == {1}
-    assert cluster.get("pod", "never")["status"]["phase"] == "Failed"
+    eventually(lambda: {number for number, _ in runs(cluster)["client"]} == {1})
+    assert settled(lambda: phase(cluster, "never"), "Failed") == "Failed"

@@ -19,7 +19,7 @@ class Helm:
     def run(self, *arguments, check=True):
         command = [self.path, "--namespace", self.namespace, *map(str, arguments)]
         done = subprocess.run(
-            command, env=self.cluster.environment, capture_output=True, text=True, timeout=150, check=False
+            command, env=self.cluster.environment, capture_output=True, text=True, timeout=600, check=False
         )
         if check and done.returncode:
             raise AssertionError(f"helm {' '.join(command[1:])}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -66,7 +66,7 @@ def revisions(helm):
 
 
 def test_the_life_of_a_release(helm):
-    assert "shop revision 1 says hello." in helm("install", "shop", CHART, "--wait", "--timeout=90s")
+    assert "shop revision 1 says hello." in helm("install", "shop", CHART, "--wait", "--timeout=180s")
     hooks = helm.cluster.get("jobs", "-n", helm.namespace)["items"]
     assert {job["metadata"]["name"]: job["status"]["succeeded"] for job in hooks} == {
         "shop-pre-install": 1,
@@ -79,12 +79,12 @@ def test_the_life_of_a_release(helm):
     assert helm.cluster.get("gadget", "-n", helm.namespace, "shop")["spec"] == {"size": 2}
     (listed,) = helm.data("list")
     assert (listed["name"], listed["status"], listed["chart"]) == ("shop", "deployed", "shop-0.1.0")
-    assert "Succeeded" in helm("test", "shop", "--timeout=90s")
+    assert "Succeeded" in helm("test", "shop", "--timeout=180s")
 
     tried = helm("upgrade", "shop", CHART, "--set", "greeting=never", "--dry-run=server")
     assert 'motd: "never"' in tried and configured(helm)["motd"] == "hello"
     changed = ("--set", "greeting=good day,image=kubeshim.example/web:2,replicas=1")
-    helm("upgrade", "shop", CHART, *changed, "--wait", "--timeout=90s")
+    helm("upgrade", "shop", CHART, *changed, "--wait", "--timeout=180s")
     assert configured(helm) == {**configured(helm), "motd": "good day", "revision": "2"}
     assert image(helm) == "kubeshim.example/web:2"
     assert helm.cluster.get("gadget", "-n", helm.namespace, "shop")["spec"] == {"size": 1}
@@ -93,12 +93,12 @@ def test_the_life_of_a_release(helm):
     assert "pre-rollback" in helm("get", "hooks", "shop")
     assert helm.data("status", "shop")["info"]["status"] == "deployed"
 
-    helm("rollback", "shop", "1", "--wait", "--timeout=90s")
+    helm("rollback", "shop", "1", "--wait", "--timeout=180s")
     assert image(helm) == "kubeshim.example/web:1"
     assert configured(helm)["motd"] == "hello"
     assert revisions(helm) == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
 
-    helm("uninstall", "shop", "--wait", "--timeout=90s")
+    helm("uninstall", "shop", "--wait", "--timeout=180s")
     left = helm.cluster.get("deployments,services,gadgets", "-n", helm.namespace)["items"]
     assert left == []
     assert helm.cluster.get("job", "-n", helm.namespace, "shop-post-delete")["status"]["succeeded"] == 1
@@ -106,9 +106,9 @@ def test_the_life_of_a_release(helm):
 
 
 def test_a_failing_release_is_undone(helm):
-    helm("upgrade", "--install", "shop", CHART, "--set", "replicas=1", "--wait", "--timeout=90s")
+    helm("upgrade", "--install", "shop", CHART, "--set", "replicas=1", "--wait", "--timeout=180s")
     failed = helm.run(
-        "upgrade", "shop", CHART, "--set", "healthy=false,greeting=bad,replicas=1", helm.undone, "--timeout=5s",
+        "upgrade", "shop", CHART, "--set", "healthy=false,greeting=bad,replicas=1", helm.undone, "--timeout=10s",
         check=False,
     )  # fmt: skip
     assert failed.returncode, failed.stdout

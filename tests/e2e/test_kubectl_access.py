@@ -115,7 +115,7 @@ def test_a_signed_certificate_is_somebody(kubectl, tmp_path, usages):
     name = kubectl.namespace
     kubectl.create(signing_request(name, request, "kubernetes.io/kube-apiserver-client", usages))
     kubectl("certificate", "approve", name)
-    kubectl("wait", f"csr/{name}", "--for=jsonpath={.status.certificate}", "--timeout=20s")
+    kubectl("wait", f"csr/{name}", "--for=jsonpath={.status.certificate}", "--timeout=180s")
     certificate = tmp_path / "jane.pem"
     certificate.write_bytes(base64.b64decode(kubectl.path(f"csr {name}", "{.status.certificate}")))
     config = json.loads(kubectl("config", "view", "--raw", "-o", "json"))
@@ -166,14 +166,14 @@ def test_proxy_shows_all_paths(kubectl, cluster, fetch):
         assert "apiserver_request" in fetch(f"{base}/metrics")
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
 
 
 def test_a_short_name_of_a_built_in_wins(kubectl):
     one = command.definition("examples", "Example")
     one["spec"]["names"]["shortNames"] = ["pod"]
     kubectl.create(one)
-    kubectl("wait", "--for=condition=Established", "crd/examples.shop.example", "--timeout=20s")
+    kubectl("wait", "--for=condition=Established", "crd/examples.shop.example", "--timeout=180s")
     kubectl.create({"apiVersion": "shop.example/v1", "kind": "Example", "metadata": {"name": "it"}})
     assert kubectl("get", "examples", "-o", "name") == "example.shop.example/it\n"
     assert kubectl("get", "pod", "-o", "name") == ""

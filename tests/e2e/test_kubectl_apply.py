@@ -83,7 +83,7 @@ def test_sets_of_applied_objects(kubectl, monkeypatch, parent):
     if parent == "custom":
         labels = {"applyset.kubernetes.io/is-parent-type": "true"}
         kubectl.feed("apply", command.definition("sets", "Set", labels=labels))
-        kubectl("wait", "--for=condition=Established", "crd/sets.shop.example", "--timeout=20s")
+        kubectl("wait", "--for=condition=Established", "crd/sets.shop.example", "--timeout=180s")
         name = "sets.shop.example/mine"
         given = {"apiVersion": "shop.example/v1", "kind": "Set"}
         group_kinds = {
@@ -240,7 +240,13 @@ def edit(kubectl, script, *arguments):
     environment = {**kubectl.cluster.environment, "KUBE_EDITOR": f"sed -i {script}"}
     command_line = [kubectl.cluster.kubectl_path, "-n", kubectl.namespace, *arguments]
     return subprocess.run(
-        command_line, env=environment, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        command_line,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -256,6 +262,8 @@ def test_edit(kubectl):
 
 def test_replace(kubectl):
     kubectl.create(command.pod("it"))
+    # what the scheduler writes would make what was read before an older version
+    kubectl("wait", "pod/it", "--for=condition=PodScheduled=False", "--timeout=180s")
     read = kubectl("get", "pod", "it", "-o", "json")
     kubectl("replace", "-f", "-", "--dry-run=server", stdin=read.replace('"absent"', '"new"'))
     assert kubectl.path("pod it", "{.spec.containers[0].image}") == "absent"

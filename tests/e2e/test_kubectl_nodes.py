@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import eventually, settled
 from tests.e2e.test_kubectl import run_pod
 
 IMAGE = "kubeshim.example/busybox:1"
@@ -39,7 +39,7 @@ def test_cordon_and_drain(kubectl, node):
     for name in ("moves", "stays"):
         run_pod(kubectl.cluster, kubectl.namespace, name)
     unschedulable = "{.spec.unschedulable}"
-    drain = ("drain", node, "--force", "--pod-selector=app=moves", "--timeout=60s")
+    drain = ("drain", node, "--force", "--pod-selector=app=moves", "--timeout=180s")
     for verb in (("cordon", node), drain):
         kubectl(*verb, "--dry-run=server")
         assert kubectl.path(f"node {node}", unschedulable) == ""
@@ -59,10 +59,12 @@ def test_cordon_and_drain(kubectl, node):
 def test_a_budget_holds_a_drain_up(kubectl, node):
     run_pod(kubectl.cluster, kubectl.namespace, "guarded")
     kubectl("create", "pdb", "it", "--selector=app=guarded", "--min-available=1")
-    kubectl("wait", "pdb/it", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=30s")
+    kubectl("wait", "pdb/it", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=180s")
     try:
-        said = kubectl.refusal("drain", node, "--force", "--pod-selector=app=guarded", "--timeout=2s")
-        assert "Cannot evict pod as it would violate the pod's disruption budget" in said
+        drain = ("drain", node, "--force", "--pod-selector=app=guarded", "--timeout=2s")
+        eventually(
+            lambda: "Cannot evict pod as it would violate the pod's disruption budget" in kubectl.refusal(*drain)
+        )
     finally:
         kubectl("uncordon", node)
     kubectl("get", "pod", "guarded")
@@ -100,7 +102,7 @@ def test_debug_attached(kubectl):
     process.stdin.flush()
     # its own namespace of processes is the other container's
     assert process.stdout.readline() in ("pid one is sh\n", "pid one is busybox\n")
-    output, _ = process.communicate("exit\n", timeout=60)
+    output, _ = process.communicate("exit\n", timeout=180)
     assert process.returncode == 0, output
 
 
@@ -127,17 +129,22 @@ def test_debug_a_node(kubectl, node):
     assert (spec["hostPID"], spec["hostNetwork"], spec["hostIPC"], spec["nodeName"]) == (True, True, True, node)
     assert spec["volumes"][0]["hostPath"]["path"] == "/"
     assert spec["containers"][0]["securityContext"] == {"privileged": True}
-    kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=180s")
     assert "etc" in kubectl("logs", name).split()
 
 
 def test_events_of_a_pod(kubectl):
     run_pod(kubectl.cluster, kubectl.namespace, "box")
-    listed = eventually(lambda: "Started" in kubectl("events", "--for=pod/box") and kubectl("events", "--for=pod/box"))
-    assert [reason in listed for reason in ("Scheduled", "Created", "Started")] == [True] * 3
+
+    def listed():
+        said = kubectl("events", "--for=pod/box")
+        return [reason for reason in ("Scheduled", "Created", "Started") if reason in said]
+
+    # told by several, each when it comes to it
+    assert settled(listed, ["Scheduled", "Created", "Started"]) == ["Scheduled", "Created", "Started"]
     assert "Started" not in kubectl.run("events", "--for=pod/box", "--types=Warning").stdout
     reasons = {event["reason"] for event in json.loads(kubectl("events", "--for=pod/box", "-o", "json"))["items"]}
     assert {"Scheduled", "Started"} <= reasons
     assert "box" in kubectl("events", "-A", "--no-headers")
-    watched = kubectl.run("events", "--for=pod/box", "--watch", "--request-timeout=1")
-    assert "Started" in watched.stdout
+    watched = ("events", "--for=pod/box", "--watch", "--request-timeout=1")
+    eventually(lambda: "Started" in kubectl.run(*watched).stdout)

@@ -12,8 +12,13 @@ def recorded(kubectl, kind, count):
     """The controller has noted so many revisions of ``it``."""
     things = "replicasets" if kind == "Deployment" else "controllerrevisions"
     eventually(lambda: len(kubectl.get(things)["items"]) >= count)
-    eventually(lambda: kubectl.path(f"{kind} it", "{.status.observedGeneration} {.metadata.generation}").split()[0]
-               == kubectl.path(f"{kind} it", "{.metadata.generation}"))  # fmt: skip
+    eventually(lambda: observed(kubectl, kind))
+
+
+def observed(kubectl, kind):
+    """The controller has told of the newest ``it``."""
+    found = kubectl.get(kind, "it")
+    return found["status"].get("observedGeneration") == found["metadata"]["generation"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet"])
@@ -55,10 +60,12 @@ def test_what_is_paused_is_not_rolled(kubectl):
     recorded(kubectl, "Deployment", 2)
     newest = eventually(lambda: [
         rs for rs in kubectl.get("replicasets")["items"]
-        if rs["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+        if rs["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision") == "3"
     ])[0]  # fmt: skip
     assert newest["metadata"]["annotations"]["deployment.kubernetes.io/revision-history"] == "1"
-    said = kubectl.refusal("rollout", "status", "deployment/it", "--revision=2", "--timeout=20s")
+    number = "{.metadata.annotations.deployment\\.kubernetes\\.io/revision}"
+    eventually(lambda: kubectl.path("deployment it", number) == "3")
+    said = kubectl.refusal("rollout", "status", "deployment/it", "--revision=2", "--timeout=180s")
     assert "desired revision (2) is different from the running revision (3)" in said
     assert "no rollbacker" in kubectl.refusal("rollout", "undo", f"replicaset/{newest['metadata']['name']}")
 
@@ -68,6 +75,7 @@ def test_scale(kubectl, kind):
     more = {"serviceName": "it"} if kind == "StatefulSet" else {}
     it = f"{kind.lower()}/it"
     kubectl.create(command.workload(kind, "it", 0, **more))
+    eventually(lambda: observed(kubectl, kind))  # what the controller writes could come between reading and writing
     kubectl("scale", it, "--replicas=2", "--dry-run=server")
     assert kubectl.path(it, "{.spec.replicas}") == "0"
     kubectl("scale", it, "--replicas=1", "--current-replicas=0")

@@ -3,11 +3,12 @@
 import subprocess
 
 from tests.e2e import command
+from tests.e2e.conftest import eventually
 
 
 def waiting(kubectl, *arguments):
     """A ``kubectl wait`` that is running."""
-    return kubectl.cluster.popen("-n", kubectl.namespace, "wait", *arguments, "--timeout=30s",
+    return kubectl.cluster.popen("-n", kubectl.namespace, "wait", *arguments, "--timeout=180s",
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
 
 
@@ -20,7 +21,7 @@ def watching(process):
 
 
 def ended(process):
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     return output
 
@@ -55,7 +56,7 @@ def test_for_a_field(kubectl):
 
 def test_for_a_condition(kubectl):
     kubectl.create(command.pod("it"))
-    assert "condition met" in kubectl("wait", "--for=condition=PodScheduled=False", "pod/it", "--timeout=30s")
+    assert "condition met" in kubectl("wait", "--for=condition=PodScheduled=False", "pod/it", "--timeout=180s")
     said = kubectl.refusal("wait", "--for=condition=Ready", "pod/it", "--timeout=1s")
     assert "timed out waiting for the condition on pods/it" in said
     assert "no matching resources found" in kubectl.refusal("wait", "--for=condition=Ready", "pod", "-l", "no=pod")
@@ -66,12 +67,14 @@ def test_for_a_namespace_to_go(kubectl):
     kubectl("create", "namespace", name)
     kubectl("create", "configmap", "in-it", "-n", name)
     kubectl("delete", "namespace", name, "--wait=false")
-    kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
+    kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=180s")
     assert "not found" in kubectl.refusal("get", "namespace", name)
 
 
 def test_a_watch_ends_with_its_time(kubectl):
     kubectl.create(command.pod("it"))
-    assert "it" in kubectl.run("get", "pods", "-w", "--request-timeout=1").stdout
-    assert kubectl.run("get", "pod/it", "-o", "name", "-w", "--request-timeout=1").stdout == "pod/it\n"
-    assert '"absent" not found' in kubectl.refusal("get", "pods/absent", "-w", "--request-timeout=1")
+    # before it watches it lists, which is to take no longer either
+    brief = ("-w", "--request-timeout=1")
+    eventually(lambda: "it" in kubectl.run("get", "pods", *brief).stdout)
+    eventually(lambda: set(kubectl.run("get", "pod/it", "-o", "name", *brief).stdout.splitlines()) == {"pod/it"})
+    eventually(lambda: '"absent" not found' in kubectl.refusal("get", "pods/absent", *brief))

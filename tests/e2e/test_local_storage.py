@@ -1,9 +1,7 @@
 """Volumes on demand with the class every new cluster has: they move with no pod, grow, and go with their claims."""
 
 import json
-import os
 import pathlib
-import signal
 
 from tests.e2e.conftest import directory, eventually
 
@@ -56,13 +54,13 @@ STATEFUL = {
 def test_a_stateful_set_keeps_its_data(cluster, namespace):
     here = "-n", namespace
     cluster.kubectl("apply", *here, "-f", "-", stdin=json.dumps(STATEFUL))
-    cluster.kubectl("rollout", "status", *here, "statefulset/db", "--timeout=60s")
+    cluster.kubectl("rollout", "status", *here, "statefulset/db", "--timeout=180s")
     cluster.kubectl("delete", *here, "pod", "db-0")
-    cluster.kubectl("rollout", "status", *here, "statefulset/db", "--timeout=60s")
-    assert cluster.out("exec", *here, "db-0", "--", "cat", "/data/log") == "born\nborn\n"
+    log = ("exec", *here, "db-0", "--", "cat", "/data/log")
+    eventually(lambda: cluster.kubectl(*log, check=False).stdout == "born\nborn\n")
 
     cluster.kubectl("patch", *here, "pvc", "data-db-0", "-p", '{"spec":{"resources":{"requests":{"storage":"9Mi"}}}}')
-    cluster.kubectl("wait", *here, "pvc/data-db-0", "--for=jsonpath={.status.capacity.storage}=9Mi", "--timeout=20s")
+    cluster.kubectl("wait", *here, "pvc/data-db-0", "--for=jsonpath={.status.capacity.storage}=9Mi", "--timeout=180s")
     volume = cluster.get("pv", cluster.get("pvc", *here, "data-db-0")["spec"]["volumeName"])
     assert volume["spec"]["capacity"]["storage"] == "9Mi"
     path = pathlib.Path(volume["spec"]["local"]["path"])
@@ -70,9 +68,9 @@ def test_a_stateful_set_keeps_its_data(cluster, namespace):
     assert path.is_relative_to(directory(cluster.name))
 
     # claims that end while the agent is dead are dealt with by the next one
-    os.kill(cluster.component_pid("agent"), signal.SIGKILL)
+    cluster.kill("agent")
     cluster.kubectl("delete", *here, "statefulset", "db")
-    cluster.kubectl("delete", *here, "pvc", "--all", "--timeout=60s")
+    cluster.kubectl("delete", *here, "pvc", "--all", "--timeout=180s")
     eventually(lambda: not [v for v in cluster.get("pv")["items"] if v["spec"]["claimRef"]["namespace"] == namespace])
     assert not path.exists()
 

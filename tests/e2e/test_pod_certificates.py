@@ -78,7 +78,7 @@ def test_a_pod_gets_its_certificate(cluster, namespace):
     cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(pod("one")))
     request = request_of(cluster, namespace, "one")
     answer(cluster, request, issue(request))
-    cluster.kubectl("wait", "-n", namespace, "pod/one", "--for=condition=Ready", "--timeout=30s")
+    cluster.kubectl("wait", "-n", namespace, "pod/one", "--for=condition=Ready", "--timeout=180s")
     text = cluster.out("exec", "-n", namespace, "one", "--", "cat", "/identity/bundle.pem")
     chain = cluster.out("exec", "-n", namespace, "one", "--", "cat", "/identity/chain.pem")
     assert text.endswith(chain)

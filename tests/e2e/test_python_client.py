@@ -76,11 +76,11 @@ def test_exec_by_get_and_by_post(shell, box):
 def test_exec_with_input(shell, box):
     with session(shell, box, "sh", stdin=True) as opened:
         opened.write_stdin("echo one\n")
-        assert opened.readline_stdout(timeout=60) == "one"
+        assert opened.readline_stdout(timeout=180) == "one"
         opened.write_stdin("echo two >&2\n")
-        assert opened.readline_stderr(timeout=60) == "two"
+        assert opened.readline_stderr(timeout=180) == "two"
         opened.write_stdin("exit\n")
-        opened.run_forever(timeout=60)
+        opened.run_forever(timeout=180)
         assert json.loads(opened.read_channel(ws_client.ERROR_CHANNEL))["status"] == "Success"
         assert not opened.is_open()
 
@@ -88,19 +88,19 @@ def test_exec_with_input(shell, box):
 @pytest.mark.parametrize("code", [0, 3])
 def test_exit_codes(shell, box, code):
     with session(shell, box, "sh", "-c", f"exit {code}") as opened:
-        opened.run_forever(timeout=60)
+        opened.run_forever(timeout=180)
         assert opened.returncode == code
 
 
 def test_bytes_pass_unchanged(shell, box):
     with session(shell, box, "head", "-c", "200000", "/bin/busybox", binary=True) as opened:
-        opened.run_forever(timeout=60)
+        opened.run_forever(timeout=180)
         assert len(opened.read_stdout()) == 200_000
     with session(shell, box, "cat", stdin=True, binary=True) as opened:
         sent, got = bytes(range(256)) * 4, b""
         opened.write_stdin(sent)
         while len(got) < len(sent):
-            got += opened.read_stdout(timeout=60)
+            got += opened.read_stdout(timeout=180)
         assert got == sent
 
 
@@ -119,7 +119,7 @@ def test_attach(cluster, namespace, shell):
     run_pod(cluster, namespace, "box", "while read line; do echo got $line; done", stdin=True)
     with session(shell, namespace, call="connect_get_namespaced_pod_attach", stdin=True) as opened:
         opened.write_stdin("it\n")
-        assert opened.readline_stdout(timeout=60) == "got it"
+        assert opened.readline_stdout(timeout=180) == "got it"
 
 
 LISTEN = (
@@ -135,7 +135,7 @@ def test_ports_are_forwarded(cluster, namespace, shell):
     try:
         echo, greeting = forwarded.socket(1234), forwarded.socket(1235)
         for sock in (echo, greeting):
-            sock.settimeout(60)
+            sock.settimeout(180)
         echo.sendall(b"through and back")
         assert echo.recv(100) == b"through and back"
         assert greeting.recv(100) == b"hello\n"
@@ -159,7 +159,7 @@ def test_watch_from_a_version_and_from_the_beginning(core, namespace):
         core.create_namespaced_config_map(namespace, command.config_map(name, {"mine": "yes"}))
     core.delete_namespaced_config_map("a", namespace)
     seen, watching, listing = [], watch.Watch(), core.list_namespaced_config_map
-    options = {"label_selector": "mine", "timeout_seconds": 20}
+    options = {"label_selector": "mine", "timeout_seconds": 180}
     for event in watching.stream(listing, namespace, resource_version=since, **options):
         seen.append((event["type"], event["object"].metadata.name))
         if len(seen) == 3:
@@ -203,7 +203,7 @@ def test_any_kind(api, namespace):
             ducks.server_side_apply(namespace=namespace, name="it", body=theirs, field_manager="theirs")
         assert ducks.scale.get(name="it", namespace=namespace).spec.replicas == 2
         ducks.status.patch(body={"status": {"size": 1}}, name="it", namespace=namespace, content_type=merge)
-        event = next(iter(ducks.watch(namespace=namespace, timeout=60)))
+        event = next(iter(ducks.watch(namespace=namespace, timeout=180)))
         assert (event["type"], event["object"].status.size) == ("ADDED", 1)
         ducks.delete(name="it", namespace=namespace, body={})
     finally:
@@ -220,7 +220,7 @@ def test_one_leads(configuration, namespace, lock):
         onstarted_leading=leading.set, onstopped_leading=None,
     )  # fmt: skip
     threading.Thread(target=leaderelection.LeaderElection(config).run, daemon=True).start()
-    assert leading.wait(60)
+    assert leading.wait(180)
 
 
 def test_informer(core, namespace):
@@ -244,8 +244,13 @@ def test_informer(core, namespace):
 
 def test_proxies(core, cluster, namespace):
     cluster.kubectl("run", "-n", namespace, "web", "--image=kubeshim.example/web:1")
-    cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/web", "--timeout=60s")
-    said = eventually(lambda: core.connect_get_namespaced_pod_proxy_with_path("web:8080", namespace, path="healthz"))
-    assert "ok" in said
+    cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/web", "--timeout=180s")
+
+    def healthy():
+        # a pod without a probe is ready before its server listens
+        with contextlib.suppress(kubernetes.client.ApiException):
+            return "ok" in core.connect_get_namespaced_pod_proxy_with_path("web:8080", namespace, path="healthz")
+
+    eventually(healthy)
     path = "cgi-bin/index.cgi"
     assert "web version 1" in core.connect_get_namespaced_pod_proxy_with_path("web:8080", namespace, path=path)

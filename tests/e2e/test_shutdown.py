@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import Cluster, eventually, kubeshim
+from tests.e2e.conftest import Cluster, eventually, kubeshim, settled
 
 NAME = "e2e-shutdown"
 NODE = f"{NAME}-node"
 SETTINGS = {
     "networking": {"upstreamDNS": False},
-    "kubelet": {"shutdownGracePeriod": "20s", "shutdownGracePeriodCriticalPods": "10s"},
+    "kubelet": {"shutdownGracePeriod": "120s", "shutdownGracePeriodCriticalPods": "60s"},
 }
 SCRIPT = "trap 'sleep 1; exit 0' TERM; sleep 100000 & wait"
 
 
 def spec(**more):
     container = {"name": "main", "image": "kubeshim.example/busybox:1", "command": ["sh", "-c", SCRIPT]}
-    return {"containers": [container], "terminationGracePeriodSeconds": 15, **more}
+    return {"containers": [container], "terminationGracePeriodSeconds": 60, **more}
 
 
 @pytest.fixture
@@ -51,15 +51,19 @@ def test_stop_gracefully_and_start_again(cluster):
     }
     listed = {"apiVersion": "v1", "kind": "List", "items": [web, critical]}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
-    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    cluster.kubectl("wait", "--for=condition=Ready", "-n", "kube-system", "pod/critical", "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
+    cluster.kubectl("wait", "--for=condition=Ready", "-n", "kube-system", "pod/critical", "--timeout=180s")
     first = {item["metadata"]["name"] for item in cluster.get("pods", "-l", "app=web")["items"]}
     said = kubeshim("node", "stop", NODE, "--graceful", "--name", NAME)
     assert "is off" in said.stdout
     ready = {entry["type"]: entry for entry in cluster.get("node", NODE)["status"]["conditions"]}["Ready"]
     assert (ready["status"], ready["message"]) == ("False", "node is shutting down")
-    events = cluster.get("events", "-A", "--field-selector=reason=NodeShutdown")["items"]
-    assert [event["message"] for event in events] == ["Shutdown manager detected shutdown event"]
+
+    def told():
+        events = cluster.get("events", "-A", "--field-selector=reason=NodeShutdown")["items"]
+        return [event["message"] for event in events]
+
+    assert settled(told, ["Shutdown manager detected shutdown event"]) == ["Shutdown manager detected shutdown event"]
     ended = [cluster.get("pod", "critical", "-n", "kube-system")]
     ended += [item for item in cluster.get("pods", "-l", "app=web")["items"] if item["metadata"]["name"] in first]
     for item in ended:

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.conftest import fetch_kubectl
+from tests.e2e.conftest import eventually, fetch_kubectl, settled
 
 PROTOBUF = "Content-Type: application/vnd.kubernetes.protobuf"
 WEB = "kubeshim.example/web:1"
@@ -48,7 +48,7 @@ def test_create_and_describe(typed):
     typed("create", "service", "clusterip", "web", "--tcp=80:80")
     typed("create", "serviceaccount", "robot")
     assert typed("create", "token", "robot").count(".") == 2
-    typed.cluster.kubectl("-n", typed.namespace, "rollout", "status", "deployment/web", "--timeout=60s")
+    typed.cluster.kubectl("-n", typed.namespace, "rollout", "status", "deployment/web", "--timeout=180s")
     assert "hello" in typed("describe", "configmap/a")
     assert "password:  6 bytes" in typed("describe", "secret/s")
     assert "1 available" in typed("describe", "deployment/web")
@@ -61,13 +61,17 @@ def test_create_and_describe(typed):
     assert "a.example" in typed("describe", "ingress/i")
     assert "TargetPort:" in typed("describe", "service/web")
     assert "robot" in typed("describe", "serviceaccount/robot")
-    pod = typed("describe", "pods", "-l", "app=web")
-    assert [word for word in (WEB, "Container ID:", "BestEffort", "kube-api-access", "Pulled") if word not in pod] == []
+
+    def missing():
+        pod = typed("describe", "pods", "-l", "app=web")
+        return [word for word in (WEB, "Container ID:", "BestEffort", "kube-api-access", "Pulled") if word not in pod]
+
+    assert settled(missing, []) == []  # events come when they come
     node = typed("describe", "node")
     assert [word for word in ("Capacity:", "Kernel Version", "Allocated resources:", "web-") if word not in node] == []
     assert "Name:         view" in typed("describe", "clusterrole", "view")
     typed("rollout", "history", "deployment/web")
-    assert "SuccessfulCreate" in typed("events")
+    eventually(lambda: "SuccessfulCreate" in typed("events"))
     assert "yes" in typed("auth", "can-i", "create", "pods")
     assert "*.*" in typed("auth", "can-i", "--list")
     assert "kubernetes-admin" in typed("auth", "whoami")
@@ -77,10 +81,10 @@ def test_a_drain(typed):
     """Lists, evicts and waits by a typed client; the node comes back at the end."""
     kubectl, namespace = typed.cluster.kubectl, typed.namespace
     kubectl("-n", namespace, "run", "solo", f"--image={WEB}")
-    kubectl("-n", namespace, "wait", "pod/solo", "--for=condition=Ready", "--timeout=60s")
+    kubectl("-n", namespace, "wait", "pod/solo", "--for=condition=Ready", "--timeout=180s")
     node = typed.cluster.get("pod/solo", "-n", namespace)["spec"]["nodeName"]
     try:
-        said = typed("drain", node, "--force", "--ignore-daemonsets", "--pod-selector=run=solo", "--timeout=60s")
+        said = typed("drain", node, "--force", "--ignore-daemonsets", "--pod-selector=run=solo", "--timeout=180s")
         assert "pod/solo evicted" in said
     finally:
         kubectl("uncordon", node)

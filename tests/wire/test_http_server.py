@@ -210,9 +210,8 @@ def test_an_upgrade_nobody_grants_is_an_ordinary_request(serve):
     assert b"GET /1 " in answer
 
 
-LIMITS = http_server.Limits(
-    max_header_bytes=2000, max_body_bytes=100, header_timeout=0.3, body_timeout=0.3, handshake_timeout=0.3
-)
+SMALL = http_server.Limits(max_header_bytes=2000, max_body_bytes=100)
+BRIEF = http_server.Limits(header_timeout=0.3, body_timeout=0.3, handshake_timeout=0.3)
 
 
 @pytest.mark.parametrize(
@@ -229,16 +228,16 @@ LIMITS = http_server.Limits(
     ],
 )
 def test_what_is_not_served(serve, data, status):
-    assert ask(serve(echo, limits=LIMITS), data).startswith(b"HTTP/1.1 " + status)
+    assert ask(serve(echo, limits=SMALL), data).startswith(b"HTTP/1.1 " + status)
 
 
 @pytest.mark.parametrize("start", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nx"])
 def test_dripping_clients_are_cut_off(serve, start):
-    assert ask(serve(echo, limits=LIMITS), start) == b""  # its own patience ends with an error
+    assert ask(serve(echo, limits=BRIEF), start) == b""  # its own patience ends with an error
 
 
 def test_random_bytes_never_break_the_server(serve):
-    served = serve(echo, limits=LIMITS)
+    served = serve(echo, limits=SMALL)
     valid = b"POST /x?y=%20 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     seed = random.Random(7)
     for _ in range(150):
@@ -311,7 +310,7 @@ def test_client_certificates_are_seen(request, serve, certificates):
 
 
 def test_a_handshake_that_stalls_is_cut_off(request, serve, certificates):
-    served = serve(echo, tls=tls_context(request.node.callspec.params["serve"], certificates), limits=LIMITS)
+    served = serve(echo, tls=tls_context(request.node.callspec.params["serve"], certificates), limits=BRIEF)
     with served.connect() as sock:
         assert receive(sock) == b""
 

@@ -3,7 +3,8 @@
 The files of one state stand in one of two directories, ``a`` and ``b``; the link ``current`` leads to the one in
 force, so that HAProxy never reads half of a change. A change is written to the other directory, tried there by
 ``haproxy -c``, and taken by SIGUSR2: the master starts a new worker on the same sockets and lets the old one finish
-its connections, so none is refused and none cut.
+its connections, so none is refused and none cut. A master that is not yet listening to that signal would end by it, or
+lose it: it is sent only to one that does, and the change is taken when there is a worker that was not there before.
 
 The sockets are held by others as well. Therefore an HAProxy whose parent was killed is let finish in peace once its
 successor listens; it is found by ``haproxy.json``, which tells its pid and start time.
@@ -18,6 +19,7 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 from kubeshim import supervisor
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 RECORD = "haproxy.json"
 _CURRENT = "current"
+_PATIENCE = 30.0
+"""Seconds for a new worker to come: some 50 ms where nobody else wants the processor."""
 
 
 class Refused(Exception):
@@ -61,8 +65,12 @@ class Proxy:
             if previous:
                 _log.info("letting an earlier HAProxy, pid %d, finish", previous)
                 _signal(previous, signal.SIGUSR1)
+            self._wait_for_a_worker(self._child.pid, beside=frozenset())
         else:
+            self._wait_for_a_worker(self._child.pid, beside=frozenset())
+            before = _workers(self._child.pid)
             self._child.send_signal(signal.SIGUSR2)
+            self._wait_for_a_worker(self._child.pid, beside=before)
         self._files = dict(files)
         return True
 
@@ -80,6 +88,16 @@ class Proxy:
             self._child.kill()
             self._child.wait()
         (self._directory / RECORD).unlink(missing_ok=True)
+
+    def _wait_for_a_worker(self, master: int, *, beside: frozenset[int]) -> None:
+        """Until there is one, and the master listens again; also where it has ended. Raises ``Refused``."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self.ended:
+            if _workers(master) - beside and _listens(master):
+                return
+            if time.monotonic() >= deadline:
+                raise Refused(f"no new worker within {_PATIENCE:.0f} s")
+            time.sleep(0.005)
 
     def _write(self, files: Mapping[str, bytes]) -> pathlib.Path:
         """Into the directory that is not in force."""
@@ -129,6 +147,25 @@ def end(directory: pathlib.Path, patience: float = 5.0) -> None:
                 return
     finally:
         os.close(descriptor)
+
+
+def _workers(master: int) -> frozenset[int]:
+    return frozenset(int(pid) for pid in _of_process(f"{master}/task/{master}/children").split())
+
+
+def _listens(master: int) -> bool:
+    """Whether SIGUSR2 is heard now: neither deadly nor held back."""
+    lines = (line.split(":\t") for line in _of_process(f"{master}/status").splitlines())
+    masks = {line[0]: int(line[1], 16) for line in lines if line[0] in ("SigBlk", "SigCgt")}
+    bit = 1 << (signal.SIGUSR2 - 1)
+    return bool(masks.get("SigCgt", 0) & bit and not masks.get("SigBlk", 0) & bit)
+
+
+def _of_process(path: str) -> str:
+    try:
+        return pathlib.Path("/proc", path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _recorded(directory: pathlib.Path) -> int:

@@ -27,6 +27,7 @@ class Options:
     unhealthy_zone_threshold: float = 0.55
     large_cluster_size_threshold: int = 50
     terminated_pod_gc_threshold: int = 12500
+    legacy_service_account_token_clean_up_period: float = 365 * 86400.0
     root_ca: bytes = b""
     """PEM that goes into every namespace's ``kube-root-ca.crt``; by default the CA the client trusts."""
     service_account_private_key: bytes = b""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kubeshim.machinery import objects
+from kubeshim.machinery import legacy_tokens, objects
 from kubeshim.machinery.codecs import json_scanner
 from kubeshim.machinery.errors import FieldError
 from kubeshim.machinery.validation import (
@@ -24,7 +24,6 @@ from kubeshim.machinery.validation import (
 
 _MEGABYTE = 1024 * 1024
 _DOCKER = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
-_ACCOUNT_NAME = "kubernetes.io/service-account.name"
 _FEATURE = re.compile(r"[A-Z][a-zA-Z0-9]*(/[a-zA-Z0-9]+)*").fullmatch
 _LONGEST_FEATURE = 253
 _FEATURE_RULE = (
@@ -81,9 +80,9 @@ def secret(obj: objects.Object) -> list[FieldError]:
 def _by_type(obj: objects.Object, data: Mapping[str, Any]) -> list[FieldError]:
     """What a secret of a well-known type must hold."""
     match obj.get("type") or "":
-        case "kubernetes.io/service-account-token":
-            if not objects.annotations(obj).get(_ACCOUNT_NAME):
-                return [fields.required(f"metadata.annotations[{_ACCOUNT_NAME}]")]
+        case legacy_tokens.SECRET_TYPE:
+            if not objects.annotations(obj).get(legacy_tokens.ACCOUNT_NAME):
+                return [fields.required(f"metadata.annotations[{legacy_tokens.ACCOUNT_NAME}]")]
         case "kubernetes.io/dockercfg" | "kubernetes.io/dockerconfigjson" as kind:
             key = _DOCKER[kind]
             if key not in data:

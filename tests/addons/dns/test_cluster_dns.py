@@ -95,9 +95,7 @@ def running():
     started = []
 
     def start(upstreams=()):
-        tcp = socket.create_server(("127.0.0.1", 0))
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(tcp.getsockname())
+        tcp, udp = both_of_one_number()
         made = server.DnsServer(View(), [udp, tcp], "cluster.local", upstreams)
         made.start()
         started.append((made, udp, tcp))
@@ -232,6 +230,19 @@ def test_what_is_no_question(running):
         client.send(message.make_query(ZONE, message.SOA))
         assert client.recv(1000)[3] & 0xF == 0
     assert ask(port, "example.org").rcode() == dns.rcode.REFUSED
+
+
+def both_of_one_number():
+    """What is free for connections may be taken for datagrams."""
+    while True:
+        tcp, udp = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
 
 
 class Upstream:

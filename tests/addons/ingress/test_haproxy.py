@@ -10,6 +10,7 @@ import pytest
 
 from kubeshim.addons.ingress import certificates, haproxy, process, routes
 from kubeshim.cluster import ingress as add_on
+from tests import fake_api
 from tests.addons.ingress import objects as make
 
 RULES = make.ingress(
@@ -139,14 +140,8 @@ def test_changes_lose_no_request(proxy):
             before = len(statuses)
             assert change(RULES, make.ingress("b", make.rule(f"n{number}.example", make.path("/", "root"))))
             # what the last change brought is served: the new worker has taken over
-            deadline = threading.Event()
-            for _ in range(200):
-                if ask(port, f"n{number}.example", "/")[0] == 200:
-                    break
-                deadline.wait(0.02)
-            else:
-                raise AssertionError("the change was not taken")
-            assert len(statuses) > before
+            fake_api.eventually(lambda number=number: ask(port, f"n{number}.example", "/")[0] == 200)
+            fake_api.eventually(lambda before=before: len(statuses) > before)
     finally:
         done.set()
         thread.join()
@@ -155,3 +150,17 @@ def test_changes_lose_no_request(proxy):
     with pytest.raises(process.Refused, match="unknown keyword"):
         running.take({"haproxy.cfg": b"nonsense\n"})
     assert ask(port, "foo.example", "/")[0] == 200
+
+
+def test_changes_right_after_the_start_and_each_other_are_taken(servers, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as tls:
+        settings = haproxy.Settings((plain.fileno(),), (tls.fileno(),), certificates.self_signed())
+        running = process.Proxy(add_on.program(), tmp_path, settings.http + settings.https)
+        try:
+            for number in range(4):
+                added = make.ingress("b", make.rule(f"n{number}.example", make.path("/", "root")))
+                assert running.take(haproxy.files(servers(added), settings))
+                assert not running.ended
+            fake_api.eventually(lambda: ask(plain.getsockname()[1], "n3.example", "/")[0] == 200)
+        finally:
+            running.stop()

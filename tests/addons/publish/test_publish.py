@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from kubeshim.addons.publish import relay, targets
+from tests import ports
 
 
 @pytest.mark.parametrize(
@@ -114,12 +115,6 @@ def relaying(kind, places):
     thread.join()
 
 
-def nobody():
-    """A port that refuses."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()
-
-
 def test_connections_are_carried_and_halves_end():
     """The second place is taken where the first does not answer; a client may end first and still read everything."""
     big = b"x" * 3_000_000
@@ -133,8 +128,9 @@ def test_connections_are_carried_and_halves_end():
 
         threading.Thread(target=answer, daemon=True).start()
         with (
-            relaying("tcp", lambda: [nobody(), server.getsockname()]) as port,
-            socket.create_connection(("127.0.0.1", port), 10) as client,
+            ports.closed() as closed,
+            relaying("tcp", lambda: [("127.0.0.1", closed), server.getsockname()]) as port,
+            socket.create_connection(("127.0.0.1", port), 60) as client,
         ):
             client.sendall(big)
             client.shutdown(socket.SHUT_WR)
@@ -145,7 +141,7 @@ def test_connections_are_carried_and_halves_end():
 def test_where_nobody_is_the_connection_is_cut():
     with (
         relaying("tcp", list) as port,
-        socket.create_connection(("127.0.0.1", port), 10) as client,
+        socket.create_connection(("127.0.0.1", port), 60) as client,
         contextlib.suppress(ConnectionResetError),
     ):
         assert client.recv(1) == b""

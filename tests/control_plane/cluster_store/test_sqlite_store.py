@@ -50,7 +50,7 @@ def test_a_full_queue_refuses_at_once(tmp_path):
 
     def hold(outcome):
         entered.set()
-        release.wait(5)
+        release.wait(60)
 
     kept.submit(store.Create("/hold", b""), hold)
     assert entered.wait(60)

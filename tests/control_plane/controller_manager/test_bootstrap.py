@@ -14,8 +14,12 @@ from kubeshim import clock
 from kubeshim.client import informer, kinds, recorder
 from kubeshim.control_plane.controller_manager import certificate_approval as approval
 from kubeshim.control_plane.controller_manager import config, controller, manager
-from kubeshim.control_plane.controller_manager.controllers import bootstrap_signer, serviceaccount_token, token_cleaner
-from kubeshim.machinery import bootstrap_tokens, joining, jwt
+from kubeshim.control_plane.controller_manager.controllers import (
+    bootstrap_signer,
+    legacy_token_cleaner,
+    token_cleaner,
+)
+from kubeshim.machinery import bootstrap_tokens, joining, jwt, legacy_tokens, objects
 from tests import fake_api
 
 CLIENT_USAGES, SERVER_USAGES = ["digital signature", "client auth"], ["digital signature", "server auth"]
@@ -93,6 +97,7 @@ def world():
         made = kind(controller.Context(client, factory, config.Options(), recorders, time_source))
         made.start()
         started.append(made)
+        return made
 
     yield client, run
     for one in started:
@@ -145,6 +150,51 @@ def test_tokens_end(world):
     fake_api.eventually(lambda: left() == {"bbbbbb", "cccccc"})
 
 
+DAY = datetime.timedelta(days=1)
+
+
+def test_tokens_that_came_unasked_and_are_not_used_are_marked_and_deleted_a_year_later(world):
+    client, run = world
+    now = clock.SYSTEM.now() + 800 * DAY
+    days = {"long ago": now - 366 * DAY, "a year ago": now - 365 * DAY, "today": now}
+    dates = {said: str(moment.date()) for said, moment in days.items()}
+    secrets = {  # name: (account it names, last used, invalid since)
+        "never-used": ("old", None, None), "long-unused": ("old", "long ago", None),
+        "used": ("old", "a year ago", None), "strange-label": ("old", "soon", None),
+        "strange-mark": ("old", None, "soon"), "unlisted": ("old", None, None),
+        "of-another": ("new", None, None), "of-nobody": ("nobody", None, None), "mounted": ("old", None, None),
+        "invalid": ("old", None, "a year ago"), "over": ("old", "long ago", "long ago"),
+    }  # fmt: skip
+    for name, (account, *labels) in secrets.items():
+        keys = (legacy_tokens.LAST_USED, legacy_tokens.INVALID_SINCE)
+        labels = {key: dates.get(said, said) for key, said in zip(keys, labels, strict=True) if said}
+        metadata = {"name": name, "labels": labels, "annotations": {legacy_tokens.ACCOUNT_NAME: account}}
+        client.create(kinds.SECRETS, {"metadata": metadata, "type": legacy_tokens.SECRET_TYPE}, "x")
+    listed = [{"name": name} for name in secrets if name != "unlisted"]
+    client.create(kinds.SERVICE_ACCOUNTS, {"metadata": {"name": "old"}, "secrets": listed}, "x")
+    client.create(kinds.SERVICE_ACCOUNTS, {"metadata": {"name": "new"}}, "x")
+    mount = {"name": "token", "secret": {"secretName": "mounted"}}
+    client.create(kinds.PODS, {"metadata": {"name": "a"}, "spec": {"containers": [], "volumes": [mount]}}, "x")
+    cleaner = run(legacy_token_cleaner.LegacyTokenCleanerController, clock.FakeClock(now))
+
+    def left():
+        return {
+            objects.name(one): objects.labels(one).get(legacy_tokens.INVALID_SINCE)
+            for one in client.list(kinds.SECRETS, "x")["items"]
+        }
+
+    before = left()
+    tracking = {"metadata": {"name": legacy_tokens.TRACKING}, "data": {"since": dates["a year ago"]}}
+    tracking = client.create(kinds.CONFIG_MAPS, tracking, "kube-system")
+    assert cleaner.sync("day") == 86400
+    assert left() == before, "uses were not written down for long enough"
+    client.update(kinds.CONFIG_MAPS, {**tracking, "data": {"since": dates["long ago"]}})
+    cleaner.sync("day")
+    marked = dict.fromkeys(("never-used", "long-unused", "strange-mark"), dates["today"])
+    del before["over"]
+    assert left() == {**before, **marked}
+
+
 def test_secrets_are_filled_with_tokens_and_go_with_their_account():
     server = fake_api.FakeApi()
     client = server.client()
@@ -157,8 +207,8 @@ def test_secrets_are_filled_with_tokens_and_go_with_their_account():
     )
     client.create(kinds.SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, "x")
     for name, account in (("kept", "robot"), ("strange", "nobody")):
-        annotations = {serviceaccount_token.NAME: account}
-        made = {"metadata": {"name": name, "annotations": annotations}, "type": serviceaccount_token.TYPE}
+        annotations = {legacy_tokens.ACCOUNT_NAME: account}
+        made = {"metadata": {"name": name, "annotations": annotations}, "type": legacy_tokens.SECRET_TYPE}
         client.create(kinds.SECRETS, made, "x")
     running.start()
     try:

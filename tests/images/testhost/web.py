@@ -159,7 +159,10 @@ def serve(port, respond, **options):
 
 
 def in_background(port, respond, **options):
-    threading.Thread(target=serve, args=(port, respond), kwargs=options, daemon=True).start()
+    """The port is open when this returns: of several servers, all are before the first can be found ready."""
+    made = server(port, respond, **options)
+    log(f"serving on port {made.server_port}")
+    threading.Thread(target=made.serve_forever, daemon=True).start()
 
 
 def fetch(url, timeout=5.0, data=None):

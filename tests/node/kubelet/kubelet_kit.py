@@ -72,7 +72,7 @@ class Kit:
         client = self.api.client()
         made = kubelet.Kubelet(self.settings, client, self.engine, self.network, self.events, pod_cidr="10.244.3.0/24")
         made.start()
-        assert made.wait_until_ready(10)
+        assert made.wait_until_ready(60)
         self.running.append((made, client))
         return made
 

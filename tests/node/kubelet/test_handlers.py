@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from kubeshim.node.kubelet import handlers
+from tests import ports
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -73,20 +74,15 @@ def test_http(pages):
         run({"httpGet": {"port": "none"}})
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def test_refused_and_silent_ports_are_worded_as_go_does(pages):
-    port = free_port()
-    with pytest.raises(handlers.Failure) as caught:
-        run({"httpGet": {"port": port, "path": "/x"}})
-    assert str(caught.value) == (
-        f'Get "http://127.0.0.1:{port}/x": dial tcp 127.0.0.1:{port}: connect: connection refused'
-    )
-    with pytest.raises(handlers.Failure, match=r"^dial tcp 127.0.0.1:[0-9]+: connect: connection refused$"):
-        run({"tcpSocket": {"port": port}})
+    with ports.closed() as port:
+        with pytest.raises(handlers.Failure) as caught:
+            run({"httpGet": {"port": port, "path": "/x"}})
+        assert str(caught.value) == (
+            f'Get "http://127.0.0.1:{port}/x": dial tcp 127.0.0.1:{port}: connect: connection refused'
+        )
+        with pytest.raises(handlers.Failure, match=r"^dial tcp 127.0.0.1:[0-9]+: connect: connection refused$"):
+            run({"tcpSocket": {"port": port}})
     assert run({"tcpSocket": {"port": pages}}) == ""
     with serve(lambda connection: connection.recv(1000) and connection.recv(1)) as silent:  # noqa: SIM117
         with pytest.raises(handlers.Failure, match=r"Client.Timeout exceeded while awaiting headers"):

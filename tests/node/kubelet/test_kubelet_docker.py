@@ -126,7 +126,7 @@ def test_grace_is_given_and_prestop_runs_first(kit):
     pod(kit, "a", {"command": ["sh", "-c", script], "lifecycle": hook, "volumeMounts": where}, volumes=volumes)
     kit.wait("a", lambda pod: kit_module.ready(pod) and (directory / "up").exists())
     kit.delete("a", grace=20)
-    kit.wait("a", lambda pod: pod is None, 15)
+    kit.wait("a", lambda pod: pod is None)
     assert (directory / "log").read_text() == "hook\nterm\n"
 
 

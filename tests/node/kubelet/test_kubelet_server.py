@@ -16,6 +16,7 @@ from kubeshim.machinery import errors
 from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import server, server_auth, server_logs, server_machine
 from kubeshim.wire import duplex, spdy_session
+from tests import fake_api, ports
 
 POD = {
     "metadata": {"name": "p", "namespace": "ns", "uid": "u1"},
@@ -200,12 +201,7 @@ def test_a_followed_log_ends_when_the_client_goes(kubelet):
     while b"two" not in got:
         got += connection.recv(1000)
     connection.close()
-    deadline = threading.Event()
-    for _ in range(500):
-        if getattr(kubelet.runtime, "stopped", False):
-            return
-        deadline.wait(0.01)
-    raise AssertionError("the log is still followed")
+    fake_api.eventually(lambda: getattr(kubelet.runtime, "stopped", False))
 
 
 def connect(kubelet, path, protocol):
@@ -406,11 +402,10 @@ def test_port_forward(kubelet, upper, tunnelled):
         data.close()
         assert read_all(data) == b"ABC" * 40_000
         assert read_all(error) == b""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        closed = free.getsockname()[1]
-    names = {"port": str(closed), "requestID": "9"}
-    error, data = (session.open({"streamType": kind, **names}) for kind in ("error", "data"))
-    text = read_all(error).decode()
+    with ports.closed() as closed:
+        names = {"port": str(closed), "requestID": "9"}
+        error, data = (session.open({"streamType": kind, **names}) for kind in ("error", "data"))
+        text = read_all(error).decode()
     assert text.startswith(
         f"error forwarding port {closed} to pod p_ns, uid u1: failed to connect to localhost:{closed}"
     )

@@ -16,19 +16,15 @@ from kubeshim import clock
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.authentication import certificates
-from kubeshim.machinery import jwt, objects, resources
+from kubeshim.machinery import jwt, legacy_tokens, objects, resources
 
 REMEMBERED_FOR = 10.0
 LEEWAY = 60
 """Seconds by which clocks may differ; also how long a token outlives the deletion of what it is bound to."""
-LEGACY_ISSUER = "kubernetes/serviceaccount"
-LAST_USED, INVALID_SINCE = "kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"
-"""Labels of Secrets whose token somebody came with, and of those whose token is good no more; both say a day."""
 _AUTO_GENERATED = (
     "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated "
     "secret-based tokens."
 )
-_LEGACY = "kubernetes.io/serviceaccount/"
 _PREFIX = "authentication.kubernetes.io/"
 _CAPACITY = 20_000
 
@@ -159,12 +155,12 @@ class ServiceAccountTokens:
         self._known.pop(token, None)
         try:
             issuer = jwt.peek(token).get("iss")
-            if issuer != LEGACY_ISSUER and issuer not in self._issuers:
+            if issuer != legacy_tokens.ISSUER and issuer not in self._issuers:
                 return None
             found = self._verifier.verify(token)
         except jwt.BadToken:
             return None
-        known = self._legacy(found, token) if issuer == LEGACY_ISSUER else self._bound(found)
+        known = self._legacy(found, token) if issuer == legacy_tokens.ISSUER else self._bound(found)
         if len(self._known) >= _CAPACITY:
             self._known.clear()
             self._by_uid.clear()
@@ -219,10 +215,10 @@ class ServiceAccountTokens:
 
     def _legacy(self, found: dict[str, Any], token: str) -> Known:
         """A token kept in a Secret for ever: good as long as that Secret holds it."""
-        namespace = str(found.get(f"{_LEGACY}namespace") or "")
-        name = str(found.get(f"{_LEGACY}service-account.name") or "")
-        uid = str(found.get(f"{_LEGACY}service-account.uid") or "")
-        secret_name = str(found.get(f"{_LEGACY}secret.name") or "")
+        namespace = str(found.get(f"{legacy_tokens.CLAIM}namespace") or "")
+        name = str(found.get(f"{legacy_tokens.CLAIM}service-account.name") or "")
+        uid = str(found.get(f"{legacy_tokens.CLAIM}service-account.uid") or "")
+        secret_name = str(found.get(f"{legacy_tokens.CLAIM}secret.name") or "")
         if not namespace or not name or not uid or not secret_name:
             raise Rejected("required claims are missing")
         if found.get("sub") != username(namespace, name):
@@ -235,11 +231,11 @@ class ServiceAccountTokens:
             raise Rejected("Token does not match server's copy")
         account = self._account(namespace, {"name": name, "uid": uid})
         self._came_with(secret)
-        if objects.labels(secret).get(INVALID_SINCE):
+        if objects.labels(secret).get(legacy_tokens.INVALID_SINCE):
             raise Rejected(
                 f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has been marked "
                 "invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the "
-                f"'{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
+                f"'{legacy_tokens.INVALID_SINCE}' label from the secret to temporarily allow use of this token"
             )
         generated = any(one.get("name") == secret_name for one in account.get("secrets") or ())
         user = request.UserInfo(username(namespace, name), (*groups(namespace), "system:authenticated"), uid)
@@ -248,7 +244,7 @@ class ServiceAccountTokens:
 
     def _came_with(self, secret: objects.Object) -> None:
         today = self._clock.now().astimezone(datetime.UTC).date()
-        said = objects.labels(secret).get(LAST_USED)
+        said = objects.labels(secret).get(legacy_tokens.LAST_USED)
         # A server whose clock runs ahead may have written down the next day.
         if self._used is not None and said not in (str(today), str(today + datetime.timedelta(days=1))):
             self._used(secret, str(today))

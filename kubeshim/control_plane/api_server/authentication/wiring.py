@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kubeshim.control_plane.api_server import config as configuration
 from kubeshim.control_plane.api_server import storage as storages
 from kubeshim.control_plane.api_server.authentication import authenticators, service_accounts
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, legacy_tokens, objects
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import local
@@ -23,7 +23,7 @@ def build(
     """
 
     def used(secret: objects.Object, day: str) -> None:
-        labels = {service_accounts.LAST_USED: day}
+        labels = {legacy_tokens.LAST_USED: day}
         patch = {"metadata": {"uid": objects.uid(secret), "labels": labels}}
         try:
             client.patch(service_accounts.SECRETS, objects.name(secret), patch, objects.namespace(secret))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from kubeshim.control_plane.api_server import request
 from kubeshim.control_plane.api_server.admission import plugin
 from kubeshim.control_plane.api_server.authorization import attributes as questions
-from kubeshim.control_plane.api_server.authorization import pod_references, rules
-from kubeshim.machinery import objects, resources
+from kubeshim.control_plane.api_server.authorization import rules
+from kubeshim.machinery import objects, pod_references, resources
 
 GROUP = "system:nodes"
 _PREFIX = "system:node:"

@@ -7,7 +7,7 @@ import orjson
 
 from kubeshim.control_plane.api_server.authentication import authenticators
 from kubeshim.control_plane.api_server.background import reconcile
-from kubeshim.machinery import objects, resources
+from kubeshim.machinery import legacy_tokens, objects, resources
 
 if TYPE_CHECKING:
     from kubeshim.control_plane.api_server import server as servers
@@ -18,7 +18,7 @@ CONFIG_MAPS = resources.GroupVersionResource("", "v1", "configmaps")
 def ensure(server: "servers.Server") -> None:
     reconcile.ensure(server, CONFIG_MAPS, _config_map("extension-apiserver-authentication", _data(server)), _merged)
     since = {"since": server.clock.now().strftime("%Y-%m-%d")}
-    reconcile.ensure(server, CONFIG_MAPS, _config_map("kube-apiserver-legacy-service-account-token-tracking", since))
+    reconcile.ensure(server, CONFIG_MAPS, _config_map(legacy_tokens.TRACKING, since))
 
 
 def _config_map(name: str, data: dict[str, str]) -> objects.Object:

@@ -10,15 +10,10 @@ from typing import Any
 
 from kubeshim.client import kinds
 from kubeshim.control_plane.controller_manager import controller, indexes
-from kubeshim.machinery import errors, jwt, objects
+from kubeshim.machinery import errors, jwt, legacy_tokens, objects
 from kubeshim.machinery.objects import Object
 
 _log = logging.getLogger(__name__)
-
-TYPE = "kubernetes.io/service-account-token"
-NAME, UID = "kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"
-ISSUER = "kubernetes/serviceaccount"
-_CLAIM = "kubernetes.io/serviceaccount/"
 
 
 class ServiceAccountTokenController(controller.Controller):
@@ -31,7 +26,7 @@ class ServiceAccountTokenController(controller.Controller):
             return
         self._key = jwt.load_private_key(options.service_account_private_key)
         self._secrets = indexes.by_namespace(
-            self.own_informer(kinds.SECRETS, namespace="", field_selector=f"type={TYPE}")
+            self.own_informer(kinds.SECRETS, namespace="", field_selector=f"type={legacy_tokens.SECRET_TYPE}")
         )
         self._secrets.add_handler(added=self._seen, updated=lambda _, new: self._seen(new))
         self._accounts = self.informer(kinds.SERVICE_ACCOUNTS)
@@ -41,12 +36,12 @@ class ServiceAccountTokenController(controller.Controller):
         )  # fmt: skip
 
     def _seen(self, secret: Object) -> None:
-        if secret.get("type") == TYPE:
+        if secret.get("type") == legacy_tokens.SECRET_TYPE:
             self.enqueue(secret)
 
     def _account_changed(self, account: Object) -> None:
         for secret in self._secrets.by_index("namespace", objects.namespace(account)):
-            if objects.annotations(secret).get(NAME) == objects.name(account):
+            if objects.annotations(secret).get(legacy_tokens.ACCOUNT_NAME) == objects.name(account):
                 self._seen(secret)
 
     def sync(self, key: str) -> None:
@@ -63,10 +58,16 @@ class ServiceAccountTokenController(controller.Controller):
             _log.debug("secret %s is gone", key)
 
     def _account(self, secret: Object) -> Object | None:
-        """The account the Secret is of; asked for at the server before it is said not to be there."""
-        name, uid = (objects.annotations(secret).get(key, "") for key in (NAME, UID))
+        """The account the Secret is of.
+
+        The server is asked before it is said not to be there, and before a Secret becomes the token of a namesake that
+        is gone, which the cache may still hold.
+        """
+        name, uid = (
+            objects.annotations(secret).get(key, "") for key in (legacy_tokens.ACCOUNT_NAME, legacy_tokens.ACCOUNT_UID)
+        )
         found = self._accounts.get(f"{objects.namespace(secret)}/{name}")
-        if found is None or (uid and objects.uid(found) != uid):
+        if found is None or objects.uid(found) != uid:
             try:
                 found = self.client.get(kinds.SERVICE_ACCOUNTS, name, objects.namespace(secret))
             except errors.NotFound:
@@ -86,7 +87,11 @@ class ServiceAccountTokenController(controller.Controller):
         data["namespace"] = _encoded(objects.namespace(secret).encode())
         if not data.get("token"):
             data["token"] = _encoded(jwt.sign(claims(secret, account), self._key).encode())
-        annotations = {**objects.annotations(secret), NAME: objects.name(account), UID: objects.uid(account)}
+        annotations = {
+            **objects.annotations(secret),
+            legacy_tokens.ACCOUNT_NAME: objects.name(account),
+            legacy_tokens.ACCOUNT_UID: objects.uid(account),
+        }
         return {**secret, "data": data, "metadata": {**secret["metadata"], "annotations": annotations}}
 
 
@@ -94,11 +99,11 @@ def claims(secret: Object, account: Object) -> dict[str, Any]:
     """What a token that never expires says."""
     namespace, name = objects.namespace(account), objects.name(account)
     return {
-        "iss": ISSUER,
-        f"{_CLAIM}namespace": namespace,
-        f"{_CLAIM}secret.name": objects.name(secret),
-        f"{_CLAIM}service-account.name": name,
-        f"{_CLAIM}service-account.uid": objects.uid(account),
+        "iss": legacy_tokens.ISSUER,
+        f"{legacy_tokens.CLAIM}namespace": namespace,
+        f"{legacy_tokens.CLAIM}secret.name": objects.name(secret),
+        f"{legacy_tokens.CLAIM}service-account.name": name,
+        f"{legacy_tokens.CLAIM}service-account.uid": objects.uid(account),
         "sub": f"system:serviceaccount:{namespace}:{name}",
     }
 

@@ -15,7 +15,7 @@ from kubeshim.control_plane.api_server.authentication import (
     service_accounts,
 )
 from kubeshim.control_plane.api_server.authorization import attributes as questions
-from kubeshim.machinery import errors, jwt
+from kubeshim.machinery import errors, jwt, legacy_tokens
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -249,14 +249,14 @@ def test_the_use_of_legacy_tokens_is_followed(world):
     assert world.who.authenticate(asked)
     today = str(world.clock.now().date())
     assert (days, asked.warnings) == ([today], [])
-    secret["metadata"]["labels"][service_accounts.LAST_USED] = today
+    secret["metadata"]["labels"][legacy_tokens.LAST_USED] = today
     world.account["secrets"] = [{"name": "s"}]
     world.clock.step(11)
     asked = bearer(token)
     assert world.who.authenticate(asked)
     assert days == [today]
     assert asked.warnings[0].startswith("Use tokens from the TokenRequest API")
-    secret["metadata"]["labels"][service_accounts.INVALID_SINCE] = today
+    secret["metadata"]["labels"][legacy_tokens.INVALID_SINCE] = today
     world.clock.step(11)
     assert "secret shop/s for service account shop/cart has been marked invalid" in world.who.token(token).error
 

@@ -36,7 +36,7 @@ def test_an_old_watch(secure, path):
 
 
 def status(secure, path):
-    connection = http.client.HTTPSConnection("127.0.0.1", secure.port, timeout=10, context=secure.context("admin"))
+    connection = http.client.HTTPSConnection("127.0.0.1", secure.port, timeout=60, context=secure.context("admin"))
     with contextlib.closing(connection):
         connection.request("GET", path)
         with connection.getresponse() as answer:

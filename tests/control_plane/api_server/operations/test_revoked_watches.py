@@ -31,7 +31,7 @@ def account(secure):
 @contextlib.contextmanager
 def watch(secure, token):
     who = "" if token else "admin"
-    connection = http.client.HTTPSConnection("127.0.0.1", secure.port, timeout=20, context=secure.context(who))
+    connection = http.client.HTTPSConnection("127.0.0.1", secure.port, timeout=60, context=secure.context(who))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connection.request("GET", f"{PATH}?watch=1&timeoutSeconds=300&allowWatchBookmarks=true", headers=headers)
     with contextlib.closing(connection), connection.getresponse() as answer:

@@ -79,7 +79,7 @@ class Secure:
         return self._contexts[who]
 
     def ask(self, method, path, body=None, *, who="admin", content_type="application/json", headers=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.context(who))
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.context(who))
         sent = {"User-Agent": "test/1", **(headers or {})}
         if body is not None:
             sent.setdefault("Content-Type", content_type)

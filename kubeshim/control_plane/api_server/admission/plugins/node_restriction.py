@@ -10,9 +10,8 @@ from typing import Any
 from kubeshim.control_plane.api_server.admission import plugin, token_audiences
 from kubeshim.control_plane.api_server.authorization import attributes as questions
 from kubeshim.control_plane.api_server.authorization import node as nodes
-from kubeshim.control_plane.api_server.authorization import pod_references
 from kubeshim.control_plane.api_server.authorization.attributes import quote
-from kubeshim.machinery import errors, objects, resources
+from kubeshim.machinery import errors, objects, pod_references, resources
 
 _PODS = resources.GroupVersionResource("", "v1", "pods")
 _NODES = resources.GroupVersionResource("", "v1", "nodes")

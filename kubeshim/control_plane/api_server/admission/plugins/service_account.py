@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kubeshim.control_plane.api_server.admission import mountable_secrets, plugin, refusals
-from kubeshim.control_plane.api_server.authorization import pod_references
-from kubeshim.machinery import objects, resources
+from kubeshim.machinery import objects, pod_references, resources
 
 _ACCOUNTS = resources.GroupVersionResource("", "v1", "serviceaccounts")
 _DEFAULT = "default"
