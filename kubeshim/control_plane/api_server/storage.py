@@ -392,8 +392,8 @@ class Storage:
         resource = self._resource(gvr)
 
         def observe(event: watch_cache.Event) -> None:
-            previous = self.view(resource, event.previous).obj if event.previous else None
             try:
+                previous = self.view(resource, event.previous).obj if event.previous else None
                 callback(Change(event.kind, self.view(resource, event.stored).obj, previous))
             except Exception:
                 _log.exception("a subscriber to %s failed", resource.group_resource)
