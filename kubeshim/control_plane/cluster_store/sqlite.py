@@ -115,7 +115,7 @@ class SQLiteStore:
                 with statements.transaction(self._connection):
                     statements.write(self._connection, decided.events)
             self._trouble = ""
-        except Exception as error:  # also what SQLite cannot be given: this thread must not end while others wait for it
+        except Exception as error:  # whatever it is: others wait for this thread
             self._fail(error, replies)
             return
         with self._broadcast.lock:
