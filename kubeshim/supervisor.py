@@ -57,6 +57,21 @@ def is_running(entry: dict[str, Any] | None) -> bool:
     return bool(entry) and entry is not None and start_time(entry["pid"]) == entry["startTime"] != 0
 
 
+def open_process(entry: dict[str, Any] | None) -> int:
+    """A pidfd of the process recorded in ``entry``; -1 where that is gone, or going in this very moment."""
+    if not is_running(entry):
+        return -1
+    assert entry is not None
+    try:
+        descriptor = os.pidfd_open(entry["pid"])
+    except ProcessLookupError:
+        return -1
+    if is_running(entry):  # else the number may have become another's before it was opened
+        return descriptor
+    os.close(descriptor)
+    return -1
+
+
 @contextlib.contextmanager
 def network_namespace(pid: int | None) -> Iterator[None]:
     """Inside, new sockets belong to the network namespace of ``pid`` (None: stay here)."""
@@ -101,7 +116,13 @@ def take_socket(pid: int, descriptor: int) -> socket.socket | None:
         return None
     try:
         taken = _libc.syscall(_SYS_PIDFD_GETFD, pidfd, descriptor, 0)
-        return socket.socket(fileno=taken) if taken >= 0 else None
+        if taken < 0:
+            return None
+        try:
+            return socket.socket(fileno=taken)
+        except OSError:  # it was about to be executed, and had not put the socket there yet
+            os.close(taken)
+            return None
     finally:
         os.close(pidfd)
 
@@ -129,15 +150,14 @@ class Component:
 
         One that was started from another description (its node has got a new network namespace) is ended.
         """
-        if not is_running(entry):
+        descriptor = open_process(entry)
+        if descriptor < 0:
             return False
+        self.pid, self.started_ticks, self.pidfd = entry["pid"], entry["startTime"], descriptor
         if entry.get("spec", digest(self.spec)) != digest(self.spec):
-            self.pid, self.started_ticks, self.pidfd = entry["pid"], entry["startTime"], os.pidfd_open(entry["pid"])
             self.stop(float(self.spec.get("stopSeconds", 10)))
             return False
-        self.pid, self.started_ticks = entry["pid"], entry["startTime"]
         self.restarts = entry.get("restarts", 0)
-        self.pidfd = os.pidfd_open(self.pid)
         self.started_at = time.monotonic()
         found = [take_socket(self.pid, FIRST_FD + index) for index in range(len(self.spec.get("sockets", ())))]
         self.sockets = [sock for sock in found if sock is not None]
@@ -247,6 +267,8 @@ class Supervisor:
 
     def __init__(self, run_dir: str, log_dir: str) -> None:
         self.run_dir, self.log_dir = run_dir, log_dir
+        self.told = ""
+        """Digest of what was last read to be wanted."""
         self.components: dict[str, Component] = {}
         self.stopping = False
         self.reload = True
@@ -258,6 +280,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGHUP, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what was sent before we could hear it comes now
         previous = self._read("state.json", {}).get("components", {})
         while not self.stopping:
             if self.reload:
@@ -280,10 +303,13 @@ class Supervisor:
 
     def _reconcile(self, previous: dict[str, Any]) -> None:
         """Makes ``components`` match the file: adopts or schedules new ones, stops those taken out."""
-        wanted = {spec["name"]: spec for spec in self._read("components.json", {"components": []})["components"]}
+        read = self._read("components.json", {"components": []})
+        wanted = {spec["name"]: spec for spec in read["components"]}
         for name in [name for name in self.components if name not in wanted]:
             log(f"stopping {name}: no longer wanted")
             self.components.pop(name).stop(10)
+        for name in [name for name in previous if name not in wanted]:
+            Component({"name": name}).adopt(previous[name])  # of another description than nothing: it is ended
         for name, spec in wanted.items():
             component = self.components.get(name)
             if component is not None:
@@ -297,6 +323,7 @@ class Supervisor:
                 log(f"took over {name}, pid {component.pid}")
             else:
                 component.due = time.monotonic()
+        self.told = digest(read)
         self._write_state()
 
     def _renew(self, component: Component, spec: dict[str, Any]) -> None:
@@ -351,6 +378,7 @@ class Supervisor:
         """For the next supervisor and for ``kubeshim status``."""
         state = {
             "supervisor": {"pid": os.getpid(), "startTime": start_time(os.getpid())},
+            "told": self.told,
             "components": {
                 name: {"pid": c.pid, "startTime": c.started_ticks, "restarts": c.restarts, "spec": digest(c.spec)}
                 for name, c in self.components.items()
@@ -391,8 +419,11 @@ def log(text: str) -> None:
     print(f"{stamp}Z supervisor: {text}", flush=True)
 
 
-def main(run_dir: str, log_dir: str) -> int:
-    """Runs until SIGTERM."""
+def main(run_dir: str, log_dir: str, gate: str = "") -> int:
+    """Runs until SIGTERM. Begins when ``gate``, a descriptor, is closed: when whoever started us has noted that."""
+    if gate:
+        os.read(int(gate), 1)
+        os.close(int(gate))
     try:
         Supervisor(run_dir, log_dir).run()
     except OSError as error:
@@ -403,4 +434,4 @@ def main(run_dir: str, log_dir: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))

@@ -141,7 +141,7 @@ class FakeApi:
         with self.lock:
             obj = self.find(where, namespace, name)
             wanted = options.get("preconditions", {})
-            if wanted.get("uid") not in (None, obj["metadata"]["uid"]):
+            if any(wanted.get(field) not in (None, obj["metadata"][field]) for field in ("uid", "resourceVersion")):
                 raise errors.conflict("", where[1], name, "Precondition failed")
             finalizers = list(obj["metadata"].get("finalizers") or [])
             policy = options.get("propagationPolicy")

@@ -59,8 +59,8 @@ class LeaderElector:
                 return
         self.is_leader = True
         _log.info("%s is now the leader of %s/%s", self._identity, self._namespace, self._name)
-        on_started()
         renewed = self._clock.monotonic()
+        on_started()
         while not stop.wait(self._retry):
             if self._try():
                 renewed = self._clock.monotonic()
@@ -84,8 +84,8 @@ class LeaderElector:
             try:  # the usual case: nobody wrote but us
                 self._observe(self._client.update(kinds.LEASES, self._wanted(self._seen)))
                 return True
-            except errors.Conflict:
-                _log.debug("the lease changed under us")
+            except (errors.Conflict, errors.NotFound):
+                _log.debug("the lease changed under us, or was deleted")
         try:
             current = self._client.get(kinds.LEASES, self._name, self._namespace)
         except errors.NotFound:

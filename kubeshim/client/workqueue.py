@@ -45,9 +45,6 @@ class ItemBackoff:
     def forget(self, item: Hashable) -> None:
         self._failures.pop(item, None)
 
-    def failures(self, item: Hashable) -> int:
-        return self._failures.get(item, 0)
-
 
 class Bucket:
     """A token bucket over all items: ``rate`` a second after a burst. ``reserve`` returns the seconds to wait."""
@@ -65,6 +62,10 @@ class Bucket:
         self._refill()
         self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
+
+    def give_back(self) -> None:
+        """A token that was taken for nothing."""
+        self._tokens = min(self._burst, self._tokens + 1)
 
     def try_take(self) -> bool:
         """Takes a token if there is a whole one."""
@@ -106,6 +107,9 @@ class RateLimitingQueue(Generic[K]):
         self.adds = self.retries = 0
         """How many keys were taken in, and how many were to come later: measures of load."""
         self.observer: Observer | None = None
+        self.on_crowded: Callable[[], None] | None = None
+        """Called when a key is added for which nobody is free."""
+        self._idle = 0
         self._added: dict[K, float] = {}
         self._started: dict[K, float] = {}
         """When keys that wait were added, and when the work began on those that are worked on."""
@@ -113,6 +117,9 @@ class RateLimitingQueue(Generic[K]):
     def add(self, key: K) -> None:
         with self._ready:
             self._add(key)
+            crowded = len(self._queue) > self._idle
+        if crowded and self.on_crowded is not None:
+            self.on_crowded()
 
     def add_after(self, key: K, delay: float) -> None:
         """Adds ``key`` in ``delay`` seconds; of several such wishes the earliest holds."""
@@ -140,11 +147,6 @@ class RateLimitingQueue(Generic[K]):
         with self._ready:
             self._backoff.forget(key)
 
-    def failures(self, key: K) -> int:
-        """How often ``key`` was added rate-limited since it was forgotten."""
-        with self._ready:
-            return self._backoff.failures(key)
-
     def get(self, timeout: float | None = None) -> K:
         """Waits for a key; call ``done`` with it afterwards. Raises ``ShutDown``, or ``TimeoutError``."""
         give_up = None if timeout is None else self._monotonic() + timeout
@@ -161,7 +163,11 @@ class RateLimitingQueue(Generic[K]):
                     raise ShutDown
                 if give_up is not None and self._monotonic() >= give_up:
                     raise TimeoutError
-                self._ready.wait(self._patience(give_up))
+                self._idle += 1
+                try:
+                    self._ready.wait(self._patience(give_up))
+                finally:
+                    self._idle -= 1
 
     def done(self, key: K) -> None:
         """The worker is through with ``key``."""

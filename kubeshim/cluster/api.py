@@ -68,17 +68,30 @@ class API:
         self.call("PATCH", f"{path}?fieldManager=kubeshim&force=true", obj, kind="application/apply-patch+yaml")
 
     def watch(self, path: str, seconds: float) -> Iterator[dict[str, Any]]:
-        """Events of a watch, starting with what is there, for at most that long."""
-        response = self._request("GET", f"{path}{'&' if '?' in path else '?'}watch=true", None, "", seconds)
+        """Events of a watch, starting with what is there, for at most that long.
+
+        One that ends before, because the server begins anew, is opened again, and starts with what is there then.
+        """
         deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                yield from self._watch(path, left, deadline)
+            except APIError as error:
+                if 400 <= error.status < 500 and error.status != 429:
+                    raise
+            except (OSError, http.client.HTTPException, ValueError):
+                continue  # the connection broke, in the middle of an event perhaps
+            time.sleep(0.02)
+
+    def _watch(self, path: str, seconds: float, deadline: float) -> Iterator[dict[str, Any]]:
+        url = f"{path}{'&' if '?' in path else '?'}watch=true"
+        response = self._request("GET", url, None, "", seconds)
         try:
-            while time.monotonic() < deadline:
-                line = response.readline()
-                if not line:
+            while time.monotonic() < deadline and (line := response.readline()):
+                event: dict[str, Any] = json.loads(line)
+                if event["type"] == "ERROR":
                     return
-                yield json.loads(line)
-        except TimeoutError:
-            return
+                yield event
         finally:
             response.close()
 

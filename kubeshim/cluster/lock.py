@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pathlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -16,16 +17,18 @@ class GivenUp(Exception):
 @contextmanager
 def locked(where: layout.Layout, wait: Callable[[], bool] | None = None) -> Iterator[None]:
     """Holds the cluster's lock. ``wait`` is called between attempts: False stops trying and raises ``GivenUp``."""
-    layout.ROOT.mkdir(parents=True, exist_ok=True)
     path = layout.ROOT / f".{where.directory.name}.lock"
-    with open(path, "w") as file:
-        if wait is None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        else:
-            while not _taken(file):
-                if not wait():
-                    raise GivenUp(f"{path} is held by another process")
-        yield
+    while True:
+        with _opened(path) as file:
+            if wait is None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            else:
+                while not _taken(file):
+                    if not wait():
+                        raise GivenUp(f"{path} is held by another process")
+            if _is_at(file, path):
+                yield
+                return
 
 
 @contextmanager
@@ -38,6 +41,23 @@ def choosing() -> Iterator[None]:
         yield
     finally:
         os.close(directory)
+
+
+def _opened(path: pathlib.Path) -> IO[str]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return open(path, "w")
+        except FileNotFoundError:  # the last cluster's end has just taken the directory away
+            continue
+
+
+def _is_at(file: IO[str], path: pathlib.Path) -> bool:
+    """Not so where ``down``, which we waited for, took the file away: others lock the next one."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _taken(file: IO[str]) -> bool:

@@ -432,6 +432,7 @@ class Steps(Protocol):
 
     where: layout.Layout
     fresh: bool
+    """Whether there is none of that name yet; judged once nobody else can be making or removing it."""
 
     def steps(self) -> Iterator[tuple[str, Callable[[], str]]]: ...
 
@@ -439,6 +440,7 @@ class Steps(Protocol):
 def take_steps(this: Steps, failed: type[Exception], report: Report) -> None:
     """Under the cluster's lock. Raises ``failed`` with the step's name; what is fresh is taken down again."""
     with lock.locked(this.where):
+        this.fresh = not this.where.configuration.exists()
         for title, step in this.steps():
             began = time.monotonic()
             try:

@@ -2,7 +2,7 @@
 
 Discovery and OpenAPI are computed from the registry and from what aggregated servers told, encoded once and kept under
 the generations of both; what clients keep for long, OpenAPI and discovery's aggregated form, has an ETag.
-OpenAPI documents are large: they are built in a native thread, when first asked for.
+OpenAPI documents are large: they are built in a native thread, when first asked for, of what was served at that moment.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from kubeshim.control_plane.api_server.aggregation import openapi as others
 from kubeshim.control_plane.api_server.authentication import issuer
 from kubeshim.control_plane.api_server.flow_control import dump
 from kubeshim.control_plane.api_server.flow_control import metrics as flow_metrics
-from kubeshim.machinery import discovery, groups, openapi
+from kubeshim.machinery import discovery, groups, openapi, resources
 from kubeshim.machinery.codecs import json, negotiation
 from kubeshim.wire import exposition, process_metrics
 
@@ -126,8 +126,15 @@ class Documents:
 
         return self._discovery(("resources", group, version), make, asked)
 
+    def _types(self) -> tuple[resources.Registry, dict[resources.GroupVersionKind, dict[str, Any]]]:
+        """The types being served and the schemas of custom ones, for a thread, which does not see what comes or goes
+        meanwhile: a document is of one moment, that of its digest.
+        """
+        server = self._server
+        return resources.Registry(list(server.registry)), dict(server.custom_openapi)
+
     def _openapi_v2(self, asked: request.Request) -> request.Response | None:
-        registry, custom = self._server.registry, self._server.custom_openapi
+        registry, custom = self._types()
         theirs: dict[str, bytes] = {}
 
         def gather() -> None:
@@ -146,15 +153,14 @@ class Documents:
         )  # fmt: skip
 
     def _openapi_v3(self, asked: request.Request, path: str) -> request.Response | None:
-        registry, custom = self._server.registry, self._server.custom_openapi
-
+        registry, custom = self._types()
         aggregation = self._server.aggregation
         added = together.openapi_paths(aggregation.remote, aggregation.told)
         if path in added:
             return others.v3_document(asked, self._server, path)
 
         def index() -> bytes:
-            listed = openapi.v3_index(registry, openapi.v3_hashes(registry, custom))
+            listed = openapi.v3_index(openapi.v3_hashes(registry, custom))
             listed["paths"] = {**listed["paths"], **added}
             return json.encode(listed)
 

@@ -354,12 +354,14 @@ class Storage:
 
     def _missed(self, cache: watch_cache.Cache, after: int) -> Events:
         """Events older than the ring, from the store; those that came while it was read, from the ring."""
-        old = self._in_thread(functools.partial(self.store.events, cache.prefix, after=after))
-        found = [self._event(cache.prefix, event) for event in old if event.revision <= self.revision]
-        last = found[-1].revision if found else after
-        # Reading took its time; what came meanwhile may have left the ring again only under absurd load.
-        newer = cache.since(max(last, cache.floor)) or []
-        return found + [event for event in newer if event.revision > last]
+        found: Events = []
+        while (newer := cache.since(after)) is None:
+            # Reading takes its time: what has come meanwhile may have left the ring again, and is read then.
+            read = self.revision
+            old = self._in_thread(functools.partial(self.store.events, cache.prefix, after=after))
+            found += [self._event(cache.prefix, event) for event in old if event.revision <= self.revision]
+            after = max(read, found[-1].revision if found else after)
+        return found + newer
 
     def count(self, resource: resources.Resource) -> int:
         """How many objects of a type there are, in all namespaces; 0 where nobody has asked for any yet."""

@@ -29,5 +29,10 @@ def put(conditions: Iterable[Condition] | None, new: Condition) -> list[Conditio
     return [*without(present, new["type"]), new]
 
 
+def following(old: Condition | None, new: Condition) -> Condition:
+    """``new`` as it is written after ``old``: that one where both say the same, with its time where the status is."""
+    return new if old is None else put([old], new)[0]
+
+
 def without(conditions: Iterable[Condition] | None, kind: str) -> list[Condition]:
     return [condition for condition in conditions or () if condition.get("type") != kind]

@@ -109,6 +109,7 @@ class Controller:
         return found
 
     def start(self) -> None:
+        self.queue.on_crowded = self._spawn
         for one in self._own:
             one.start()
         self._spawn()

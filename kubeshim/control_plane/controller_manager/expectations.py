@@ -4,6 +4,9 @@ A controller that made three pods and looks at its cache before the watch told o
 So it notes how many creations and deletions it expects, informer events count them down, and it does not act
 again before all were seen, or five minutes passed and they never will be.
 
+They are kept by the uid of who expects them: one made anew under the same name has nothing to do with what its
+namesake did, whose pods it would wait for in vain.
+
 Deletions are expected by key, not by number: a pod that is seen terminating and then gone counts once.
 """
 
@@ -29,37 +32,42 @@ class Expectations:
         self._lock = threading.Lock()
         self._expected: dict[str, _Expected] = {}
 
-    def satisfied(self, key: str) -> bool:
-        """Whether the cache has caught up for ``key``."""
+    def satisfied(self, owner: str) -> bool:
+        """Whether the cache has caught up for ``owner``."""
+        return self.left(owner) is None
+
+    def left(self, owner: str) -> float | None:
+        """Seconds until what the cache has not shown is given up, when to come back; None where it has caught up."""
         with self._lock:
-            expected = self._expected.get(key)
+            expected = self._expected.get(owner)
             if expected is None or (expected.creations <= 0 and not expected.deletions):
-                return True
-            return self._clock.monotonic() - expected.since > EXPIRES
+                return None
+            left = expected.since + EXPIRES - self._clock.monotonic()
+            return left if left > 0 else None
 
-    def expect_creations(self, key: str, number: int) -> None:
+    def expect_creations(self, owner: str, number: int) -> None:
         with self._lock:
-            self._expected[key] = _Expected(self._clock.monotonic(), creations=number)
+            self._expected[owner] = _Expected(self._clock.monotonic(), creations=number)
 
-    def expect_deletions(self, key: str, of: Iterable[str]) -> None:
+    def expect_deletions(self, owner: str, of: Iterable[str]) -> None:
         with self._lock:
-            self._expected[key] = _Expected(self._clock.monotonic(), deletions=set(of))
+            self._expected[owner] = _Expected(self._clock.monotonic(), deletions=set(of))
 
-    def expect(self, key: str, creations: int, deletions: Iterable[str]) -> None:
+    def expect(self, owner: str, creations: int, deletions: Iterable[str]) -> None:
         """Both at once, for controllers that do both in one turn."""
         with self._lock:
-            self._expected[key] = _Expected(self._clock.monotonic(), creations, set(deletions))
+            self._expected[owner] = _Expected(self._clock.monotonic(), creations, set(deletions))
 
-    def creation_observed(self, key: str, number: int = 1) -> None:
+    def creation_observed(self, owner: str, number: int = 1) -> None:
         with self._lock:
-            if key in self._expected:
-                self._expected[key].creations -= number
+            if owner in self._expected:
+                self._expected[owner].creations -= number
 
-    def deletion_observed(self, key: str, of: str) -> None:
+    def deletion_observed(self, owner: str, of: str) -> None:
         with self._lock:
-            if key in self._expected:
-                self._expected[key].deletions.discard(of)
+            if owner in self._expected:
+                self._expected[owner].deletions.discard(of)
 
-    def forget(self, key: str) -> None:
+    def forget(self, owner: str) -> None:
         with self._lock:
-            self._expected.pop(key, None)
+            self._expected.pop(owner, None)

@@ -33,8 +33,11 @@ class PodControl:
         self._events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {objects.name(made)}")
         return made
 
-    def delete(self, pod: Object, owner: Object) -> None:
-        """Deletes; a pod that is gone already is fine. Raises what the server answered otherwise."""
+    def delete(self, pod: Object, owner: Object) -> bool:
+        """Deletes; False for a pod that is gone already, of which the cache may tell nothing any more.
+
+        Raises what the server answered otherwise.
+        """
         name = objects.name(pod)
         try:
             self._client.delete(
@@ -42,11 +45,12 @@ class PodControl:
             )
         except (errors.NotFound, errors.Conflict):
             _log.debug("pod %s was deleted already", name)
-            return
+            return False
         except (errors.APIStatusError, rest.Unreachable) as error:
             self._events.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
             raise
         self._events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+        return True
 
 
 def namespace_is_going(error: Exception) -> bool:

@@ -101,16 +101,13 @@ class ReplicaController(controller.Controller):
         self._control = pod_control.PodControl(self.client, self.recorder)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
         self._owners = indexes.by_namespace(indexes.by_controller(self.informer(self.gvr)))
-        self._owners.add_handler(added=self.enqueue, updated=self._owner_updated, deleted=self._owner_deleted)
+        self._owners.add_handler(
+            added=self.enqueue, updated=lambda _, new: self.enqueue(new), deleted=self._owner_deleted
+        )
         self._pods.add_handler(added=self._pod_added, updated=self._pod_updated, deleted=self._pod_deleted)
 
-    def _owner_updated(self, old: Object, new: Object) -> None:
-        if objects.uid(old) != objects.uid(new):
-            self._owner_deleted(old)
-        self.enqueue(new)
-
     def _owner_deleted(self, owner: Object) -> None:
-        self._expected.forget(objects.key(owner))
+        self._expected.forget(objects.uid(owner))
         self.enqueue(owner)
 
     def _pod_added(self, pod: Object) -> None:
@@ -119,7 +116,7 @@ class ReplicaController(controller.Controller):
             return
         owner = self._owner_of(pod)
         if owner is not None:
-            self._expected.creation_observed(objects.key(owner))
+            self._expected.creation_observed(objects.uid(owner))
             self.enqueue(owner)
         elif objects.controller_of(pod) is None:
             self._enqueue_matching(pod)
@@ -147,7 +144,7 @@ class ReplicaController(controller.Controller):
     def _pod_deleted(self, pod: Object) -> None:
         owner = self._owner_of(pod)
         if owner is not None:
-            self._expected.deletion_observed(objects.key(owner), objects.uid(pod))
+            self._expected.deletion_observed(objects.uid(owner), objects.uid(pod))
             self.enqueue(owner)
 
     def _owner_of(self, pod: Object) -> Object | None:
@@ -165,50 +162,53 @@ class ReplicaController(controller.Controller):
     def sync(self, key: str) -> float | None:
         owner = self._owners.get(key)
         if owner is None:
-            self._expected.forget(key)
             return None
-        may_act = self._expected.satisfied(key)
+        may_act = self._expected.satisfied(objects.uid(owner))
         selector = self.selector_of(owner)
         claimer = adoption.Claimer(self.client, kinds.PODS, owner, self.gvr, selector)
         mine = claimer.claim(indexes.claimable(self._pods, owner))
         active = [pod for pod in mine if pods.is_active(pod)]
         terminating = sum(pods.is_terminating(pod) for pod in mine)
-        failure = self._manage(key, owner, active) if may_act and not objects.is_deleting(owner) else None
+        failure = self._manage(owner, active) if may_act and not objects.is_deleting(owner) else None
         now = self.clock.now()
         status = next_status(owner, active, terminating, failure, now, tell_terminating=self.tells_terminating)
         self._write_status(owner, status)
         if failure is not None:
             raise failure
-        return _until_next_available(owner, active, now)
+        waits = (_until_next_available(owner, active, now), self._expected.left(objects.uid(owner)))
+        return min((wait for wait in waits if wait is not None), default=None)
 
-    def _manage(self, key: str, owner: Object, active: Sequence[Object]) -> Exception | None:
+    def _manage(self, owner: Object, active: Sequence[Object]) -> Exception | None:
         difference = len(active) - wanted(owner)
         if difference < 0:
-            return self._create(key, owner, min(-difference, BURST))
+            return self._create(owner, min(-difference, BURST))
         if difference > 0:
-            return self._delete(key, owner, active, min(difference, BURST))
+            return self._delete(owner, active, min(difference, BURST))
         return None
 
-    def _create(self, key: str, owner: Object, count: int) -> Exception | None:
-        self._expected.expect_creations(key, count)
+    def _create(self, owner: Object, count: int) -> Exception | None:
+        uid = objects.uid(owner)
+        self._expected.expect_creations(uid, count)
         template = owner["spec"]["template"]
         done, failure = pod_control.slow_start(count, lambda _: self._control.create(template, owner))
         if done < count:
-            self._expected.creation_observed(key, count - done)
+            self._expected.creation_observed(uid, count - done)
         if failure is not None and pod_control.namespace_is_going(failure):
             return None
         return failure
 
-    def _delete(self, key: str, owner: Object, active: Sequence[Object], count: int) -> Exception | None:
+    def _delete(self, owner: Object, active: Sequence[Object], count: int) -> Exception | None:
         chosen = pods.deletion_order(active, self._related(owner), self.clock.now())[:count]
-        self._expected.expect_deletions(key, [objects.uid(pod) for pod in chosen])
+        uid = objects.uid(owner)
+        self._expected.expect_deletions(uid, [objects.uid(pod) for pod in chosen])
 
         def delete(pod: Object) -> None:
+            told = False
             try:
-                self._control.delete(pod, owner)
-            except (errors.APIStatusError, OSError):
-                self._expected.deletion_observed(key, objects.uid(pod))
-                raise
+                told = self._control.delete(pod, owner)
+            finally:
+                if not told:
+                    self._expected.deletion_observed(uid, objects.uid(pod))
 
         failures = pod_control.run_all(delete, chosen)
         return failures[0] if failures else None

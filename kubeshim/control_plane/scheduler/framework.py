@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from kubeshim.client import informer, rest, series_recorder
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import metrics, node_info, pod_info
+from kubeshim.machinery import errors
 from kubeshim.machinery.objects import Object
-from kubeshim.machinery.resources import GroupVersionResource
 
 MAX_SCORE = 100
 
@@ -82,7 +82,8 @@ class Handle:
 
     client: rest.Client
     cache: caches.Cache
-    informer: Callable[[GroupVersionResource], informer.Informer]
+    informer: Callable[..., informer.Informer]
+    """By type and scope (``informer.Factory.informer``)."""
     recorder: series_recorder.SeriesRecorder
     run_filters: Callable[[CycleState, pod_info.PodInfo, node_info.NodeInfo, Nodes], Status | None]
     """With the pods that are nominated to the node counted in."""
@@ -258,7 +259,11 @@ class Framework:
     def bind(self, state: CycleState, pod: pod_info.PodInfo, node: str) -> Status | None:
         """PreBind, Bind and PostBind. Raises ``NotFound`` where the pod is gone."""
         for plugin in self._at["pre_bind"]:
-            if (status := plugin.pre_bind(state, pod, node)) is not None:
+            try:
+                status = plugin.pre_bind(state, pod, node)
+            except errors.NotFound as gone:  # it is not the pod that is
+                status = error(str(gone))
+            if status is not None:
                 return _failed("PreBind", plugin, status)
         for plugin in self._at["bind"]:
             if (bound := plugin.bind(state, pod, node)) is True:

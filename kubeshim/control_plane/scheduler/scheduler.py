@@ -11,6 +11,7 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
 
 from kubeshim import clock
@@ -260,7 +261,7 @@ class Scheduler:
     def _bind(self, info: pod_info.PodInfo, decision: Decision) -> None:
         try:
             if self._framework.takes_time(decision.state, info, decision.node):
-                self._write(info, nomination_patch(self._pods.get(info.key) or info.pod, decision.node))
+                self._write(info, nomination_patch(self._current(info) or info.pod, decision.node))
             with self._metrics.at("Bind"):
                 refusal = self._framework.bind(decision.state, info, decision.node)
         except errors.NotFound:
@@ -274,9 +275,12 @@ class Scheduler:
         if refusal is not None:
             self._metrics.attempted(metrics.ERROR, time.monotonic() - decision.begun)
             self._take_back(info, decision)
+            if self._current(info) is None:
+                _log.info("pod %s is gone", info.key)
+                self.queue.done(info.uid)
+                return
             self._tell_failure(info, refusal.message, "SchedulerError", "")
-            if (latest := self._latest(info)) is not None:
-                self.queue.failed(latest)
+            self._back(info, self.queue.failed)
             return
         self.queue.done(info.uid)
         now = time.monotonic()
@@ -299,25 +303,42 @@ class Scheduler:
         if decision.nominated is not None:
             with self.cache.lock:
                 self.cache.nominations.put(info, decision.nominated)
-        if (latest := self._latest(info)) is None:
-            return
-        self.queue.unschedulable(latest, frozenset(why.plugins))
-        self._binders.submit(self._tell_failure, info, message, "Unschedulable", decision.nominated)
+        self._binders.submit(self._put_off, info, message, decision.nominated, frozenset(why.plugins))
 
-    def _latest(self, info: pod_info.PodInfo) -> pod_info.PodInfo | None:
-        """The pod as it is by now, for the queue; None where it waits no more."""
+    def _put_off(
+        self, info: pod_info.PodInfo, message: str, nominated: str | None, rejected_by: frozenset[str]
+    ) -> None:
+        """The pod comes back to the queue when it is written why it waits: what a next attempt writes, or its binding,
+        is never overtaken by the words of this one."""
+        try:
+            self._tell_failure(info, message, "Unschedulable", nominated)
+        finally:
+            self._back(info, lambda latest: self.queue.unschedulable(latest, rejected_by))
+
+    def _current(self, info: pod_info.PodInfo) -> Object | None:
+        """The pod itself as the cache has it, not a later one of its name."""
         current = self._pods.get(info.key)
-        if current is None or objects.uid(current) != info.uid or current["spec"].get("nodeName"):
+        return current if current is not None and objects.uid(current) == info.uid else None
+
+    def _back(self, info: pod_info.PodInfo, put: Callable[[pod_info.PodInfo], None]) -> None:
+        """The pod as it is by now goes back to the queue by ``put``, unless it waits no more."""
+        current = self._current(info)
+        if current is None or current["spec"].get("nodeName"):
             self.queue.done(info.uid)
-            return None
+            return
         latest = pod_info.of(current)
         latest.take_over(info)
-        return latest
+        put(latest)
+        current = self._current(info)
+        if current is None or current["spec"].get("nodeName"):  # who told the queue so has found nothing in it yet
+            self.queue.delete(info.uid)
 
     def _tell_failure(self, info: pod_info.PodInfo, message: str, reason: str, nominated: str | None) -> None:
         self._recorder.event(info.pod, "Warning", "FailedScheduling", "Scheduling", diagnosis.shortened(message))
-        current = self._pods.get(info.key) or info.pod
-        self._write(info, failure_patch(current, reason, message, nominated, clock.rfc3339(self._clock.now())))
+        current = self._current(info)
+        if current is not None and not current["spec"].get("nodeName"):
+            now = clock.rfc3339(self._clock.now())
+            self._write(info, failure_patch(current, reason, message, nominated, now))
 
     def _write(self, info: pod_info.PodInfo, patch: Object | None) -> None:
         if patch is None:

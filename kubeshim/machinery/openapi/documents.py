@@ -73,10 +73,9 @@ def v3_url(path: str, digest: str) -> str:
     return f"/openapi/v3/{path}?hash={digest}"
 
 
-def v3_index(registry: resources.Registry, hashes: dict[str, str]) -> dict[str, Any]:
-    """``GET /openapi/v3``."""
-    known = {path: hashes[path] for path in v3_paths(registry)}
-    return {"paths": {path: {"serverRelativeURL": v3_url(path, digest)} for path, digest in known.items()}}
+def v3_index(hashes: dict[str, str]) -> dict[str, Any]:
+    """``GET /openapi/v3``. What is served is asked for once (``v3_hashes``): it may change meanwhile."""
+    return {"paths": {path: {"serverRelativeURL": v3_url(path, digest)} for path, digest in hashes.items()}}
 
 
 def v3(registry: resources.Registry, group: str, version: str, custom: components.Custom) -> dict[str, Any] | None:

@@ -30,6 +30,9 @@ from kubeshim.node.container_runtime import (
     sandbox_network,
 )
 
+_DEATH_PATIENCE = 20.0
+"""Seconds in which the engine's inspect agrees with its event; usually it is milliseconds."""
+
 
 class Docker:
     """``runtime.Runtime`` over one engine.
@@ -97,6 +100,8 @@ class Docker:
         with self._lock:
             if event.kind == "died":
                 self._died[event.id] = event.exit_code or 0
+            elif event.kind == "started":
+                self._died.pop(event.id, None)  # somebody has started it once more
             elif event.kind == "removed":
                 self._died.pop(event.id, None)
                 self._parents.pop(event.id, None)
@@ -263,11 +268,15 @@ class Docker:
 
     def _settled(self, container_id: str) -> dict[str, Any]:
         """An inspect that knows of a death we were told about."""
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + _DEATH_PATIENCE
         while True:
             answer = self._inspect(container_id)
             known_dead = answer["Id"] in self._died
-            if not (known_dead and answer["State"].get("Running")) or time.monotonic() > deadline:
+            if not (known_dead and answer["State"].get("Running")):
+                return answer
+            if time.monotonic() > deadline:
+                with self._lock:
+                    self._died.pop(answer["Id"], None)  # it lives again, and we were not told
                 return answer
             time.sleep(0.005)
 

@@ -1,5 +1,6 @@
 """Commands run in containers: the engine makes an exec, and starts it with a connection that is taken over."""
 
+import math
 import os
 import queue
 import threading
@@ -11,8 +12,11 @@ from kubeshim.node.container_runtime import engine_http, engine_streams, runtime
 
 _OUTPUT_LIMIT = 10 * 1024
 """Bytes of output ``run`` keeps, as probes do."""
-_CODE_PATIENCE = 2.0
-"""Seconds in which the engine notes the end of a process whose output has ended."""
+_CODE_PATIENCE = 30.0
+"""Seconds in which a process whose output has ended does so too, and the engine notes it."""
+_RUN_PATIENCE = 5.0
+"""The same at least, for one whose time is over."""
+_FIRST_PAUSE, _LAST_PAUSE = 0.005, 0.25
 _START_PATIENCE = 5.0
 """Seconds in which a process begins."""
 
@@ -53,6 +57,7 @@ class Execs:
     def run(self, container_id: str, command: Sequence[str], timeout: float) -> tuple[int, bytes]:
         """Exit code and output. Raises ``TimeoutError`` (0: never), and ``runtime.RuntimeFailure``."""
         session, identity = self.start(container_id, command, stdin=False, stdout=True, stderr=True, tty=False)
+        began = time.monotonic()
         done: queue.SimpleQueue[bytes | runtime.RuntimeFailure] = queue.SimpleQueue()
         reader = threading.Thread(target=lambda: done.put(_collect(session)), name="exec-sync", daemon=True)
         reader.start()
@@ -65,7 +70,12 @@ class Execs:
             session.close()
         if isinstance(output, runtime.RuntimeFailure):
             raise output
-        return self._code(identity) or 0, output
+        left = max(timeout - (time.monotonic() - began), _RUN_PATIENCE) if timeout > 0 else math.inf
+        code = self._code(identity, left)
+        if code is None:
+            self._kill(identity)
+            raise TimeoutError(f"command timed out after {timeout:g} s")
+        return code, output
 
     def _resize(self, identity: str, width: int, height: int) -> None:
         """The first size usually comes before the process does, and it comes once: it waits for the process."""
@@ -93,14 +103,18 @@ class Execs:
         answer = self._inspect(identity)
         return bool(answer.get("Pid")) or answer.get("ExitCode") not in (126, 127)
 
-    def _code(self, identity: str) -> int | None:
-        deadline = time.monotonic() + _CODE_PATIENCE
+    def _code(self, identity: str, patience: float = _CODE_PATIENCE) -> int | None:
+        """None where it runs on."""
+        deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             answer = self._inspect(identity)
-            if not answer.get("Running") or time.monotonic() > deadline:
+            if not answer.get("Running"):
                 code = answer.get("ExitCode")
                 return None if code is None else int(code)
-            time.sleep(0.005)
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
 
     def _kill(self, identity: str) -> None:
         """The engine cannot kill an exec: its process is killed by its number on this machine."""

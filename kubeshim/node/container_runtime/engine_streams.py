@@ -17,6 +17,8 @@ NOT_STARTED = b"OCI runtime exec failed"
 EXITED = "container is in CONTAINER_EXITED state"
 _FIRST_LOOK, _LAST_LOOK = 0.25, 5.0
 """Seconds without output after which a session is asked whether it has ended: at first, and at most."""
+_LEFT_OVER = 5.0
+"""Seconds in which the engine passes on what a container that has ended had still written."""
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 
@@ -123,7 +125,8 @@ class HijackedSession:
                 return True  # closed here: reading will tell
             if over:
                 return False
-            over, wait = self._ended(), min(2 * wait, _LAST_LOOK)
+            over = self._ended()
+            wait = _LEFT_OVER if over else min(2 * wait, _LAST_LOOK)
 
     def write(self, data: bytes) -> None:
         with self._write_lock:

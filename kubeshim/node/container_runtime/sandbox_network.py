@@ -11,7 +11,7 @@ from kubeshim.node import namespaces
 _POLL = 0.0005
 
 
-def wait_for_own(pid: int, timeout: float = 5.0) -> bool:
+def wait_for_own(pid: int, timeout: float = 60.0) -> bool:
     """Until the process has left this process's network namespace; False if it ended or never does.
 
     Usually true at the first look: leaving is the pause program's first system call.

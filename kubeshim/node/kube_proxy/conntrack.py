@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from kubeshim.node.kube_proxy import endpoints, services
 
@@ -29,6 +29,9 @@ _ADDRESSES = {4: (1, 2, socket.AF_INET), 16: (3, 4, socket.AF_INET6)}
 """Length of an address → attributes of source and destination, and the family."""
 _TYPE_MASK = 0x3FFF
 
+Wanted = dict[endpoints.Address, frozenset[endpoints.Address]]
+"""Address and port of UDP frontends → the endpoints that flows there may lead to."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Flow:
@@ -42,11 +45,9 @@ class Flow:
     """The kernel's own form of the original tuple, to name the flow by."""
 
 
-def targets(
-    frontends: Iterable[services.Frontend], node: services.Node
-) -> dict[endpoints.Address, frozenset[endpoints.Address]]:
+def targets(frontends: Iterable[services.Frontend], node: services.Node) -> Wanted:
     """Address and port of UDP frontends → the endpoints flows there may lead to (pure)."""
-    found: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
+    found: Wanted = {}
     for frontend in frontends:
         if frontend.protocol != "udp":
             continue
@@ -56,7 +57,7 @@ def targets(
     return found
 
 
-def stale(flows: Iterable[Flow], wanted: Mapping[endpoints.Address, frozenset[endpoints.Address]]) -> Iterator[Flow]:
+def stale(flows: Iterable[Flow], wanted: Wanted) -> Iterator[Flow]:
     """UDP flows to those frontends that are answered by none of their endpoints (pure)."""
     for flow in flows:
         if flow.protocol != UDP or flow.to not in wanted:
@@ -65,7 +66,7 @@ def stale(flows: Iterable[Flow], wanted: Mapping[endpoints.Address, frozenset[en
             yield flow
 
 
-def forget(wanted: Mapping[endpoints.Address, frozenset[endpoints.Address]]) -> int:
+def forget(wanted: Wanted) -> int:
     """Deletes stale flows of the calling thread's namespace; returns how many. Raises ``OSError``."""
     if not wanted:
         return 0

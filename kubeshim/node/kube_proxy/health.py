@@ -48,24 +48,31 @@ class HealthPorts:
         self._run_in_node = run_in_node
         self._healthy = healthy
         self._servers: dict[str, _Server] = {}
+        self.lacking: set[str] = set()
+        """Whose port could not be opened."""
 
-    def follow(self, key: str, service: Object | None, frontends: list[services.Frontend]) -> None:
-        """Makes what is answered for ``namespace/name`` true."""
-        port = port_of(service) if service is not None else 0
+    def follow(self, found: Mapping[str, tuple[Object | None, list[services.Frontend]]]) -> None:
+        """Makes what is answered for each ``namespace/name`` true. Ports are let go before others are opened."""
+        ports = {key: port_of(service) if service is not None else 0 for key, (service, _) in found.items()}
+        for key, port in ports.items():
+            self.lacking.discard(key)
+            if key in self._servers and self._servers[key].port != port:
+                self._servers.pop(key).close()
+        for key, port in ports.items():
+            if port:
+                self._answer(key, port, local_endpoints(found[key][1]))
+
+    def _answer(self, key: str, port: int, count: int) -> None:
         running = self._servers.get(key)
-        if running is not None and running.port != port:
-            self._servers.pop(key).close()
-            running = None
-        if not port:
-            return
         if running is None:
             try:
                 listener: socket.socket = self._run_in_node(lambda: everywhere(port, dual=self._dual))
             except OSError as error:
                 log.error("health-check port %d of %s cannot be opened: %s", port, key, error)
+                self.lacking.add(key)
                 return
             running = self._servers[key] = _Server(key, listener, self._healthy)
-        running.count = local_endpoints(frontends)
+        running.count = count
 
     def close(self) -> None:
         for running in self._servers.values():

@@ -21,7 +21,7 @@ from kubeshim.client import informer, kinds, rest
 from kubeshim.machinery import objects
 from kubeshim.machinery.objects import Object
 from kubeshim.node import nftables
-from kubeshim.node.kube_proxy import conntrack, endpoints, families, health, iptables, listeners, nft, ruleset, services
+from kubeshim.node.kube_proxy import conntrack, families, health, iptables, listeners, nft, ruleset, services
 from kubeshim.wire import exposition, process_metrics
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,9 @@ class Proxy:
         self._wake = threading.Condition()
         self._stopping = False
         self._synced = threading.Event()
+        self._flows: conntrack.Wanted = {}
+        """Flows to look through, as far as that is still to be done."""
+        self._flows_delay = 0.0
         self._last_sync = 0.0
         self._counters = {"syncs": 0, "failures": 0, "forgotten_flows": 0}
         self._synced_at = 0.0
@@ -210,7 +213,8 @@ class Proxy:
         delay, whole = 0.0, True
         while True:
             soon = any(side.backend.lingers() for side in sides)
-            keys = self._next(delay, ruleset.LINGER if soon else self._config.resync, at_once=whole)
+            pause = ruleset.LINGER if soon else self._flows_delay or self._config.resync
+            keys = self._next(delay, pause, at_once=whole)
             if keys is None:
                 break
             try:
@@ -262,9 +266,10 @@ class Proxy:
         began = time.monotonic()
         with self._wake:
             places = self._places
-        gone: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
-        present: dict[endpoints.Address, frozenset[endpoints.Address]] = {}
-        for key in keys:
+        gone: conntrack.Wanted = {}
+        present: conntrack.Wanted = {}
+        checks: dict[str, tuple[Object | None, list[services.Frontend]]] = {}
+        for key in keys | self._health.lacking:
             service = self._services.get(key)
             pieces = self._slices.by_index("service", key)
             wanted = [services.frontends(service, pieces, place) if service is not None else [] for place in places]
@@ -272,18 +277,31 @@ class Proxy:
                 before = [each._replace(cluster=(), local=()) for each in side.replace(key, frontends)]
                 gone |= conntrack.targets(before, place)
                 present |= conntrack.targets(frontends, place)
-            self._health.follow(key, service, next(filter(None, wanted), []))
+            checks[key] = service, next(filter(None, wanted), [])
+        self._flows |= gone | present
+        self._health.follow(checks)
         for side in sides:
             if side.backend.sync(whole=whole or not side.backend.stands()):
                 self._counters["syncs"] += 1
-        flows = gone | present
-        if flows:
-            self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(flows))
+        self._forget_flows()
         self._last_sync = time.monotonic()
         self._durations.observe(self._last_sync - began)
         self._synced_at = clock.SYSTEM.now().timestamp()
         self._updated = clock.rfc3339(clock.SYSTEM.now())
         self._synced.set()
+
+    def _forget_flows(self) -> None:
+        """After the rules, which stand whether or not the kernel lets its flows be seen to: that is tried again."""
+        if not self._flows:
+            return
+        flows = self._flows
+        try:
+            self._counters["forgotten_flows"] += self._run_in_node(lambda: conntrack.forget(flows))
+        except OSError as error:
+            self._flows_delay = min(max(self._flows_delay * 2, _RETRY_FIRST), _RETRY_LAST)
+            log.error("forgetting stale flows failed, trying again in %.1f s: %s", self._flows_delay, error)
+            return
+        self._flows, self._flows_delay = {}, 0.0
 
 
 def mode(asked: str) -> str:

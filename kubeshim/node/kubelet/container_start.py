@@ -5,6 +5,7 @@ Each step that fails has its event and its waiting reason; ``Refused`` says when
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from kubeshim.machinery import errors, objects
@@ -29,6 +30,7 @@ from kubeshim.node.kubelet.volumes import manager, volume
 
 _RETRY = 5.0
 _HOOK_REQUEST_SECONDS = 60.0
+_LOOK = 0.25
 
 
 class Refused(Exception):
@@ -259,11 +261,32 @@ def _post_start(shared: parts.Parts, place: Place, container: Object, identity: 
     address = place.addresses[0] if place.addresses else shared.config.node_ip
     target = handlers.Target(place.pod, container, identity, address)
     try:
-        # Only requests are bounded: a command or a sleep takes as long as it takes.
-        shared.hooks.run(hook, target, _HOOK_REQUEST_SECONDS if hook.get("httpGet") else 0)
+        _run_hook(shared, place, hook, target)
     except handlers.Failure as failure:
         name = container["name"]
         _tell(shared, place, container, "Warning", "FailedPostStartHook", f"PostStartHook failed: {failure}")
         _tell(shared, place, container, "Normal", "Killing", f"FailedPostStartHook: killing container {name}")
         shared.engine.stop_container(identity, pod_spec.grace_period(place.pod))
         raise Refused("PostStartHookError", str(failure), 0.05) from failure
+
+
+def _run_hook(shared: parts.Parts, place: Place, hook: Object, target: handlers.Target) -> None:
+    """Returns when it has ended, or the pod is to end: what is left of the hook goes with its container then."""
+    problems: list[Exception] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            # Only requests are bounded: a command or a sleep takes as long as it takes.
+            shared.hooks.run(hook, target, _HOOK_REQUEST_SECONDS if hook.get("httpGet") else 0)
+        except Exception as problem:
+            problems.append(problem)
+        finally:
+            done.set()
+
+    threading.Thread(target=run, name="post-start", daemon=True).start()
+    while not done.wait(_LOOK):
+        if place.cancelled():
+            return
+    if problems:
+        raise problems[0]

@@ -10,6 +10,7 @@ event would leave. A new process finds everything by labels: sandboxes keep thei
 counts, probes begin with what the API says, and nothing is restarted.
 """
 
+import functools
 import logging
 import os
 import socket
@@ -24,6 +25,7 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import (
     back_off,
     config,
+    environment,
     eviction,
     eviction_manager,
     files,
@@ -59,7 +61,8 @@ from kubeshim.wire import exposition
 _log = logging.getLogger(__name__)
 
 _ENGINE_RETRY = 1.0
-_SWEEP_SECONDS = 300.0
+_NETWORK_RETRY = 1.0
+_SWEEP_SECONDS, _SWEEP_RETRY = 300.0, 5.0
 
 
 class Kubelet:
@@ -102,7 +105,11 @@ class Kubelet:
             self._parts, lambda: self._active_pods(""), self._evict, self._registration.wake
         )
         self._shutdown = shutdown_manager.ShutdownManager(
-            self._parts, lambda: self._active_pods(""), self._end, self._has_ended, self._registration.wake
+            self._parts,
+            lambda: self._syncer.undisturbed(lambda: self._active_pods("")),
+            self._end,
+            self._has_ended,
+            self._registration.wake,
         )
         self._syncer = pod_sync.Syncer(
             self._parts, self._active_pods, lambda: self._evictions.conditions, lambda: self._shutdown.active
@@ -277,7 +284,9 @@ class Kubelet:
             except (OSError, runtime.RuntimeFailure) as problem:
                 self._parts.addresses = None
                 _log.warning("network of node %s: %s", self._settings.node_name, problem)
-                self._parts.timers.after(1.0, lambda: self._parts.pool.submit(lambda: self._on_node(node)))
+                # With what is the newest by then.
+                again = functools.partial(self._parts.pool.submit, lambda: self._on_node(self._node or node))
+                self._parts.timers.after(_NETWORK_RETRY, again)
                 return
         self._registration.wake()
         self._dispatch()
@@ -301,7 +310,7 @@ class Kubelet:
             return
         differs = self._parts.statuses.observe(pod)
         work = self._workers.work(objects.uid(pod))
-        if work is not None and _only_status(work.newest, pod) and not work.ends:
+        if work is not None and pod_status.only_status(work.newest, pod) and not work.ends:
             work.newest = pod
             if differs:
                 self._workers.poke(objects.uid(pod))
@@ -348,6 +357,7 @@ class Kubelet:
         """Ends what belongs to no pod: at once after the first list of pods, then every few minutes."""
         self._pods.wait_for_sync()
         while not self._stopping.is_set():
+            pause = _SWEEP_SECONDS
             try:
                 for pod in garbage.orphaned_pods(self._parts, self._known_uids):
                     self._workers.adopt_orphan(pod)
@@ -356,7 +366,8 @@ class Kubelet:
                 self._parts.trees.sweep(os.path.join(self._settings.data_dir, "pods"))
             except (runtime.RuntimeFailure, OSError) as failure:
                 _log.info("sweep: %s", failure)
-            self._stopping.wait(_SWEEP_SECONDS)
+                pause = _SWEEP_RETRY
+            self._stopping.wait(pause)
 
     def _known_uids(self) -> set[str]:
         return {objects.uid(pod) for pod in self._pods.list()} | {work.uid for work in self._workers.all()}
@@ -368,6 +379,8 @@ class Kubelet:
         return node_status.Health(self._runtime_problem, waiting, self._shutdown.active, self._evictions.conditions)
 
     def _services_for(self, namespace: str) -> list[Object]:
+        if not self._services.synced:
+            raise environment.ConfigProblem("services have not yet been read at least once, cannot construct envvars")
         found = self._services.by_index("namespace", namespace)
         master = self._services.get("default/kubernetes")
         return found if master is None or namespace == "default" else [master, *found]
@@ -466,25 +479,6 @@ class Kubelet:
                 return True
             self._stopping.wait(0.02)
         return False
-
-
-def _only_status(old: Object, new: Object) -> bool:
-    """Whether a change needs no sync: it is our own status coming back."""
-    return (
-        old.get("spec") == new.get("spec")
-        and _significant(old["metadata"]) == _significant(new["metadata"])
-        and _others_conditions(old) == _others_conditions(new)
-        and not pod_spec.is_terminal(new)
-    )
-
-
-def _significant(metadata: Object) -> Object:
-    return {key: value for key, value in metadata.items() if key not in ("resourceVersion", "managedFields")}
-
-
-def _others_conditions(pod: Object) -> list[Object]:
-    conditions: list[Object] = objects.dig(pod, "status", "conditions", default=[])
-    return [entry for entry in conditions if entry["type"] not in pod_status.OWNED]
 
 
 def _node_resolver(path: str) -> files.Resolver:

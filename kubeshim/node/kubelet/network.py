@@ -145,10 +145,10 @@ class NodeNetwork:
         return next(iter(self.pod_addresses(sandbox_pid)), None)
 
     def pod_addresses(self, sandbox_pid: int) -> list[str]:
-        """All addresses a sandbox has, none where it is gone."""
+        """All addresses a sandbox has, none where it is gone. Raises ``OSError`` where they cannot be read."""
         try:
             return self._addresses_of(sandbox_pid)
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return []
 
     def detach(self, pod_uid: str) -> None:

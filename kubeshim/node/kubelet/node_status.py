@@ -236,13 +236,22 @@ def _without_heartbeats(found: Object) -> Object:
 
 
 def patch(old: Object, new: Object) -> Object:
-    """The strategic merge patch of ``status``: named fields only, lists that merge by key as wholes."""
+    """The strategic merge patch of ``status`` that turns ``old`` into ``new``.
+
+    Of conditions and resources only what differs is named: the rest is others', who may have changed it since ``old``.
+    """
     made: Object = {}
     for field, value in new.items():
-        if old.get(field) == value:
+        before = old.get(field)
+        if before == value:
             continue
         if field == "addresses":
             made[field] = [*value, {"$patch": "replace"}]
+        elif field == "conditions":
+            made[field] = [entry for entry in value if entry not in (before or ())]
+        elif field in ("capacity", "allocatable"):
+            gone: Object = {name: None for name in before or {} if name not in value}
+            made[field] = {name: size for name, size in value.items() if (before or {}).get(name) != size} | gone
         else:
             made[field] = value
     return made

@@ -22,6 +22,8 @@ WATCHED = ("ConfigMap", "Secret", "ClusterTrustBundle")
 EVERY = "*"
 """In place of a name: all there are of a kind without namespaces."""
 
+_ASKED = "asked"
+
 Key = tuple[str, str, str]
 """``(kind, namespace, name)``."""
 
@@ -37,7 +39,7 @@ class ObjectCache:
         self._needs: dict[str, set[Key]] = {}
         """By pod UID."""
         self._read: dict[Key, str] = {}
-        """resourceVersions given out before the informer had them."""
+        """resourceVersions given out before the informer had them; ``_ASKED`` while the answer is on its way."""
 
     def need(self, uid: str, keys: Iterable[Key]) -> None:
         """Says all that a pod refers to; starts and ends watches accordingly."""
@@ -76,6 +78,8 @@ class ObjectCache:
             found = known.get(f"{namespace}/{name}" if namespace else name)
             if found is not None:
                 return found
+        # What the informer brings meanwhile is news: the answer may be older.
+        self._read.setdefault(key, _ASKED)
         try:
             obj = self._client.get(_TYPES[kind], name, namespace)
         except errors.NotFound:
@@ -89,6 +93,7 @@ class ObjectCache:
             known = self._informers.get((kind, "", EVERY))
         if known is not None and known.synced:
             return known.list()
+        self._read[kind, "", EVERY] = _ASKED
         items: list[Object] = self._client.list(_TYPES[kind])["items"]
         return items
 

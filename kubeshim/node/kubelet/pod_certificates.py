@@ -108,7 +108,12 @@ class Certificates:
         def tell(request: Object) -> None:
             self._on_answer(str(objects.dig(request, "spec", "podUID")))
 
-        self._requests.add_handler(updated=lambda _, new: tell(new), deleted=tell)
+        def appeared(request: Object) -> None:
+            # The first that is seen of one may be its answer.
+            if objects.dig(request, "status", "conditions", default=()):
+                tell(request)
+
+        self._requests.add_handler(added=appeared, updated=lambda _, new: tell(new), deleted=tell)
         self._requests.start()
 
     def _advance(self, state: _State, pod: Object, source: Object) -> None:

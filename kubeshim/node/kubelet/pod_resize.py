@@ -15,7 +15,7 @@ def grant(shared: parts.Parts, work: pod_worker.Work, others: Sequence[Object]) 
     Seconds after which to come again, where it is put off. What an earlier kubelet process put off stays so at first:
     not all of the others may be known yet.
     """
-    pod = work.newest
+    pod = work.current
     wanted = resize.asked(pod)
     if wanted == work.granted:
         work.resize_pending = None

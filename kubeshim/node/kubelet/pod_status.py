@@ -83,6 +83,25 @@ def newest(pod: Object, latest: Object) -> Object:
     return {**latest, "conditions": [*own, *others]}
 
 
+def only_status(old: Object, new: Object) -> bool:
+    """Whether from one state of a pod to the next nothing needs a sync: it is our own status coming back."""
+    return (
+        old.get("spec") == new.get("spec")
+        and _significant(old["metadata"]) == _significant(new["metadata"])
+        and _others_conditions(old) == _others_conditions(new)
+        and not pod_spec.is_terminal(new)
+    )
+
+
+def _significant(metadata: Object) -> Object:
+    return {key: value for key, value in metadata.items() if key not in ("resourceVersion", "managedFields")}
+
+
+def _others_conditions(pod: Object) -> list[Object]:
+    conditions: list[Object] = objects.dig(pod, "status", "conditions", default=[])
+    return [entry for entry in conditions if entry["type"] not in OWNED]
+
+
 def _places(pod: Object, old: Object, situation: Situation) -> Object:
     ips = list(situation.pod_ips) or [entry["ip"] for entry in old.get("podIPs") or ()]
     made: Object = {"startTime": old.get("startTime") or situation.now}

@@ -7,6 +7,7 @@ waiting reason or condition in the status, and the time of the next round.
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Collection
 
 from kubeshim import clock
@@ -45,7 +46,6 @@ _log = logging.getLogger(__name__)
 _DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 _VOLUME_RETRY_FIRST, _VOLUME_RETRY_LAST = 0.5, 122.0
 _SANDBOX_RETRY_FIRST, _SANDBOX_RETRY_LAST = 1.0, 30.0
-_ORPHAN_GRACE = 1.0
 
 
 class Syncer:
@@ -64,9 +64,17 @@ class Syncer:
         self._others = others
         """Pods that are or will be running here, without the one of that UID."""
         self._conditions = conditions
+        self._judging = threading.Lock()
+        """Held while a pod is given resources: what one gets the next one does not see as free."""
+
+    def undisturbed(self, look: Callable[[], list[Object]]) -> list[Object]:
+        """What ``look`` finds while no pod is on its way in: whoever was let in before is among them."""
+        with self._judging:
+            return look()
 
     def step(self, work: pod_worker.Work) -> float | None:
         """Raises what should be retried soon."""
+        work.current = work.newest
         if work.phase is pod_worker.Phase.SYNC:
             if work.removed or objects.is_deleting(work.pod) or pod_spec.is_terminal(work.pod):
                 work.phase = pod_worker.Phase.TERMINATING
@@ -104,7 +112,10 @@ class Syncer:
             reason=reason,
             message=message,
             failed=work.failure is not None,
-            conditions=[*resize.conditions(work.resize_pending, work.resize_problem), *_disruption(work)],
+            conditions=[
+                *resize.conditions(work.resize_pending, work.resize_problem, under_way=work.resizing),
+                *_disruption(work),
+            ],
         )
         status = pod_status.status(pod, found, circumstances, situation)
         if found.running() and not terminated:
@@ -148,20 +159,23 @@ class Syncer:
         if self._must_go(work, found):
             work.phase = pod_worker.Phase.TERMINATING
             return None
-        resize_again = pod_resize.grant(shared, work, self._others(work.uid))
+        with self._judging:
+            resize_again = pod_resize.grant(shared, work, self._others(work.uid))
         shared.cache.need(work.uid, object_cache.references_of(work.pod))
         self._watch_probes(work, found)
+        todo = self._decide(work, found)
+        # Before the status tells of it: who reads that looks at the container next.
+        resized = pod_resize.carry_out(shared, work, found, starting=bool(todo.start)) if found.sandbox_ready else []
         status = self._set_status(work, found)
         if pod_status.is_over(work.pod, status):
             work.phase = pod_worker.Phase.TERMINATING
             return None
-        todo = self._decide(work, found)
         waits = [shared.config.sync_frequency, *([left] if left is not None else [])]
         if local_storage.is_limited(work.pod):
             waits.append(local_storage.CHECK_SECONDS)
         if resize_again is not None:
             waits.append(resize_again)
-        for kill in todo.kill:
+        for kill in {each.container.id: each for each in (*resized, *todo.kill)}.values():
             self._kill(work, kill, found)
         if todo.kill_all:
             self._kill_everything(work, found)
@@ -186,30 +200,30 @@ class Syncer:
     def _admit(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """The first round only; what runs already was admitted before."""
         if work.admitted or found.sandbox is not None or found.containers:
-            work.granted = work.granted or resize.told(work.newest)
+            work.granted = work.granted or resize.told(work.current)
             work.admitted = True
             return True
-        shared = self._parts
-        node = shared.node() or {}
-        refusal = shutdown.REFUSAL if self._shutting_down() else None
-        refusal = (
-            refusal
-            or eviction.refusal(work.pod, self._conditions())
-            or admission.refuse(
-                work.pod,
-                self._others(work.uid),
-                node,
-                shared.config.allowed_unsafe_sysctls,
-                apparmor=machine.has_apparmor(),
-            )
-        )
-        if refusal is None:
-            work.granted = resize.asked(work.newest)
-            work.admitted = True
-            return True
+        with self._judging:
+            refusal = self._refusal(work)
+            if refusal is None:
+                work.granted = resize.asked(work.current)
+                work.admitted = True
+                return True
         work.failure = refusal
-        shared.recorder.event(work.pod, "Warning", refusal[0], refusal[1])
+        self._parts.recorder.event(work.pod, "Warning", refusal[0], refusal[1])
         return False
+
+    def _refusal(self, work: pod_worker.Work) -> admission.Refusal | None:
+        if self._shutting_down():
+            return shutdown.REFUSAL
+        shared = self._parts
+        return eviction.refusal(work.pod, self._conditions()) or admission.refuse(
+            work.pod,
+            self._others(work.uid),
+            shared.node() or {},
+            shared.config.allowed_unsafe_sysctls,
+            apparmor=machine.has_apparmor(),
+        )
 
     def _must_go(self, work: pod_worker.Work, found: observation.Observation) -> bool:
         """Whether the node ends the pod: told so by the eviction manager, or beyond its own limits."""
@@ -254,8 +268,8 @@ class Syncer:
 
         def grace() -> float:
             """The pod's end, if it comes meanwhile, may leave less."""
-            own = float(handlers.grace_of(work.pod, spec or {}, kill.because))
-            return min(own, _grace(work)) if work.removed or work.ending is not None else own
+            own = float(handlers.grace_of(work.newest, spec or {}, kill.because))
+            return min(own, work.grace) if work.removed or work.ending is not None else own
 
         order = termination.Order(kill.container, spec, kill.message, grace())
         self._parts.probes.stop(kill.container.id)
@@ -291,8 +305,6 @@ class Syncer:
             wait = self._finish_sandbox(work, found)
             if wait:
                 return min(far, wait)
-        for kill in pod_resize.carry_out(shared, work, found, starting=bool(todo.start)):
-            self._kill(work, kill, found)
         if not todo.start or found.sandbox is None or not found.sandbox_ready:
             return far
         return min(far, self._start_all(work, todo, found, found.sandbox, prepared))
@@ -435,7 +447,7 @@ class Syncer:
         address = self._address(work, found)
         orders = [self._order(work, container) for container in found.running()]
         if orders:
-            termination.stop_all(shared, orders, lambda: work.pod, lambda: _grace(work), address)
+            termination.stop_all(shared, orders, lambda: work.pod, lambda: work.grace, address)
         shared.probes.stop_pod(work.uid)
         if found.sandbox is not None:
             shared.engine.stop_sandbox(found.sandbox.id)
@@ -444,7 +456,7 @@ class Syncer:
 
     def _order(self, work: pod_worker.Work, container: runtime.Container) -> termination.Order:
         name = container.labels.get(labels.CONTAINER, "")
-        return termination.Order(container, pod_spec.find(work.pod, name), f"Stopping container {name}", _grace(work))
+        return termination.Order(container, pod_spec.find(work.pod, name), f"Stopping container {name}", work.grace)
 
     def _clean_up(self, work: pod_worker.Work) -> float | None:
         """After the end: resources go, then the API object where it is to be deleted, then the last containers."""
@@ -467,8 +479,8 @@ class Syncer:
             shared.statuses.forget(work.uid)
             work.phase = pod_worker.Phase.GONE
             return None
-        if objects.is_deleting(work.pod) and shared.statuses.settled(work.uid):
-            self._delete(work.pod)
+        if objects.is_deleting(work.newest) and shared.statuses.settled(work.uid):
+            self._delete(work.newest)
         return None
 
     def _delete(self, pod: Object) -> None:
@@ -485,11 +497,3 @@ def _disruption(work: pod_worker.Work) -> list[Object]:
         return []
     message = work.ending.message
     return [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}]
-
-
-def _grace(work: pod_worker.Work) -> float:
-    if work.removed and not objects.is_deleting(work.pod) and not pod_spec.is_static(work.pod):
-        return _ORPHAN_GRACE
-    if work.ending is not None:
-        return min(work.ending.grace, float(pod_spec.grace_period(work.pod)))
-    return float(pod_spec.grace_period(work.pod))

@@ -25,6 +25,7 @@ from kubeshim.wire import exposition
 _log = logging.getLogger(__name__)
 
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0
+_ORPHAN_GRACE = 1.0
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -50,6 +51,8 @@ class Work:
 
     newest: Object
     """The newest state; replaced, never changed."""
+    current: Object = dataclasses.field(init=False)
+    """The state that a round works on from beginning to end: what comes meanwhile is for the next."""
     removed: bool = False
     """Whether it is gone from the API."""
     cancelled: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -78,10 +81,13 @@ class Work:
     adopted: bool = False
     """Whether its running containers were made by an earlier kubelet process and have been taken over."""
 
+    def __post_init__(self) -> None:
+        self.current = self.newest
+
     @property
     def pod(self) -> Object:
-        """The newest state, with no other resources than were granted."""
-        return self.newest if self.granted is None else resize.with_resources(self.newest, self.granted)
+        """The state in work, with no other resources than were granted."""
+        return self.current if self.granted is None else resize.with_resources(self.current, self.granted)
 
     @property
     def uid(self) -> str:
@@ -90,6 +96,14 @@ class Work:
     @property
     def ends(self) -> bool:
         return self.removed or objects.is_deleting(self.newest) or pod_spec.is_terminal(self.newest)
+
+    @property
+    def grace(self) -> float:
+        """Seconds its containers get to stop, as the newest state has it: it may be less than when the round began."""
+        if self.removed and not objects.is_deleting(self.newest) and not pod_spec.is_static(self.newest):
+            return _ORPHAN_GRACE
+        own = float(pod_spec.grace_period(self.newest))
+        return own if self.ending is None else min(self.ending.grace, own)
 
 
 @dataclasses.dataclass(slots=True)

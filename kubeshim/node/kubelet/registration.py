@@ -57,6 +57,8 @@ class Registration:
         self._threads: list[threading.Thread] = []
         self._written_at = 0.0
         self._node: Object | None = None
+        self._images: list[runtime.Image] = []
+        """As the engine listed them last."""
         self._lease: Object | None = None
 
     @property
@@ -116,30 +118,36 @@ class Registration:
     def _facts(self) -> node_status.Facts:
         health = self._health()
         info: runtime.Info | None = None
-        images: list[runtime.Image] = []
         try:
             info = self._engine.info()
-            images = self._engine.images()
-        except runtime.RuntimeFailure as failure:
+            self._images = self._engine.images()
+        except runtime.Unavailable as failure:
             health = dataclasses.replace(health, runtime_problem=health.runtime_problem or str(failure))
+        except runtime.RuntimeFailure as failure:  # an engine may stumble over an image that goes meanwhile
+            _log.info("images of node %s: %s", self._settings.node_name, failure)
         load = machine.load(self._settings.data_dir)
-        return node_status.Facts(self._machine, load, info, images, health, clock.rfc3339(self._clock.now()))
+        return node_status.Facts(self._machine, load, info, self._images, health, clock.rfc3339(self._clock.now()))
 
     def _run_status(self) -> None:
+        usual, retry = self._settings.status_update_frequency, _RETRY
+        wait = usual
         while not self._stopped:
-            self._wake.wait(self._settings.status_update_frequency)
+            self._wake.wait(wait)
             self._wake.clear()
             if self._stopped:
                 return
+            wait = usual
             try:
                 node = self._node or self._api.get(kinds.NODES, self._settings.node_name)
                 written = self._write_status(node)
+                retry = _RETRY
                 if written is not None:
                     self._on_node(written)
             except errors.NotFound:
                 self._again()
             except (errors.APIStatusError, OSError) as error:
                 _log.info("node status: %s", error)
+                wait, retry = min(retry, usual), min(retry * 2, _RETRY_LATEST)
 
     def _again(self) -> None:
         """Somebody deleted the Node while this kubelet runs: it comes back."""

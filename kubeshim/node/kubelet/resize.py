@@ -176,11 +176,14 @@ def _settle(shared: parts.Parts, pod: Object, applied: MutableMapping[str, str])
     return ""
 
 
-def conditions(pending: Pending | None, problem: str) -> list[Object]:
+def conditions(pending: Pending | None, problem: str, *, under_way: bool = False) -> list[Object]:
+    """``under_way``: what was granted last is not in force everywhere yet."""
     found: list[Object] = []
     if pending is not None:
         said = {"reason": pending.reason, "message": pending.message}
         found.append({"type": "PodResizePending", "status": "True", **said})
     if problem:
         found.append({"type": "PodResizeInProgress", "status": "True", "reason": "Error", "message": problem})
+    elif under_way:
+        found.append({"type": "PodResizeInProgress", "status": "True"})
     return found

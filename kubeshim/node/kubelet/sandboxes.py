@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
 
 from kubeshim.client import kinds
@@ -22,6 +23,9 @@ from kubeshim.node.kubelet import (
 )
 
 _log = logging.getLogger(__name__)
+
+_weighing = threading.Lock()
+"""Who writes a class's weight last has counted all that were there when the others wrote theirs."""
 
 
 class SandboxProblem(Exception):
@@ -45,12 +49,16 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
         host = pod_spec.host_network(pod)
         taken = shared.config.node_ips if host else _take(shared, pod)
         write_files(shared, pod, taken)
-        class_weight(shared, pod)
         with shared.starts:
             sandbox = shared.engine.run_sandbox(_spec(shared, pod, attempt))
     except runtime.Unavailable:
         raise
     except (runtime.RuntimeFailure, OSError, network_addresses.Exhausted) as problem:
+        raise SandboxProblem(f"Failed to create pod sandbox: {problem}") from problem
+    try:
+        class_weight(shared, pod)
+    except runtime.RuntimeFailure as problem:
+        shared.engine.remove_sandbox(sandbox.id)
         raise SandboxProblem(f"Failed to create pod sandbox: {problem}") from problem
     connect(shared, pod, sandbox)
     return sandbox
@@ -59,14 +67,15 @@ def create(shared: parts.Parts, pod: Object, attempt: int) -> runtime.Sandbox:
 def class_weight(shared: parts.Parts, pod: Object) -> None:
     """What the pod's class of service weighs against the others. Raises ``runtime.RuntimeFailure``.
 
-    For every sandbox anew: the cgroup of a class goes with the last pod in it.
+    For every sandbox anew: the cgroup of a class goes with the last pod in it, and stays while this one is there.
     """
     kind = quality.qos_class(pod)
     if kind != quality.GUARANTEED:
         burstable = kind == quality.BURSTABLE
-        weight = quality.class_shares(shared.pods()) if burstable else quality.shares(0)
         parent = quality.class_parent(shared.cgroup_root, kind)
-        shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=weight))
+        with _weighing:
+            weight = quality.class_shares(shared.pods()) if burstable else quality.shares(0)
+            shared.engine.limit_cgroup(parent, runtime.Resources(cpu_shares=weight))
 
 
 def _take(shared: parts.Parts, pod: Object) -> list[str]:
@@ -204,7 +213,10 @@ def remove_all(shared: parts.Parts, pod_uid: str, found: observation.Observation
 
 
 def adopt(shared: parts.Parts, sandbox: runtime.Sandbox) -> None:
-    """Records the address a sandbox of an earlier process has, before any new one is given out."""
+    """Records the address a sandbox of an earlier process has, before any new one is given out.
+
+    Raises ``OSError`` where it cannot be found out: what it has must not be given to another.
+    """
     if sandbox.state is not runtime.State.RUNNING or sandbox.network != "own" or shared.addresses is None:
         return
     found = shared.network.pod_addresses(sandbox.pid)

@@ -210,10 +210,13 @@ class _Views:
             return _text(f'container "{container}" not found in pod "{pod}"', 404)
         try:
             identity = self._pods.container_id(namespace, pod, container, wanted.previous)
-            # The log itself is looked at when the first line is asked for, too late for an HTTP status.
-            self._runtime.container(identity)
         except LookupError as error:
             return _text(_said(error), 400)
+        except runtimes.RuntimeFailure as error:
+            return _text(f"unable to retrieve container logs for {container}: {error}", 500)
+        try:
+            # The log itself is looked at when the first line is asked for, too late for an HTTP status.
+            self._runtime.container(identity)
         except runtimes.RuntimeFailure as error:
             return _text(f"unable to retrieve container logs for {identity}: {error}", 400)
         gone = threading.Event()

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import select
+import threading
 from collections.abc import Callable, Mapping
 
 from kubeshim.client import kinds
@@ -157,23 +158,31 @@ class Watch:
         if self._events >= 0:
             libc.inotify_add_watch(self._events, path.encode(), _CHANGES)
         self._woken, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._lock = threading.Lock()
+        self._closed = False
 
     def wait(self, seconds: float) -> None:
-        """Until something changes, ``wake`` is called, or time is over."""
-        descriptors = [each for each in (self._events, self._woken) if each >= 0]
-        ready, _, _ = select.select(descriptors, [], [], seconds)
-        for descriptor in ready:
+        """Until something changes, ``wake`` is called, or time is over. For the thread that closes it."""
+        poll = select.poll()
+        for descriptor in (self._events, self._woken):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        for descriptor, _ in poll.poll(seconds * 1000):
             with contextlib.suppress(BlockingIOError):
                 os.read(descriptor, 65536)
 
     def wake(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._waker, b"x")
+        with self._lock:
+            if not self._closed:  # else its number may be somebody else's
+                with contextlib.suppress(BlockingIOError):
+                    os.write(self._waker, b"x")
 
     def close(self) -> None:
-        for descriptor in (self._events, self._woken, self._waker):
-            if descriptor >= 0:
-                os.close(descriptor)
+        with self._lock:
+            self._closed = True
+            for descriptor in (self._events, self._woken, self._waker):
+                if descriptor >= 0:
+                    os.close(descriptor)
 
 
 def difference(old: Mapping[str, Object], new: Mapping[str, Object]) -> tuple[list[Object], list[Object]]:

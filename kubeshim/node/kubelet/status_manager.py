@@ -13,7 +13,7 @@ from typing import Any
 from kubeshim.client import kinds
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
-from kubeshim.node.kubelet import pod_status, seams
+from kubeshim.node.kubelet import pod_spec, pod_status, seams
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class StatusManager:
         self._written: dict[str, Object] = {}
         """The status the API is known to have, by UID."""
         self._latest: dict[str, Object] = {}
+        """Pods with the status last set, by UID."""
         self._versions: dict[str, int] = {}
         """The resourceVersion that ``_written`` was seen at: watches bring older states late."""
         self._stopped = False
@@ -109,11 +110,11 @@ class StatusManager:
         """Makes ``status`` the pod's, soon."""
         uid = objects.uid(pod)
         with self._changed:
-            self._latest[uid] = status
+            self._latest[uid] = {**pod, "status": status}
             self._written.setdefault(uid, pod.get("status") or {})
             if uid not in self._wanted and not difference(self._written[uid], status):
                 return
-            self._wanted[uid] = {**pod, "status": status}
+            self._wanted[uid] = self._latest[uid]
             self._changed.notify()
 
     def observe(self, pod: Object, uid: str = "") -> bool:
@@ -132,12 +133,20 @@ class StatusManager:
             if uid in self._wanted:
                 return False
             latest = self._latest.get(uid)
-            return latest is not None and bool(difference(self._written[uid], latest))
+            if latest is None or not difference(self._written[uid], latest["status"]):
+                return False
+            if not pod_spec.is_terminal(latest):
+                return True
+            # No round of its worker makes this status once more: it is the pod's last.
+            self._wanted[uid] = {**latest, "status": pod_status.newest(pod, latest["status"])}
+            self._changed.notify()
+            return False
 
     def latest(self, uid: str) -> Object | None:
         """The last status set, whether or not it has been written."""
         with self._changed:
-            return self._latest.get(uid)
+            latest = self._latest.get(uid)
+            return None if latest is None else latest["status"]
 
     def settled(self, uid: str) -> bool:
         """Whether the API has what was last set."""
@@ -194,7 +203,9 @@ class StatusManager:
                 namespace, name = objects.namespace(pod), objects.name(pod)
                 answer = self._api.patch(kinds.PODS, name, body, namespace, kind="strategic", subresource="status")
                 written, version = answer.get("status") or {}, _version(answer)
-            except (errors.NotFound, errors.Conflict):
+            except (errors.NotFound, errors.Conflict) as error:
+                if str(error).endswith(errors.MODIFIED):
+                    raise  # others write all the time
                 # That pod is gone, or another one has its name: nobody to tell. A mirror's successor is to be told.
                 written = pod["status"] if shown is pod else None
         with self._changed:
@@ -203,7 +214,9 @@ class StatusManager:
             if written is not None and uid in self._latest and not overtaken:
                 self._written[uid] = written
                 self._versions[uid] = max(version, self._versions.get(uid, 0))
-            if overtaken and difference(self._written.get(uid, {}), pod["status"]):
+            # What they wrote since the patch was made is not in it; what is and is not there, the API does not take.
+            left = difference(self._written.get(uid, {}), pod["status"])
+            if left and (overtaken or left != patch):
                 return
             if self._wanted.get(uid) is pod:
                 del self._wanted[uid]

@@ -31,6 +31,8 @@ class Order:
     """None where the pod's spec is not known any more: then there are no hooks to run."""
     message: str
     grace: float
+    hook_over: threading.Event = dataclasses.field(default_factory=threading.Event, compare=False)
+    """Set when its preStop hook has ended, or nobody waits for that any more."""
 
 
 def stop(shared: parts.Parts, pod: Object, order: Order, address: str) -> None:
@@ -43,25 +45,23 @@ def stop(shared: parts.Parts, pod: Object, order: Order, address: str) -> None:
     if hook and order.grace > 0:
         begun = time.monotonic()
         target = handlers.Target(pod, order.spec or {}, order.container.id, address)
-        _pre_stop(shared, pod, hook, target, order.grace, path)
+        _pre_stop(shared, pod, hook, target, order, path)
         left -= time.monotonic() - begun
     shared.engine.stop_container(order.container.id, max(left, _SHORTEST))
 
 
-def _pre_stop(shared: parts.Parts, pod: Object, hook: Object, target: handlers.Target, grace: float, path: str) -> None:
-    done = threading.Event()
-
+def _pre_stop(shared: parts.Parts, pod: Object, hook: Object, target: handlers.Target, order: Order, path: str) -> None:
     def run() -> None:
         try:
-            shared.hooks.run(hook, target, grace)
+            shared.hooks.run(hook, target, order.grace)
         except (handlers.Failure, runtime.RuntimeFailure) as failure:
             message = f"PreStopHook failed: {failure}"
             shared.recorder.event(pod, "Warning", "FailedPreStopHook", message, field_path=path)
         finally:
-            done.set()
+            order.hook_over.set()
 
     threading.Thread(target=run, name="pre-stop", daemon=True).start()
-    done.wait(grace)
+    order.hook_over.wait(order.grace)
 
 
 def stop_all(
@@ -70,7 +70,7 @@ def stop_all(
     """Stops containers, ordinary ones first. ``grace`` may have shrunk since the orders were made, and may while this
     waits: then it is the new limit.
 
-    Raises the first ``runtime.RuntimeFailure``, after all are done.
+    Raises the first failure, after all are done: what could not be stopped must not count as stopped.
     """
     sidecars = [container["name"] for container in pod_spec.init_containers(pod()) if pod_spec.is_sidecar(container)]
     begun, given = time.monotonic(), max((order.grace for order in orders), default=0.0)
@@ -96,16 +96,14 @@ def _together(
     address: str,
     begun: float,
     limit: float,
-) -> list[runtime.RuntimeFailure]:
-    problems: list[runtime.RuntimeFailure] = []
+) -> list[Exception]:
+    problems: list[Exception] = []
 
     def one(order: Order) -> None:
         try:
             stop(shared, pod(), order, address)
-        except runtime.RuntimeFailure as problem:
+        except Exception as problem:
             problems.append(problem)
-        except Exception:
-            _log.exception("stopping container %s", order.container.name)
 
     threads_made = [threading.Thread(target=one, args=(order,), name="stop", daemon=True) for order in orders]
     for thread in threads_made:
@@ -121,8 +119,14 @@ def _together(
 
 
 def _hurry(shared: parts.Parts, orders: Sequence[Order], grace: float) -> None:
-    """A second stop with a shorter grace: the engine kills at the earlier of the two."""
+    """A second stop with a shorter grace: the engine kills at the earlier of the two. Hooks go with it."""
+
+    def one(order: Order) -> None:
+        try:
+            shared.engine.stop_container(order.container.id, grace)
+        except runtime.RuntimeFailure as problem:
+            _log.info("hurrying container %s: %s", order.container.name, problem)  # the first stop goes on
+        order.hook_over.set()
+
     for order in orders:
-        threading.Thread(
-            target=shared.engine.stop_container, args=(order.container.id, grace), name="hurry", daemon=True
-        ).start()
+        threading.Thread(target=one, args=(order,), name="hurry", daemon=True).start()

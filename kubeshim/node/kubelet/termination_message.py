@@ -9,7 +9,7 @@ _LOG_LINES = 80
 
 
 def read(shared: parts.Parts, uid: str, container: runtime.Container) -> str:
-    """Empty where it said nothing. Bytes that are not UTF-8 are replaced."""
+    """Empty where it said nothing. Bytes that are not UTF-8 are replaced. Raises ``runtime.Unavailable``."""
     name = container.labels.get(labels.CONTAINER, "")
     path = container_start.message_path(shared, uid, name, labels.restarts(container.labels))
     text = ""
@@ -29,6 +29,8 @@ def _end_of_log(shared: parts.Parts, container_id: str) -> str:
     options = runtime.LogOptions(tail_lines=_LOG_LINES)
     try:
         data = b"".join(line for _, line in shared.engine.logs(container_id, options))
+    except runtime.Unavailable:
+        raise  # it is asked for once: an engine that is away must not make it empty for good
     except runtime.RuntimeFailure:
         return ""
     return data[-_LOG_LONGEST:].decode("utf-8", "replace")

@@ -24,7 +24,7 @@ from kubeshim.wire import exposition
 log = logging.getLogger(__name__)
 
 _DNS_SLICES = "kubernetes.io/service-name=kube-dns"
-_PATIENCE = 5.0
+_PATIENCE = 20.0
 """Seconds a pod waits for its policies before its start is tried anew."""
 _RETRY_FIRST, _RETRY_LAST = 0.1, 30.0
 _LACKING = "network policies need nftables (Debian: apt-get install nftables), which this machine has not"
@@ -58,6 +58,8 @@ class Enforcer:
         self._stopping = False
         self._changed = threading.Event()
         self._rest = threading.Event()
+        self._hurried = threading.Event()
+        """Ends the rest between two rounds: somebody waits."""
         self._written = threading.Condition()
         self._provisional: dict[str, Sequence[str]] = {}
         """Addresses by UID, of pods that are being connected."""
@@ -82,6 +84,7 @@ class Enforcer:
         self._stopping = True
         self._changed.set()
         self._rest.set()
+        self._hurried.set()
         with self._written:
             self._written.notify_all()
         for source in (self._policies, *self._others):
@@ -105,6 +108,7 @@ class Enforcer:
             self._provisional[uid] = addresses
             self._guarded.discard(uid)
             self._changed.set()
+            self._hurried.set()
             if not self._written.wait_for(lambda: uid in self._guarded or self._stopping, _PATIENCE):
                 self._provisional.pop(uid, None)
                 raise TimeoutError("network policies for the pod are not written yet")
@@ -125,11 +129,16 @@ class Enforcer:
     def _follow(self, source: informer.Informer, telling: Callable[[Object], object]) -> None:
         """Wakes the thread when what ``telling`` picks of an object changes."""
 
+        def added(obj: Object) -> None:
+            self._changed.set()
+            if objects.uid(obj) in self._provisional:
+                self._hurried.set()  # a pod that waits, and could not be seen to before it was known
+
         def updated(old: Object, new: Object) -> None:
             if telling(old) != telling(new):
                 self._changed.set()
 
-        source.add_handler(added=lambda _: self._changed.set(), updated=updated, deleted=lambda _: self._changed.set())
+        source.add_handler(added=added, updated=updated, deleted=lambda _: self._changed.set())
 
     def _run(self) -> None:
         while not self._policies.wait_for_sync(0.5):
@@ -140,14 +149,16 @@ class Enforcer:
         while not self._stopping:
             self._changed.wait(delay or _LOOK_AGAIN)
             self._changed.clear()
+            self._hurried.clear()
             if self._stopping:
                 return
             began = time.monotonic()
             try:
                 self._sync()
                 delay = 0.0
-                # Whatever happens meanwhile is taken together: never more than a fifth of the time goes into this.
-                self._rest.wait(4 * (time.monotonic() - began))
+                # Whatever happens meanwhile is taken together: never more than a fifth of the time goes into this,
+                # but for pods that wait to be connected.
+                self._hurried.wait(4 * (time.monotonic() - began))
             except OSError as error:
                 self._counters["failures"] += 1
                 self._standing = {}

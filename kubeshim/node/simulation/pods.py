@@ -99,6 +99,9 @@ class Pods:
         except network_addresses.Exhausted as problem:
             _log.warning("%s: %s", key, problem)
             return 5.0
+        if own and objects.uid(self._pods.get(key) or {"metadata": {}}) != objects.uid(pod):
+            pool.release(objects.uid(pod))  # it went while it was looked at: nobody gives back what it has just got
+            return None
         step = life.advance(pod, rules.of(pod), time.time(), self._host_ip, own)
         patch = status_manager.difference(pod.get("status") or {}, step.status)
         name, namespace = objects.name(pod), objects.namespace(pod)

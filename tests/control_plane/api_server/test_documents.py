@@ -6,6 +6,7 @@ import re
 import pytest
 
 from kubeshim.control_plane.api_server import metrics, request, request_info
+from kubeshim.machinery import resources
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -208,3 +209,35 @@ def test_an_openapi_digest_is_an_address(running):
     assert plain.headers["Cache-Control"] == "no-cache, private"
     moved = running.ask("GET", "/openapi/v3/apis/apps/v1?hash=OLD")
     assert (moved.status, moved.headers["Location"]) == (301, url)
+
+
+@pytest.mark.parametrize("path", ["/openapi/v3", "/openapi/v3/apis/later.example/v1", "/openapi/v2"])
+def test_openapi_is_of_the_moment_it_was_asked_for(running, monkeypatch, path):
+    """A thread builds it; a type that comes in that time has the next one."""
+    server = running.server
+    registry, openapi = server.registry, server.custom_openapi
+    here = resources.Resource("later.example", "v1", "widgets", "Widget", True, ("get",), strategy="custom")
+    later = resources.Resource("later.example", "v1", "gadgets", "Gadget", True, ("get",), strategy="custom")
+    running.call(lambda: registry.add(here))
+    in_thread = server.in_thread
+
+    def slow(work):
+        def between():
+            openapi[later.gvk] = {"type": "object"}
+            registry.add(later)
+
+        between()
+        return in_thread(work)
+
+    try:
+        before = running.ask("GET", path).raw
+        running.call(lambda: registry.remove(resources.GroupVersionResource("other.example", "v1", "none")))
+        monkeypatch.setattr(server, "in_thread", slow)
+        meanwhile = running.ask("GET", path)
+        monkeypatch.undo()
+        assert (meanwhile.status, meanwhile.raw) == (200, before)
+        assert running.ask("GET", path).raw != before
+    finally:
+        monkeypatch.undo()
+        openapi.pop(later.gvk, None)
+        running.call(lambda: registry.remove(here.gvr, later.gvr))

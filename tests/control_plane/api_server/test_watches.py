@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from kubeshim.control_plane.api_server import watch_cache
 from tests import fake_api
 
 
@@ -51,6 +52,31 @@ def test_a_watch_resumes_after_any_version(running, configmaps, change):
     assert versions == sorted(set(versions))
     middle = list(running.watch(f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={versions[0]}"))
     assert middle == events[1:]
+
+
+def test_what_happens_while_old_events_are_read_is_told_however_much_it_is(running, configmaps, change, monkeypatch):
+    """More than is remembered: the reader comes back to a memory that begins after what was read."""
+    store = running.server.store
+    monkeypatch.setattr(watch_cache, "RING", 3)
+    cache = running.server.storage._caches["/registry/configmaps/"]
+    cache.floor = cache.changed
+    cache.ring.clear()
+    start = change()
+    change("+a", *(f"a@{number}" for number in range(5)))
+    original, busy = store.events, ["+b", *(f"b@{number}" for number in range(5))]
+
+    def events(prefix, *, after):
+        found = original(prefix, after=after)
+        steps = [busy.pop(0) for _ in range(len(busy))]
+        if steps:
+            change(*steps)
+        return found
+
+    monkeypatch.setattr(store, "events", events)
+    got = list(running.watch(f"{configmaps}?watch=1&timeoutSeconds=1&resourceVersion={start}"))
+    assert told(got) == [f"{kind} {name}" for name in "ab" for kind in ("ADDED", *["MODIFIED"] * 5)]
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in got]
+    assert (versions, busy) == (sorted(set(versions)), [])
 
 
 def test_events_arrive_as_they_happen(running, configmaps, change):

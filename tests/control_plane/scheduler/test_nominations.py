@@ -106,9 +106,10 @@ def test_a_pod_that_changed_while_it_was_tried_is_tried_as_it_is_now(client, run
     fake_api.eventually(lambda: objects.labels(running._pods.get("x/late")) == {"new": "label"})
     tried = pod_info.of(before)
     tried.attempts, tried.since = 3, 7.0
-    latest = running._latest(tried)
-    assert (latest.labels, latest.attempts, latest.since) == ({"new": "label"}, 3, 7.0)
-    assert running._latest(pod_info.of({**before, "metadata": {**before["metadata"], "uid": "other"}})) is None
+    back = []
+    running._back(tried, back.append)
+    running._back(pod_info.of({**before, "metadata": {**before["metadata"], "uid": "other"}}), back.append)
+    assert [(one.labels, one.attempts, one.since) for one in back] == [({"new": "label"}, 3, 7.0)]
 
 
 class First(framework.Plugin):

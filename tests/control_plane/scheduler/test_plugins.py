@@ -8,6 +8,7 @@ from kubeshim import clock
 from kubeshim.control_plane.scheduler import cache as caches
 from kubeshim.control_plane.scheduler import diagnosis, framework, node_info, pod_info, queue, scheduler
 from kubeshim.control_plane.scheduler.plugins import (
+    default_preemption,
     image_locality,
     inter_pod_affinity,
     node_affinity,
@@ -17,7 +18,7 @@ from kubeshim.control_plane.scheduler.plugins import (
     priority_sort,
     taint_toleration,
 )
-from kubeshim.machinery import volumes
+from kubeshim.machinery import errors, volumes
 from tests import fake_api
 
 
@@ -53,7 +54,7 @@ def node(name="n", *pods, labels=None, **extra):
 
 def asked(kind, one, *nodes):
     """The plugin's word about each node: '' or its reasons."""
-    handle = types.SimpleNamespace(cache=caches.Cache(), informer=lambda _: NoInformer())
+    handle = types.SimpleNamespace(cache=caches.Cache(), informer=lambda *_, **__: NoInformer())
     plugin, state = kind(handle), {}
     refused = plugin.pre_filter(state, one, nodes)
     if isinstance(refused, framework.Status):
@@ -283,3 +284,25 @@ def test_nobody_waits_for_ever():
 
 def test_large_clusters_are_looked_at_in_part():
     assert [scheduler.enough_nodes(count, 0) for count in (50, 100, 1000, 6000)] == [50, 100, 420, 300]
+
+
+@pytest.mark.parametrize(
+    "answer", [errors.not_found("", "pods", "gone"), errors.conflict("", "pods", "gone", "another uid")]
+)
+def test_a_victim_that_is_gone_keeps_no_other_from_being_preempted(answer):
+    """It may have a namesake by then."""
+    ended = []
+
+    class Client:
+        def patch(self, gvr, name, *_, **__):
+            if name == "gone":
+                raise answer
+
+        def delete(self, gvr, name, *_, **__):
+            ended.append(name)
+
+    recorder = types.SimpleNamespace(event=lambda *_, **__: None)
+    handle = types.SimpleNamespace(client=Client(), recorder=recorder, informer=lambda *_, **__: NoInformer())
+    victims = (pod("gone"), pod("there"))
+    default_preemption.DefaultPreemption(handle)._evict(pod("p"), default_preemption.Candidate("n", victims, 0))
+    assert ended == ["there"]

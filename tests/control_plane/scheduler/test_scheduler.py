@@ -1,10 +1,12 @@
 """Pods placed, refused, waiting and preempting, against a server in memory."""
 
+import types
+
 import pytest
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.scheduler import config, scheduler
-from kubeshim.machinery import objects
+from kubeshim.control_plane.scheduler import config, diagnosis, framework, pod_info, scheduler
+from kubeshim.machinery import errors, objects
 from tests import fake_api
 
 
@@ -121,3 +123,71 @@ def test_many_pods_fill_nodes_evenly_and_never_too_full(api, client, running):
     fake_api.eventually(lambda: sum(bool(place(client, f"p{n}")) for n in range(13)) == 12)
     placed = [place(client, f"p{number}") for number in range(13)]
     assert sorted(placed.count(name) for name in "abc") == [4, 4, 4]
+
+
+def attempted(api, client, monkeypatch):
+    """A scheduler that runs nothing by itself, a pod taken from its queue, its cache, and what others shall do."""
+    this = scheduler.Scheduler(api.client(), config.Config(client.config))
+    made = client.create(kinds.PODS, pod("p"), "x")
+    held, tasks = {"x/p": made}, []
+    binders = types.SimpleNamespace(submit=lambda *task: tasks.append(task), shutdown=lambda **_: None)
+    monkeypatch.setattr(this, "_binders", binders)
+    monkeypatch.setattr(this, "_pods", held)
+    this.queue.add(pod_info.of(made))
+    return this, this.queue.pop(), held, tasks
+
+
+def test_a_pod_waits_for_what_is_said_of_its_last_attempt(api, client, monkeypatch):
+    """A binding that overtook it would leave a pod that runs and is told to be unschedulable."""
+    this, info, _, tasks = attempted(api, client, monkeypatch)
+    this._reject(info, scheduler.Decision(why=diagnosis.FitError(0)))
+    this.queue.tell(framework.Event("Node/Add", None, fake_api.node("a")))
+    assert (this.queue.counts()["backoff"], this.queue.counts()["unschedulable"]) == (0, 0)
+    for function, *arguments in tasks:
+        function(*arguments)
+    assert refusal(client, "p") == "no nodes available to schedule pods"
+    assert this.queue.counts()["backoff"] == 1  # the node that came meanwhile is not forgotten
+
+
+def test_nothing_is_said_of_a_later_pod_of_that_name_nor_of_one_that_is_bound(api, client, monkeypatch):
+    this, info, held, tasks = attempted(api, client, monkeypatch)
+    this._reject(info, scheduler.Decision(why=diagnosis.FitError(0)))
+    metadata, spec = held["x/p"]["metadata"], held["x/p"]["spec"]
+    for other in (
+        {**held["x/p"], "metadata": {**metadata, "uid": "later"}},
+        {**held["x/p"], "spec": {**spec, "nodeName": "a"}},
+    ):
+        held["x/p"] = other
+        for function, *arguments in tasks:
+            function(*arguments)
+        assert refusal(client, "p") is None
+        assert sum(this.queue.counts().values()) == 0
+
+
+def test_a_pod_that_is_deleted_while_it_goes_back_to_the_queue_does_not_stay_there(api, client, monkeypatch):
+    this, info, held, _ = attempted(api, client, monkeypatch)
+    put = this.queue.failed
+
+    def deleted_first(latest):
+        held.clear()
+        this.queue.delete(info.uid)
+        put(latest)
+
+    this._back(info, deleted_first)
+    assert sum(this.queue.counts().values()) == 0
+
+
+def test_a_pod_whose_claim_is_gone_when_it_is_bound_is_tried_again(api, client, monkeypatch):
+    """Not found is the claim, not the pod."""
+    this, info, _, _ = attempted(api, client, monkeypatch)
+
+    def pre_bind(state, pod, node):
+        raise errors.not_found("", "persistentvolumeclaims", "c")
+
+    monkeypatch.setattr(this._framework, "takes_time", lambda *_: False)
+    monkeypatch.setattr(this._framework._at["pre_bind"][0], "pre_bind", pre_bind)
+    with this.cache.lock:
+        this.cache.assume(info, "a")
+    this._bind(info, scheduler.Decision("a"))
+    assert this.queue.counts()["backoff"] == 1
+    assert 'persistentvolumeclaims "c" not found' in refusal(client, "p")

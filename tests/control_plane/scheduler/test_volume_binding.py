@@ -39,6 +39,9 @@ class Client:
     def __init__(self, claims, then):
         self.claims, self.then = claims, then
 
+    def update(self, gvr, volume):
+        self.then(self.claims, volume)
+
     def patch(self, gvr, name, patch, namespace):
         claim = self.claims.found[f"{namespace}/{name}"]
         written = {**claim, "metadata": {**claim["metadata"], **patch["metadata"], "resourceVersion": "7"}}
@@ -54,12 +57,14 @@ def claim(owner="p", version="5"):
 
 def plugin(*claims, then=lambda *_: None):
     caches = {
+        kinds.PODS: Cache(pod().pod),
         kinds.PERSISTENT_VOLUME_CLAIMS: Cache(*claims),
         kinds.PERSISTENT_VOLUMES: Cache(),
         kinds.STORAGE_CLASSES: Cache(CLASS),
     }
     client = Client(caches[kinds.PERSISTENT_VOLUME_CLAIMS], then)
-    return volume_binding.VolumeBinding(types.SimpleNamespace(informer=caches.__getitem__, client=client))
+    handle = types.SimpleNamespace(informer=lambda gvr, **_: caches[gvr], client=client)
+    return volume_binding.VolumeBinding(handle)
 
 
 def pod():
@@ -117,3 +122,37 @@ def test_a_cache_that_is_behind_ends_nothing(monkeypatch):
     this = plugin(claim())
     state = {this.name: volume_binding._Claims([], [claim()], {"n": volume_binding._Plan((), (claim(),))})}
     assert this.pre_bind(state, pod(), "n").message == "binding volumes: context deadline exceeded"
+
+
+def gone(cache):
+    cache.found.clear()
+
+
+def made_again(cache):
+    cache.found = {key: {**one, "metadata": {**one["metadata"], "uid": "another"}} for key, one in cache.found.items()}
+
+
+@pytest.mark.parametrize("how", [gone, made_again])
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("pods", 'pod "p" not found'), ("claims", 'persistentvolumeclaim "p-v" not found')],
+)
+def test_nobody_waits_for_a_volume_when_who_wants_it_is_gone(monkeypatch, how, what, said):
+    """The volume that was promised is free for others then."""
+    monkeypatch.setattr(volume_binding, "TIMEOUT", 0.01)
+    this = plugin(claim())
+    volume = {"metadata": {"name": "v"}, "spec": {}}
+    this.handle.client.then = lambda claims, _: how(this._pods if what == "pods" else claims)
+    state = {this.name: volume_binding._Claims([], [claim()], {"n": volume_binding._Plan(((claim(), volume),), ())})}
+    this.reserve(state, pod(), "n")
+    assert this.pre_bind(state, pod(), "n").message == f"binding volumes: {said}"
+
+
+def test_the_wait_is_looked_at_again_when_a_pod_is_gone():
+    this = plugin(claim())
+    with this._changed:
+        woken = []
+        this._changed.notify_all = lambda: woken.append(True)
+        for tell in this._pods.tell:
+            tell(pod().pod)
+    assert woken == [True]

@@ -44,7 +44,7 @@ def node(name, *pods, labels=None):
 def asked(kind, one, nodes, **found):
     """What the plugin says of each node; ``found`` is what its caches hold."""
     known = {gvr: Cache(found.get(gvr.resource, {})) for gvr in vars(kinds).values() if hasattr(gvr, "resource")}
-    plugin, state = kind(types.SimpleNamespace(cache=caches.Cache(), informer=known.get)), {}
+    plugin, state = kind(types.SimpleNamespace(cache=caches.Cache(), informer=lambda gvr, **_: known.get(gvr))), {}
     refused = plugin.pre_filter(state, one, nodes)
     if isinstance(refused, framework.Status):
         return [(refused.code.name, refused.message)]

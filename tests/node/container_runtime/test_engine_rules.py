@@ -3,13 +3,16 @@
 import pathlib
 import socket
 import struct
+import threading
 
 import pytest
 
 from kubeshim.node.container_runtime import (
     cgroups,
     dialect,
+    docker,
     engine_bodies,
+    engine_execs,
     engine_http,
     engine_records,
     engine_streams,
@@ -252,6 +255,7 @@ def test_propagation_of_mounts(propagation, options):
 )
 def test_an_attachment_ends_with_its_container_though_the_engine_says_nothing(monkeypatch, before, buffered):
     monkeypatch.setattr(engine_streams, "_FIRST_LOOK", 0.01)
+    monkeypatch.setattr(engine_streams, "_LEFT_OVER", 0.01)
     ours, engines = socket.socketpair()
     connection = engine_http.Connection(ours)
     connection.buffer += buffered
@@ -270,3 +274,61 @@ def test_an_attachment_ends_with_its_container_though_the_engine_says_nothing(mo
     finally:
         session.close()
         engines.close()
+
+
+class Engine:
+    """Answers inspects in turn, the last one for ever."""
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+
+    def call(self, method, path, *_):
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class Silent:
+    """A session that has said all it says."""
+
+    def read(self):
+        return iter(())
+
+    def close(self):
+        pass
+
+
+def command(monkeypatch, *answers):
+    execs = engine_execs.Execs(Engine(*answers))
+    monkeypatch.setattr(execs, "start", lambda *_, **options: (Silent(), "1"))
+    return execs
+
+
+def test_a_command_that_has_closed_its_output_has_its_code_when_it_ends(monkeypatch):
+    monkeypatch.setattr(engine_execs, "_FIRST_PAUSE", 0.0001)
+    monkeypatch.setattr(engine_execs, "_CODE_PATIENCE", 0.0)
+    execs = command(monkeypatch, *[{"Running": True}] * 9, {"Running": False, "ExitCode": 3})
+    assert execs.run("c", ["x"], 0) == (3, b"")
+
+
+def test_a_command_that_runs_on_without_output_is_no_success(monkeypatch):
+    monkeypatch.setattr(engine_execs, "_RUN_PATIENCE", 0.0)
+    monkeypatch.setattr(engine_execs, "_CODE_PATIENCE", 0.0)
+    with pytest.raises(TimeoutError):
+        command(monkeypatch, {"Running": True}).run("c", ["x"], 0.01)
+
+
+def test_a_death_is_believed_until_the_engine_says_otherwise(monkeypatch):
+    engine = docker.Docker.__new__(docker.Docker)
+    engine._lock, engine._died, engine._parents = threading.Lock(), {}, {}
+    found = {"Id": "1", "State": {"Running": True}}
+    monkeypatch.setattr(engine, "_inspect", lambda identity: found, raising=False)
+    monkeypatch.setattr(docker, "_DEATH_PATIENCE", 0.0)
+
+    def told(kind):
+        engine._note(runtime.Event(kind, "1", {}, 0 if kind == "died" else None, 0.0))
+
+    told("died")
+    assert "1" in engine._died
+    told("started")
+    assert engine._died == {}
+    told("died")
+    assert engine._settled("1") is found and engine._died == {}

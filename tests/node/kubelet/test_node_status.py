@@ -35,3 +35,28 @@ def test_what_others_add_to_capacity_can_be_allocated(capacity, allocatable, new
     made = status(old)
     assert made["capacity"].get("x.example/y") == made["allocatable"].get("x.example/y") == capacity.get("x.example/y")
     assert not node_status.has_news({"status": made})
+
+
+READY, LATER = {"type": "Ready", "lastHeartbeatTime": "1"}, {"type": "Ready", "lastHeartbeatTime": "2"}
+OTHERS = {"type": "x.example/Y", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"conditions": [OTHERS, READY]}, {"conditions": [OTHERS, LATER]}, {"conditions": [LATER]}),
+        ({}, {"conditions": [READY]}, {"conditions": [READY]}),
+        ({"conditions": [READY]}, {"conditions": [READY]}, {}),
+        (
+            {"capacity": {"x.example/y": "5", "ephemeral-storage": "1Ki"}},
+            {"capacity": {"x.example/y": "5", "ephemeral-storage": "2Ki"}},
+            {"capacity": {"ephemeral-storage": "2Ki"}},
+        ),
+        ({"allocatable": {"cpu": "4", "x.example/y": "5"}}, {"allocatable": {"cpu": "4"}},
+         {"allocatable": {"x.example/y": None}}),
+        ({}, {"allocatable": {"cpu": "4"}}, {"allocatable": {"cpu": "4"}}),
+        ({"images": [1]}, {"images": [2]}, {"images": [2]}),
+    ],
+)  # fmt: skip
+def test_a_patch_names_only_what_differs_of_what_others_write_too(before, after, expected):
+    assert node_status.patch(before, after) == expected

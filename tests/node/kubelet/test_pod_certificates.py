@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import threading
 
 import pytest
 from cryptography import x509
@@ -47,6 +48,7 @@ class Kit:
     def __init__(self, api):
         self.api, self.client, self.clock = api, api.client(), clock.FakeClock()
         self.events, self.woken = kubelet_kit.Events(), []
+        self.answered = threading.Event()
         node = fake_api.node("n")
         self.client.create(kinds.SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": "x", "uid": "sa"}})
         self.certificates = pod_certificates.Certificates(
@@ -67,6 +69,7 @@ class Kit:
     def answer(self, request, **status):
         before = len(self.woken)
         self.client.update(kinds.POD_CERTIFICATE_REQUESTS, {**request, "status": status}, subresource="status")
+        self.answered.set()
         fake_api.eventually(lambda: len(self.woken) > before)
 
     def issue(self, request, renew_in=3600, ends_in=7200):
@@ -117,6 +120,17 @@ def test_from_the_first_request_to_renewal(kit):
     kit.issue(renewal)
     second = kit.get()
     assert second.key != first.key and matches(second)
+
+
+def test_a_request_that_is_answered_before_anybody_follows_wakes_its_pod(kit):
+    def hold(handler, method, path):
+        return "fieldSelector" in handler.path and not kit.answered.wait(60)
+
+    kit.api.hooks.append(hold)
+    assert kit.problem() == "credential bundle is not issued yet"
+    (request,) = kit.requests()
+    kit.issue(request)
+    assert kit.woken == ["u"] and matches(kit.get())
 
 
 def matches(found):

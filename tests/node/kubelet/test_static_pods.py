@@ -1,6 +1,7 @@
 """Pods from a folder of the node."""
 
 import json
+import os
 
 import kubelet_kit as kit_module
 import pytest
@@ -111,3 +112,17 @@ def test_a_pod_that_claims_to_be_a_mirror_is_removed(kit):
     liar["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
     kit.create(liar)
     kit.wait("liar", lambda pod: pod is None)
+
+
+def test_nobody_is_written_to_in_a_closed_watchs_name(tmp_path):
+    watch = static_pods.Watch(str(tmp_path))
+    watch.wake()
+    watch.wait(60)
+    watch.close()
+    first = os.dup(0)
+    reader, writer = os.pipe2(os.O_NONBLOCK)  # whose numbers were the watch's
+    watch.wake()
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 1)
+    for descriptor in (first, reader, writer):
+        os.close(descriptor)

@@ -4,6 +4,7 @@ import queue
 
 import pytest
 
+from kubeshim.machinery import errors
 from kubeshim.node.kubelet import status_manager
 
 OURS, OURS_LATER = {"type": "Ready", "status": "False"}, {"type": "Ready", "status": "True"}
@@ -83,6 +84,68 @@ def test_our_own_writing_seen_early_is_no_others(world):
     assert written.get(timeout=60) == "1"
     api.patches.get_nowait()
     assert api.patches.empty()
+
+
+class Server(Api):
+    """Merges what it is sent into what it has; ``stored`` is changed by others as well."""
+
+    def __init__(self, stored, refusals=()):
+        super().__init__()
+        self.stored, self.refusals = stored, list(refusals)
+
+    def patch(self, gvr, name, body, namespace, **options):
+        self.patches.put(body["status"])
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.version += 1
+        self.stored = {**self.stored, **body["status"]}
+        answer = {**pod(self.version, ""), "status": self.stored}
+        self.meanwhile()
+        return answer
+
+
+def served(stored, **fields):
+    api, written = Server(stored, **fields), queue.SimpleQueue()
+    manager = status_manager.StatusManager(api, written.put)
+    manager.start()
+    return api, manager, written
+
+
+def test_what_others_wrote_before_ours_landed_is_put_right_though_it_was_seen_before_our_answer():
+    ready, unready = pod(10, "True")["status"], pod(11, "False")["status"]
+    api, manager, written = served({**unready, "phase": "Pending"})
+
+    def the_watch_is_faster():
+        api.meanwhile = lambda: None
+        assert not manager.observe({**pod(api.version, ""), "status": api.stored}), "ours is on its way"
+
+    api.meanwhile = the_watch_is_faster
+    manager.set({**pod(10, ""), "status": {**ready, "phase": "Pending"}}, {**ready, "phase": "Running"})
+    assert written.get(timeout=60) == "1"
+    manager.stop()
+    assert api.stored == {**ready, "phase": "Running"}
+    assert [api.patches.get_nowait() for _ in range(2)] == [{"phase": "Running"}, ready] and api.patches.empty()
+
+
+def test_the_last_status_is_said_again_where_somebody_takes_it_back():
+    last = {**pod(10, "False")["status"], "phase": "Succeeded"}
+    api, manager, written = served({"phase": "Running"})
+    manager.set({**pod(10, ""), "status": api.stored}, last)
+    assert written.get(timeout=60) == "1"
+    taken_back = {**pod(12, ""), "status": {**api.stored, "phase": "Running", "conditions": [GATE]}}
+    assert not manager.observe(taken_back), "there is nothing for its worker to do"
+    assert written.get(timeout=60) == "1"
+    manager.stop()
+    assert [api.patches.get_nowait() for _ in range(2)] == [last, last]
+
+
+def test_a_server_that_is_busy_with_the_pod_is_asked_again():
+    busy = errors.conflict("", "pods", "a", errors.MODIFIED)
+    api, manager, written = served({}, refusals=[busy])
+    manager.set({**pod(10, ""), "status": {}}, {"phase": "Running"})
+    assert written.get(timeout=60) == "1"
+    manager.stop()
+    assert api.stored == {"phase": "Running"}
 
 
 def test_others_are_noticed_at_rest_and_late_states_are_not(world):

@@ -7,6 +7,7 @@ import pytest
 
 from kubeshim.client import kinds
 from kubeshim.machinery import errors, objects
+from kubeshim.node.kubelet import network_addresses
 from kubeshim.node.simulation import nodes, pods
 from tests import fake_api
 
@@ -82,3 +83,28 @@ def test_nodes_and_pods_over_a_restart(api):
         assert phase(client, "other") is None
         client.delete(kinds.PODS, "one", "x")
         fake_api.eventually(lambda: phase(client, "one") == "gone")
+
+
+def test_an_address_taken_for_a_pod_that_goes_at_that_moment_is_given_back(monkeypatch):
+    api = fake_api.FakeApi()
+    client = api.client()
+    made = pods.Pods(client, lambda name: "10.244.0.0/24", "172.30.0.1")
+    client.create(kinds.PODS, pod("a", "n"))
+    pool, taken = made._pool("n"), network_addresses.AddressPool.take
+
+    def it_goes(self, uid):
+        api.put(("v1", "pods"), "DELETED", api.find(("v1", "pods"), "x", "a"))
+        fake_api.eventually(lambda: made._pods.get("x/a") is None and gone)
+        return taken(self, uid)
+
+    gone = []
+    made._pods.add_handler(deleted=made._gone)
+    made._pods.add_handler(deleted=gone.append)
+    made._pods.start()
+    made._pods.wait_for_sync()
+    monkeypatch.setattr(network_addresses.AddressPool, "take", it_goes)
+    assert made._sync("x/a") is None
+    made.stop()
+    client.close()
+    api.stop()
+    assert pool._owners == {}

@@ -119,7 +119,8 @@ def look(server: "servers.Server", registration: registrations.Registration) -> 
         )
     held = server.aggregation.told.get(registration.key)
     listed = _resources(body)
-    if held is None or held.resources != listed:
+    if held is None or held.resources != listed or not held.openapi:
+        # It may not have been able to say yet: who has told of no documents is asked again.
         openapi = _openapi(server, registration, address)
         server.aggregation.tell(registration, aggregator.Told(listed, openapi))
     return endpoints.PASSED

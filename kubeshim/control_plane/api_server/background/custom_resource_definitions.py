@@ -40,6 +40,8 @@ class Definitions:
         self._server = server
         self._queue: queue.Queue[str] = queue.Queue()
         self._emptying: set[str] = set()
+        self._asked_again: set[str] = set()
+        """Being emptied, and changed since: there may be another of the name by now that wants it, too."""
 
     def run(self) -> None:
         server = self._server
@@ -93,6 +95,7 @@ class Definitions:
 
     def _empty(self, name: str) -> None:
         if name in self._emptying:
+            self._asked_again.add(name)
             return
         self._emptying.add(name)
 
@@ -104,6 +107,9 @@ class Definitions:
                 self._again(name)
             finally:
                 self._emptying.discard(name)
+                if name in self._asked_again:
+                    self._asked_again.discard(name)
+                    self._queue.put(name)
 
         gevent.spawn(work)
 

@@ -37,7 +37,7 @@ def ensure(server: "servers.Server") -> None:
 
 def run(server: "servers.Server") -> None:
     changed = gevent_event.Event()
-    for watched in (RANGES, addresses.ADDRESSES):
+    for watched in (RANGES, addresses.ADDRESSES, addresses.SERVICES):
         server.storage.subscribe(watched, lambda _: changed.set())
     while not server.stopping.is_set():
         changed.wait(PERIOD)
@@ -79,8 +79,10 @@ def in_use(server: "servers.Server", held: objects.Object) -> bool:
         if objects.name(one) != objects.name(held) and not objects.dig(one, "metadata", "deletionTimestamp")
         for network in _networks(one)
     ]
-    for shown in server.storage.reader.list(addresses.ADDRESSES):
-        address = ipaddress.ip_address(objects.name(shown))
+    # A Service may have got an address of which no object has been made yet.
+    taken = {objects.name(shown) for shown in server.storage.reader.list(addresses.ADDRESSES)}
+    taken |= {one for service in server.storage.reader.list(addresses.SERVICES) for one in addresses.held(service)}
+    for address in map(ipaddress.ip_address, taken):
         if any(address in network for network in own) and not any(address in network for network in others):
             return True
     return False

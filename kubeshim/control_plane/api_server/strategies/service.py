@@ -3,7 +3,7 @@
 Addresses and ports are taken in ``allocate``: for a new Service before the rest is judged (what cannot be had is told
 alone), for a changed one right before the write. What is taken already follows from the Services there are (``follow``
 keeps count of it), so that nothing can be leaked or lost by a crash; only what was handed out but is not yet to be seen
-among them is remembered, for as long as a write may take. Addresses come from the server's own ranges and, when those
+among them is remembered, for as long as the write takes. Addresses come from the server's own ranges and, when those
 are used up or the address asked for is in another, from the ServiceCIDRs that are ready; an IPAddress that somebody
 else made is not given out.
 """
@@ -11,7 +11,6 @@ else made is not given out.
 import ipaddress
 import random
 import threading
-import time
 from collections.abc import Callable, Iterable
 
 from kubeshim.control_plane.api_server.admission import plugin
@@ -23,7 +22,6 @@ SERVICES = resources.GroupVersionResource("", "v1", "services")
 RANGES = resources.GroupVersionResource("networking.k8s.io", "v1", "servicecidrs")
 ADDRESSES = resources.GroupVersionResource("networking.k8s.io", "v1", "ipaddresses")
 _OWN_ADDRESSES = ("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io")
-_RESOURCE_PENDING = 30.0
 _ASSUMED = {"status": "True"}
 """A ServiceCIDR that nobody has judged yet gives addresses."""
 _TYPES_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
@@ -40,7 +38,8 @@ class Service(strategy.Strategy):
 
     def __init__(self, ranges: Iterable[str] = ("10.96.0.0/16",), ports: tuple[int, int] = (30000, 32767)) -> None:
         self._lock = threading.Lock()
-        self._pending: dict[str, float] = {}
+        self._pending: dict[str, object] = {}
+        """What is handed out while it is written → for which write."""
         self._held: dict[str, str] | None = None
         """What is taken → which Service holds it; None while nobody tells ``follow``."""
         self._claimed: set[str] = set()
@@ -67,8 +66,6 @@ class Service(strategy.Strategy):
                 if self._held.get(what) == key:
                     del self._held[what]
             self._held.update(dict.fromkeys(after, key))
-            for what in before | after:
-                self._pending.pop(what, None)
 
     def follow_address(self, obj: objects.Object, *, gone: bool) -> None:
         """One IPAddress more, changed or gone; those that only show what Services hold do not count."""
@@ -135,8 +132,6 @@ class Service(strategy.Strategy):
         if old is not None and _allocations(spec) == _allocations(before) and _complete(spec, before):
             return None
         with self._lock:
-            now = time.monotonic()
-            self._pending = {what: since for what, since in self._pending.items() if now - since < _RESOURCE_PENDING}
             own = _allocations(before)
             taken = (self._taken(obj, reader) | self._pending.keys()) - own
             problems = services.cluster_ips(spec, ()) if old is None else []
@@ -148,15 +143,17 @@ class Service(strategy.Strategy):
                 problems = node_ports.allocate(spec, earlier, taken | node_ports.held(before), self._ports, dry_run)
             if problems:
                 raise errors.invalid("", "Service", objects.name(obj), problems)
-            fresh = _allocations(spec) - own
+            fresh, write = _allocations(spec) - own, object()
             if not dry_run:
-                self._pending.update(dict.fromkeys(fresh, now))
-        return lambda: self._forget(fresh)
+                self._pending.update(dict.fromkeys(fresh, write))
+        return lambda: self._written(fresh, write)
 
-    def _forget(self, fresh: set[str]) -> None:
+    def _written(self, fresh: set[str], write: object) -> None:
+        """Or not: from now on what the Services hold is all that counts."""
         with self._lock:
             for what in fresh:
-                self._pending.pop(what, None)
+                if self._pending.get(what) is write:
+                    del self._pending[what]
 
     def _addresses(
         self, spec: objects.Object, before: objects.Object, taken: set[str], reader: plugin.Reader, dry_run: bool

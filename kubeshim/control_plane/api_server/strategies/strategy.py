@@ -204,7 +204,8 @@ class Strategy:
         self, resource: resources.Resource, obj: objects.Object, old: objects.Object | None, reader: plugin.Reader,
         dry_run: bool,
     ) -> Callable[[], None] | None:  # fmt: skip
-        """Takes what must be unique across objects (ClusterIPs, node ports); returns how to give it back."""
+        """Takes what must be unique across objects (ClusterIPs, node ports); returns what to call when the object has
+        been written, or has not."""
         return None
 
     def to_storage(self, resource: resources.Resource, obj: objects.Object) -> objects.Object:

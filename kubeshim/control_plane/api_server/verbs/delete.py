@@ -16,7 +16,6 @@ from kubeshim.machinery.codecs import bodies, negotiation
 from kubeshim.machinery.validation import decoding, fields
 
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
-_ATTEMPTS = 10
 _OPTIONS = resources.GroupVersionKind("", "v1", "DeleteOptions")
 _RETURNED = frozenset(
     (
@@ -53,7 +52,7 @@ def delete(op: operation.Operation, asked: dict[str, Any], *, one_by_one: bool =
         op.warnings.append(op.strategy.orphan_warning)
     with op.exclusive():
         admitted = False
-        for _ in range(_ATTEMPTS):
+        while True:  # as changes do (``update.modify``): a failed attempt is another's success
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
@@ -67,7 +66,6 @@ def delete(op: operation.Operation, asked: dict[str, Any], *, one_by_one: bool =
                 return _delete(op, item, asked)
             except storage.Stale:
                 continue
-    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
 
 
 def _check_preconditions(op: operation.Operation, item: stored.Stored, preconditions: dict[str, Any]) -> None:

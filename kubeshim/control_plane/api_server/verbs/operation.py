@@ -98,13 +98,10 @@ class Operation:
 
     @contextlib.contextmanager
     def allocated(self, obj: objects.Object, old: objects.Object | None) -> Iterator[None]:
-        """What the strategy takes for the object is given back if the write does not happen."""
-        undo = self.strategy.allocate(self.resource, obj, old, self.server.storage.reader, self.dry_run)
+        """What the strategy takes for the object is kept for it until it is written, or not."""
+        ended = self.strategy.allocate(self.resource, obj, old, self.server.storage.reader, self.dry_run)
         try:
             yield
-        except BaseException:
-            if undo is not None:
-                undo()
-            raise
-        if undo is not None and self.dry_run:
-            undo()
+        finally:
+            if ended is not None:
+                ended()

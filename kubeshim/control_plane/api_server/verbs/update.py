@@ -14,8 +14,6 @@ from kubeshim.machinery import disabled_fields, errors, objects
 from kubeshim.machinery.codecs import json
 from kubeshim.machinery.validation import fields
 
-_ATTEMPTS = 5
-
 Build = Callable[[objects.Object], objects.Object]
 """From the old object (the callee's own) to the new one, decoded and defaulted."""
 
@@ -38,7 +36,7 @@ def modify(
     uid: str = "",
     view: View | None = None,
 ) -> stored.Stored:
-    """Replaces the object by what ``build`` makes of it; tries again when somebody else was faster.
+    """Replaces the object by what ``build`` makes of it; tries again for as long as somebody else is faster.
 
     ``uid`` is of the object that is meant, if not any of that name. If what is built carries a resourceVersion, it must
     be the current one (409). ``attributed`` says that ``build`` has seen to managedFields (server-side apply). ``raw``
@@ -47,7 +45,9 @@ def modify(
     """
     resource = op.resource
     with op.exclusive():
-        for _ in range(_ATTEMPTS):
+        # Each attempt that fails is another's success, and the request's time limit ends them all: how many others
+        # write the object must not decide whether this write is refused.
+        while True:
             item = op.server.storage.get(resource, op.namespace, op.name)
             if item is None:
                 raise errors.not_found(resource.group, resource.plural, op.name)
@@ -60,7 +60,6 @@ def modify(
             except storage.Stale:
                 # a revision that the client named is not the current one any more, and the next attempt says so
                 continue
-    raise errors.conflict(resource.group, resource.plural, op.name, errors.MODIFIED)
 
 
 def other_uid(op: operation.Operation, wanted: str, found: str) -> errors.Conflict:

@@ -57,7 +57,8 @@ class CertificatesController(controller.Controller):
 
     def _delete(self, request: Object) -> None:
         try:
-            self.client.delete(kinds.CERTIFICATE_SIGNING_REQUESTS, objects.name(request))
+            options = {"preconditions": {"uid": objects.uid(request)}}
+            self.client.delete(kinds.CERTIFICATE_SIGNING_REQUESTS, objects.name(request), options=options)
         except errors.NotFound:
             _log.debug("request %s is gone already", objects.name(request))
 
@@ -68,10 +69,13 @@ class CertificatesController(controller.Controller):
         except ValueError:
             return
         node = self._node(this.node) if this.node and this.signer == approval.SERVING else None
-        for one in approval.RECOGNIZERS:
-            if one.recognize(this, node) and self._may(request, one.subresource):
+        recognized = [one for one in approval.RECOGNIZERS if one.recognize(this, node)]
+        for one in recognized:
+            if self._may(request, one.subresource):
                 self._condition(request, "Approved", "AutoApproved", one.message, "approval")
                 return
+        if recognized:  # the role that allows it may be about to be made: nothing else brings us back
+            raise errors.Conflict(f"{objects.name(request)} is recognized, but its author may not have it yet")
 
     def _node(self, name: str) -> Object | None:
         """From the server itself: a node asks as soon as it knows its range, before a cache does."""

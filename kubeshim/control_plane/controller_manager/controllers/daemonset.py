@@ -18,7 +18,7 @@ from kubeshim.control_plane.controller_manager import (
     pod_control,
     pods,
 )
-from kubeshim.machinery import errors, objects, selectors
+from kubeshim.machinery import objects, selectors
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.resources import GroupVersionResource
 
@@ -38,13 +38,12 @@ class DaemonSetController(controller.Controller):
         self._due: dict[str, float] = {}
         """Daemon set uid and node → when a failed pod there may be replaced again (monotonic)."""
         self._sets = indexes.by_namespace(self.watch(kinds.DAEMON_SETS))
+        self._sets.add_handler(deleted=lambda gone: self._expected.forget(objects.uid(gone)))
         self._revisions = indexes.by_claim(self.informer(kinds.CONTROLLER_REVISIONS))
         self._nodes = self.informer(kinds.NODES)
         self._nodes.add_handler(added=self._node_changed, updated=self._node_updated, deleted=self._node_changed)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
-        self._pods.add_handler(
-            added=self._pod_added, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_deleted
-        )
+        self._pods.add_handler(added=self._pod_added, updated=self._pod_updated, deleted=self._pod_deleted)
 
     def _node_changed(self, node: Object) -> None:
         for one in self._sets.list():
@@ -68,8 +67,14 @@ class DaemonSetController(controller.Controller):
     def _pod_added(self, pod: Object) -> None:
         owner = self._owner_of(pod)
         if owner is not None:
-            self._expected.creation_observed(objects.key(owner))
+            self._expected.creation_observed(objects.uid(owner))
         self._pod_changed(pod)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        former = self._owner_of(old)
+        if former is not None and objects.controller_of(old) != objects.controller_of(new):
+            self.enqueue(former)
+        self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         owner = self._owner_of(pod)
@@ -83,13 +88,12 @@ class DaemonSetController(controller.Controller):
     def _pod_deleted(self, pod: Object) -> None:
         owner = self._owner_of(pod)
         if owner is not None:
-            self._expected.deletion_observed(objects.key(owner), objects.uid(pod))
+            self._expected.deletion_observed(objects.uid(owner), objects.uid(pod))
             self.enqueue(owner)
 
     def sync(self, key: str) -> float | None:
         daemon_set = self._sets.get(key)
         if daemon_set is None or objects.is_deleting(daemon_set):
-            self._expected.forget(key)
             return None
         selector = _selector(daemon_set)
         if selector.empty:
@@ -102,25 +106,26 @@ class DaemonSetController(controller.Controller):
         hash_text = history.hash_of(revision)
         every_pod = self._claim(daemon_set, kinds.PODS)
         mine = [pod for pod in every_pod if not (objects.is_deleting(pod) and pods.is_finished(pod))]
-        again = None
-        if self._expected.satisfied(key):
-            again = self._place(key, daemon_set, mine, hash_text)
-        if self._expected.satisfied(key) and _rolling(daemon_set):
+        again, uid = None, objects.uid(daemon_set)
+        if self._expected.satisfied(uid):
+            again = self._place(daemon_set, mine, hash_text)
+        if self._expected.satisfied(uid) and _rolling(daemon_set):
             step = daemons.update(daemon_set, self._nodes.list(), mine, hash_text, self.clock.now())
-            self._carry_out(key, daemon_set, step, hash_text)
+            self._carry_out(daemon_set, step, hash_text)
         used = {objects.labels(pod).get(history.HASH_LABEL, "") for pod in every_pod} | {hash_text}
         names = {objects.name(one) for one in every if history.hash_of(one) in used}
         limit = daemon_set["spec"].get("revisionHistoryLimit")
         self._history.truncate(every, names, 10 if limit is None else int(limit))
         self._tell(daemon_set, mine, hash_text, collisions)
-        return again if again is not None else _until_available(daemon_set, mine, self.clock.now())
+        waits = (again, _until_available(daemon_set, mine, self.clock.now()), self._expected.left(uid))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _claim(self, daemon_set: Object, gvr: GroupVersionResource) -> list[Object]:
         cache = self._pods if gvr == kinds.PODS else self._revisions
         claimer = adoption.Claimer(self.client, gvr, daemon_set, kinds.DAEMON_SETS, _selector(daemon_set))
         return claimer.claim(indexes.claimable(cache, daemon_set))
 
-    def _place(self, key: str, daemon_set: Object, mine: list[Object], hash_text: str) -> float | None:
+    def _place(self, daemon_set: Object, mine: list[Object], hash_text: str) -> float | None:
         nodes = self._nodes.list()
         surge = daemons.limits(daemon_set, len(nodes)).surge if _rolling(daemon_set) else 0
         step = daemons.plan(daemon_set, nodes, mine, surge, hash_text, self.clock.now())
@@ -141,14 +146,15 @@ class DaemonSetController(controller.Controller):
             text = f"Found failed daemon pod {objects.key(pod)} on node {node}, will try to kill it"
             self.recorder.event(daemon_set, "Warning", "FailedDaemonPod", text)
             step.delete.append(pod)
-        self._carry_out(key, daemon_set, step, hash_text)
+        self._carry_out(daemon_set, step, hash_text)
         return wait
 
-    def _carry_out(self, key: str, daemon_set: Object, step: daemons.Plan, hash_text: str) -> None:
+    def _carry_out(self, daemon_set: Object, step: daemons.Plan, hash_text: str) -> None:
         create, delete = step.create[:BURST], step.delete[:BURST]
         if not create and not delete:
             return
-        self._expected.expect(key, len(create), [objects.uid(pod) for pod in delete])
+        uid = objects.uid(daemon_set)
+        self._expected.expect(uid, len(create), [objects.uid(pod) for pod in delete])
 
         def make(index: int) -> None:
             self._control.create(
@@ -156,14 +162,15 @@ class DaemonSetController(controller.Controller):
             )
 
         def remove(pod: Object) -> None:
+            told = False
             try:
-                self._control.delete(pod, daemon_set)
-            except (errors.APIStatusError, OSError):
-                self._expected.deletion_observed(key, objects.uid(pod))
-                raise
+                told = self._control.delete(pod, daemon_set)
+            finally:
+                if not told:
+                    self._expected.deletion_observed(uid, objects.uid(pod))
 
         done, failure = pod_control.slow_start(len(create), make)
-        self._expected.creation_observed(key, len(create) - done)
+        self._expected.creation_observed(uid, len(create) - done)
         failures = pod_control.run_all(remove, delete)
         failure = failure or (failures[0] if failures else None)
         if failure is not None and not pod_control.namespace_is_going(failure):

@@ -151,7 +151,8 @@ class DeploymentController(controller.Controller):
         return self._tell(deployment, sets)
 
     def _old_pods_remain(self, sets: Sets) -> bool:
-        return any(
+        """Also where their own controllers have not heard yet that there shall be none, and may be making some."""
+        return any(map(_may_grow, sets.old)) or any(
             not pods.is_finished(pod) for one in sets.old for pod in self._pods.by_index("controller", objects.uid(one))
         )
 
@@ -319,6 +320,12 @@ def _selector(deployment: Object) -> selectors.LabelSelector:
 def _split(deployment: Object, owned: Sequence[Object]) -> Sets:
     new = revisions.new_replica_set(deployment, owned)
     return Sets(new, tuple(one for one in sorted(owned, key=revisions.created) if one is not new))
+
+
+def _may_grow(replica_set: Object) -> bool:
+    status = replica_set.get("status") or {}
+    seen = int(status.get("observedGeneration") or 0)
+    return bool(status.get("replicas")) or seen < int(replica_set["metadata"].get("generation") or 0)
 
 
 def _latest(sets: Sets) -> Object | None:

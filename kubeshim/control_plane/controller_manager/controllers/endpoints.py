@@ -35,7 +35,12 @@ class EndpointsController(controller.Controller):
         self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
         self._moments = trigger_times.Tracker()
         self._endpoints = self.informer(kinds.ENDPOINTS)
-        self._endpoints.add_handler(deleted=self.enqueue)
+        self._endpoints.add_handler(added=self._seen, deleted=self.enqueue)
+
+    def _seen(self, one: Object) -> None:
+        """Its Service may have gone while nobody looked; those that people write are left alone."""
+        if objects.labels(one).get(MANAGED_BY) == MANAGER:
+            self.enqueue(one)
 
     def _pod_changed(self, *versions: Object) -> None:
         for service in self._services.by_index("namespace", objects.namespace(versions[0])):
@@ -82,11 +87,17 @@ class EndpointsController(controller.Controller):
             raise
 
     def _delete(self, key: str) -> None:
-        if self._endpoints.get(key) is None:
+        there = self._endpoints.get(key)
+        if there is None:
             return
-        namespace, name = objects.split_key(key)
+        name, namespace = objects.name(there), objects.namespace(there)
         try:
-            self.client.delete(kinds.ENDPOINTS, name, namespace)
+            self.client.get(kinds.SERVICES, name, namespace)
+            return  # the cache is behind: its own event will come
+        except errors.NotFound:
+            options = {"preconditions": {"uid": objects.uid(there)}}
+        try:
+            self.client.delete(kinds.ENDPOINTS, name, namespace, options=options)
         except errors.NotFound:
             _log.debug("the Endpoints %s are gone already", key)
 

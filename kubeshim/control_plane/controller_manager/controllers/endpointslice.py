@@ -54,7 +54,7 @@ class EndpointSliceController(controller.Controller):
         self._moments = trigger_times.Tracker()
         self._told: dict[tuple[str, str], str] = {}
         """(Service, address type) → why its endpoints have no hints by zones; empty where they have."""
-        self._writes = slice_writes.Writes()
+        self._writes = slice_writes.Writes(self.clock)
 
     def _pod_changed(self, *versions: Object) -> None:
         for service in self._services.by_index("namespace", objects.namespace(versions[0])):
@@ -80,6 +80,8 @@ class EndpointSliceController(controller.Controller):
 
     def _slice_changed(self, one: Object) -> None:
         for key in _service_of(one):
+            if objects.is_deleting(one):  # held by somebody's finalizer: it counts as gone
+                self._writes.gone(key, one)
             if not self._writes.shown(key, one):
                 self.queue.add(key)
 
@@ -111,7 +113,7 @@ class EndpointSliceController(controller.Controller):
             return  # the garbage collector takes the slices
         if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
             return
-        if self._writes.behind(key, self.queue.failures(key)):
+        if self._writes.behind(key):
             raise errors.Conflict("the cache has not shown our own writes yet")
         candidates = [
             pod
@@ -192,7 +194,7 @@ class EndpointSliceController(controller.Controller):
             raise
 
     def _remember(self, key: str, written: Object) -> None:
-        self._writes.wrote(key, written, self._slices.get(objects.key(written)))
+        self._writes.wrote(key, written, lambda: self._slices.get(objects.key(written)))
 
     def _delete(self, key: str, one: Object) -> None:
         self._writes.deleting(key, one)
@@ -200,7 +202,8 @@ class EndpointSliceController(controller.Controller):
             self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
         except errors.NotFound:
             self._writes.gone(key, one)
-        if self._slices.get(objects.key(one)) is None:
+        cached = self._slices.get(objects.key(one))
+        if cached is None or objects.is_deleting(cached):
             self._writes.gone(key, one)
 
 

@@ -30,13 +30,15 @@ class EndpointSliceMirroringController(controller.Controller):
         self._services = self.watch(kinds.SERVICES)
         self._slices = self.informer(kinds.ENDPOINT_SLICES)
         self._slices.add_index("mirrored", _mirrored)
-        self._writes = slice_writes.Writes()
+        self._writes = slice_writes.Writes(self.clock)
         self._slices.add_handler(
             added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
         )
 
     def _slice_changed(self, one: Object) -> None:
         for key in _mirrored(one):
+            if objects.is_deleting(one):  # held by somebody's finalizer: it counts as gone
+                self._writes.gone(key, one)
             if not self._writes.shown(key, one):
                 self.queue.add(key)
 
@@ -54,7 +56,7 @@ class EndpointSliceMirroringController(controller.Controller):
 
     def _sync(self, key: str) -> None:
         source, service = self._endpoints.get(key), self._services.get(key)
-        if self._writes.behind(key, self.queue.failures(key)):
+        if self._writes.behind(key):
             raise errors.Conflict("the cache has not shown our own writes yet")
         existing = [one for one in self._slices.by_index("mirrored", key) if not objects.is_deleting(one)]
         counted = self.metrics.mirrored
@@ -91,7 +93,7 @@ class EndpointSliceMirroringController(controller.Controller):
             self.recorder.event(source, "Warning", "TooManyAddressesToMirror", text)
 
     def _remember(self, key: str, written: Object) -> None:
-        self._writes.wrote(key, written, self._slices.get(objects.key(written)))
+        self._writes.wrote(key, written, lambda: self._slices.get(objects.key(written)))
 
     def _delete(self, key: str, one: Object) -> None:
         self._writes.deleting(key, one)
@@ -100,7 +102,8 @@ class EndpointSliceMirroringController(controller.Controller):
         except errors.NotFound:
             _log.debug("slice %s is gone already", objects.key(one))
             self._writes.gone(key, one)
-        if self._slices.get(objects.key(one)) is None:
+        cached = self._slices.get(objects.key(one))
+        if cached is None or objects.is_deleting(cached):
             self._writes.gone(key, one)
 
 

@@ -3,8 +3,8 @@
 It watches the metadata of every type that can be listed, watched and deleted (sharing the cache of those that
 other controllers watch whole) and keeps the graph of ``ownership``. A watch may lag, and two watches are not in
 step, so nothing is deleted on the graph's word: the object, and every owner that decides its fate, are read
-from the server first, and the deletion carries the uid. Types come and go with custom resource definitions and
-API services; a change of those brings discovery up to date.
+from the server first, and the deletion holds only for what was read: who is given another owner in that moment stays.
+Types come and go with custom resource definitions and API services; a change of those brings discovery up to date.
 """
 
 import logging
@@ -24,7 +24,14 @@ IGNORED = frozenset({("", "events"), ("events.k8s.io", "events")})
 DEFINITIONS = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 SERVICES = GroupVersionResource("apiregistration.k8s.io", "v1", "apiservices")
 REFRESH = "refresh"
-REFRESH_RETRY = 10.0
+REFRESH_RETRY, REFRESH_AGAIN = 10.0, 60.0
+"""Seconds until discovery is asked again where some of it failed, and where nothing happened."""
+PATIENCE = 30.0
+"""Seconds that a type may take to be listed before the others go on without it: its server may never answer."""
+
+
+Coordinates = tuple[str, str, str, str, str]
+"""Uid, API version, kind, namespace and name of an owner."""
 
 
 class _NoMapping(Exception):
@@ -43,8 +50,13 @@ class GarbageCollectorController(controller.Controller):
         self._graph_lock = threading.Lock()
         self._mapping: dict[tuple[str, str], discovery.Type] = {}
         self._monitors: dict[GroupVersionResource, informer.Informer] = {}
-        self._absent: dict[str, None] = {}
-        """Owners that were looked for and not found, so that a thousand dependents ask once."""
+        self._since: dict[GroupVersionResource, float] = {}
+        """When each of them was begun."""
+        self._absent: dict[Coordinates, None] = {}
+        """Owners that were looked for and not found, so that a thousand dependents ask once.
+
+        By all that a dependent says of its owner: one that names it in a wrong place says nothing about the others.
+        """
         for gvr in (DEFINITIONS, SERVICES):
             cache = self.informer(gvr)
             cache.add_handler(
@@ -65,7 +77,7 @@ class GarbageCollectorController(controller.Controller):
         if key == REFRESH:
             return self._refresh()
         verb, _, uid = key.partition("/")
-        if not all(cache.synced for cache in list(self._monitors.values())):
+        if self._is_blind():
             return 0.1
         with self._graph_lock:
             node = self._graph.nodes.get(uid)
@@ -78,6 +90,11 @@ class GarbageCollectorController(controller.Controller):
         return None
 
     # what there is to watch
+
+    def _is_blind(self) -> bool:
+        """Whether there are types of which nothing has been seen yet, and it is too early to go on without them."""
+        patient = self.clock.monotonic() - PATIENCE
+        return any(not cache.synced and self._since[gvr] > patient for gvr, cache in list(self._monitors.items()))
 
     def _refresh(self) -> float | None:
         found = discovery.discover(self.client)
@@ -97,12 +114,13 @@ class GarbageCollectorController(controller.Controller):
         failed_groups = {version.rpartition("/")[0] for version in found.failed}
         for gvr in [gvr for gvr in self._monitors if gvr not in wanted and gvr.group not in failed_groups]:
             self._forget_type(gvr)
-        return REFRESH_RETRY if found.failed else None
+        return REFRESH_RETRY if found.failed else REFRESH_AGAIN
 
     def _monitor(self, gvr: GroupVersionResource, one: discovery.Type) -> None:
         shared = self.context.informers.existing(gvr)
         cache = shared or informer.Informer(self.client, gvr, metadata_only=True)
         kind = one.kind
+        self._since[gvr] = self.clock.monotonic()
         self._monitors[gvr] = cache
         cache.add_handler(
             added=lambda obj: self._seen(obj, gvr, kind),
@@ -121,7 +139,8 @@ class GarbageCollectorController(controller.Controller):
 
     def _seen(self, obj: Object, gvr: GroupVersionResource, kind: str) -> None:
         with self._graph_lock:
-            self._absent.pop(objects.uid(obj), None)
+            where = objects.uid(obj), gvr.group_version, kind, objects.namespace(obj), objects.name(obj)
+            self._absent.pop(where, None)
             work = self._graph.apply(obj, gvr, gvr.group_version, kind)
         self._add(work)
 
@@ -130,12 +149,14 @@ class GarbageCollectorController(controller.Controller):
 
     def _remove(self, uid: str) -> None:
         with self._graph_lock:
-            self._note_absent(uid)
+            node = self._graph.nodes.get(uid)
+            if node is not None and not node.virtual:
+                self._note_absent((uid, node.api_version, node.kind, node.namespace, node.name))
             work = self._graph.remove(uid)
         self._add(work)
 
-    def _note_absent(self, uid: str) -> None:
-        self._absent[uid] = None
+    def _note_absent(self, where: Coordinates) -> None:
+        self._absent[where] = None
         if len(self._absent) > 500:
             del self._absent[next(iter(self._absent))]
 
@@ -167,7 +188,7 @@ class GarbageCollectorController(controller.Controller):
         if live is None:
             if node.virtual:
                 with self._graph_lock:
-                    self._note_absent(node.uid)
+                    self._note_absent((node.uid, node.api_version, node.kind, namespace, node.name))
                 self._judge_dependents(node)
             else:
                 self._remove(node.uid)
@@ -191,15 +212,16 @@ class GarbageCollectorController(controller.Controller):
         if solid:
             if dangling or waiting:
                 gone = {owner["uid"] for owner in [*dangling, *waiting]}
-                self._drop_owners(node, live, gone)
+                assert node.gvr is not None
+                self._drop_owners(node.gvr, live, gone)
             return
         with self._graph_lock:
             dependents = list(node.dependents.values())
         if waiting and dependents:
             if any(dependent.deletes_dependents for dependent in dependents):
                 # A circle: each would wait for the other. This one stops blocking its owner.
-                self._stop_blocking(node, live)
-            self._delete(node, "Foreground")
+                live = self._stop_blocking(node, live)
+            self._delete(node, live, "Foreground")
             return
         finalizers = live["metadata"].get("finalizers") or ()
         if ownership.ORPHAN in finalizers:
@@ -208,7 +230,7 @@ class GarbageCollectorController(controller.Controller):
             policy = "Foreground"
         else:
             policy = "Background"
-        self._delete(node, policy)
+        self._delete(node, live, policy)
 
     def _classify(
         self, node: ownership.Node, owners: list[dict[str, Any]]
@@ -228,8 +250,6 @@ class GarbageCollectorController(controller.Controller):
         return solid, dangling, waiting
 
     def _owner(self, node: ownership.Node, owner: Mapping[str, Any]) -> Object | None:
-        if owner["uid"] in self._absent:
-            return None
         try:
             one = self._type_of(owner["apiVersion"], owner["kind"])
         except _NoMapping:
@@ -240,10 +260,13 @@ class GarbageCollectorController(controller.Controller):
             _log.warning("%s: it is never collected", text)
             return {"metadata": {}}
         namespace = node.namespace if one.namespaced else ""
+        where = owner["uid"], owner["apiVersion"], owner["kind"], namespace, owner["name"]
+        if where in self._absent:
+            return None
         live = self._read(one.gvr, namespace, owner["name"], owner["uid"])
         if live is None:
             with self._graph_lock:
-                self._note_absent(owner["uid"])
+                self._note_absent(where)
         return live
 
     def _continue_foreground(self, node: ownership.Node, live: Object) -> None:
@@ -265,10 +288,25 @@ class GarbageCollectorController(controller.Controller):
                 continue
             live = self._read(dependent.gvr, dependent.namespace, dependent.name, dependent.uid)
             if live is not None:
-                self._drop_owners(dependent, live, {node.uid})
+                self._drop_owners(dependent.gvr, live, {node.uid})
+        self._orphan_unseen(node)
         live = self._read(node.gvr, node.namespace, node.name, node.uid)
         if live is not None:
             self._drop_finalizer(node, live, ownership.ORPHAN)
+
+    def _orphan_unseen(self, node: ownership.Node) -> None:
+        """Lets go what its owner made shortly before, and the graph does not know yet: it would be deleted."""
+        if not node.namespace:
+            return  # its dependents may be anywhere
+        types = {one.gvr for one in self._mapping.values() if one.namespaced and one.gvr in self._monitors}
+        for gvr in types:
+            try:
+                found = self.client.list(gvr, node.namespace, metadata_only=True)["items"]
+            except errors.APIStatusError as error:
+                _log.info("no dependents of %s are looked for among %s: %s", node.name, gvr.resource, error)
+                continue
+            for live in found:
+                self._drop_owners(gvr, live, {node.uid})
 
     # requests
 
@@ -292,36 +330,54 @@ class GarbageCollectorController(controller.Controller):
             return None
         return live if objects.uid(live) == uid else None
 
-    def _patch(self, node: ownership.Node, live: Object, metadata: Object) -> None:
-        assert node.gvr is not None
-        guarded = {"uid": node.uid, "resourceVersion": objects.resource_version(live), **metadata}
+    def _patch(self, gvr: GroupVersionResource, live: Object, metadata: Object) -> Object:
+        """What has become of it; as it was where it is gone."""
+        guarded = {"uid": objects.uid(live), "resourceVersion": objects.resource_version(live), **metadata}
         try:
-            self.client.patch(node.gvr, node.name, {"metadata": guarded}, node.namespace, kind="merge")
+            name, namespace = objects.name(live), objects.namespace(live)
+            return self.client.patch(gvr, name, {"metadata": guarded}, namespace, kind="merge")
         except errors.NotFound:
-            _log.debug("%s %s is gone already", node.kind, node.name)
+            _log.debug("%s %s is gone already", gvr.resource, objects.key(live))
+            return live
 
-    def _drop_owners(self, node: ownership.Node, live: Object, uids: set[str]) -> None:
+    def _drop_owners(self, gvr: GroupVersionResource, live: Object, uids: set[str]) -> None:
         owners = live["metadata"].get("ownerReferences") or []
         kept = [owner for owner in owners if owner["uid"] not in uids]
         if len(kept) != len(owners):
-            self._patch(node, live, {"ownerReferences": kept or None})
+            self._patch(gvr, live, {"ownerReferences": kept or None})
 
-    def _stop_blocking(self, node: ownership.Node, live: Object) -> None:
+    def _stop_blocking(self, node: ownership.Node, live: Object) -> Object:
+        assert node.gvr is not None
         owners = [{**owner, "blockOwnerDeletion": False} for owner in live["metadata"].get("ownerReferences") or []]
-        self._patch(node, live, {"ownerReferences": owners})
+        return self._patch(node.gvr, live, {"ownerReferences": owners})
 
     def _drop_finalizer(self, node: ownership.Node, live: Object, finalizer: str) -> None:
+        assert node.gvr is not None
         finalizers = live["metadata"].get("finalizers") or []
         if finalizer in finalizers:
-            self._patch(node, live, {"finalizers": [name for name in finalizers if name != finalizer] or None})
+            self._patch(node.gvr, live, {"finalizers": [name for name in finalizers if name != finalizer] or None})
 
-    def _delete(self, node: ownership.Node, policy: str) -> None:
+    def _delete(self, node: ownership.Node, live: Object, policy: str) -> None:
+        """Deletes what was judged, as it was read; what has other owners by now is to be judged anew (``Conflict``)."""
         assert node.gvr is not None
-        options = {"preconditions": {"uid": node.uid}, "propagationPolicy": policy}
+        conditions = {"uid": node.uid, "resourceVersion": objects.resource_version(live)}
         try:
-            self.client.delete(node.gvr, node.name, node.namespace, options=options)
+            try:
+                options = {"preconditions": conditions, "propagationPolicy": policy}
+                self.client.delete(node.gvr, node.name, node.namespace, options=options)
+            except errors.Conflict:
+                now = self._read(node.gvr, node.namespace, node.name, node.uid)
+                if now is not None and _owners(now) != _owners(live):
+                    raise
+                # It changed in what does not matter here, and may do so as often as it likes.
+                options = {"preconditions": {"uid": node.uid}, "propagationPolicy": policy}
+                self.client.delete(node.gvr, node.name, node.namespace, options=options)
         except errors.NotFound:
             self._remove(node.uid)
+
+
+def _owners(live: Object) -> list[Object]:
+    return list(live["metadata"].get("ownerReferences") or ())
 
 
 def invalid_owner(node: ownership.Node, owner: Mapping[str, Any]) -> str:

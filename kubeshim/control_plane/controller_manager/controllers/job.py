@@ -57,6 +57,7 @@ class JobController(controller.Controller):
 
     def _job_deleted(self, job: Object) -> None:
         self._backoff.pop(objects.uid(job), None)
+        self._expected.forget(objects.uid(job))
         for pod in self._pods.by_index("claim", objects.uid(job)):
             if jobs.has_finalizer(pod):
                 self.queue.add(ORPHAN + objects.key(pod))
@@ -72,18 +73,21 @@ class JobController(controller.Controller):
         self.metrics.jobs.seen(None, pod)
         job = self._owner_of(pod)
         if job is not None:
-            self._expected.creation_observed(objects.key(job))
+            self._expected.creation_observed(objects.uid(job))
         self._pod_changed(pod)
 
     def _pod_updated(self, old: Object, new: Object) -> None:
         self.metrics.jobs.seen(old, new)
+        former = self._owner_of(old)
+        if former is not None and objects.controller_of(old) != objects.controller_of(new):
+            self.enqueue(former)
         self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         job = self._owner_of(pod)
         if job is not None:
             if objects.is_deleting(pod):
-                self._expected.deletion_observed(objects.key(job), objects.uid(pod))
+                self._expected.deletion_observed(objects.uid(job), objects.uid(pod))
             self.enqueue(job)
         elif jobs.has_finalizer(pod):
             self.queue.add(ORPHAN + objects.key(pod))
@@ -96,7 +100,7 @@ class JobController(controller.Controller):
         self.metrics.jobs.seen(pod, None)
         job = self._owner_of(pod)
         if job is not None:
-            self._expected.deletion_observed(objects.key(job), objects.uid(pod))
+            self._expected.deletion_observed(objects.uid(job), objects.uid(pod))
             self.enqueue(job)
 
     def sync(self, key: str) -> float | None:
@@ -105,11 +109,10 @@ class JobController(controller.Controller):
             return None
         job = self._jobs.get(key)
         if job is None:
-            self._expected.forget(key)
             self._written.pop(key, None)
             return None
         if self._is_stale(key, job):
-            return None
+            return self._expected.left(objects.uid(job))
         if job["spec"].get("managedBy") not in (None, "", MANAGER):
             return None
         claimer = adoption.Claimer(
@@ -137,7 +140,7 @@ class JobController(controller.Controller):
         """
         if int(objects.resource_version(job) or 0) < self._written.get(key, 0):
             return True
-        return not objects.is_deleting(job) and not self._expected.satisfied(key)
+        return not objects.is_deleting(job) and not self._expected.satisfied(objects.uid(job))
 
     def _run_job(self, key: str, job: Object, mine: Sequence[Object], action: list[str]) -> float | None:
         """``action`` is told what was done, for the metrics."""
@@ -153,21 +156,21 @@ class JobController(controller.Controller):
         if verdict is not None or objects.is_deleting(job):
             found.settle()
         self._backoff[objects.uid(job)] = job_backoff.following(self._backoff.get(objects.uid(job)), job, mine)
-        may_act = self._expected.satisfied(key) and not objects.is_deleting(job)
+        may_act = self._expected.satisfied(objects.uid(job)) and not objects.is_deleting(job)
         again: float | None = None
         failure: Exception | None = None
         active = len(found.active)
         if verdict is not None or suspended:
             # Pods that a complete job can do without have not failed.
             counted = verdict is not None and verdict.kind == "Failed"
-            failure = self._delete(key, job, found.active, counted=counted) if may_act else None
+            failure = self._delete(job, found.active, counted=counted) if may_act else None
             if may_act and failure is None:
                 found.terminating += len(found.active)
                 active = 0
                 if counted:
                     jobs.count_unended(job, found, mine)
         elif may_act:
-            active, again, failure = self._scale(key, job, found, mine)
+            active, again, failure = self._scale(job, found, mine)
         if may_act:
             before = len(found.active)
             action.append("tracking" if active == before else f"pods_{'created' if active > before else 'deleted'}")
@@ -196,7 +199,7 @@ class JobController(controller.Controller):
         if failure is not None and not pod_control.namespace_is_going(failure):
             raise failure
         left = jobs.deadline_in(job, now) if verdict is None else None
-        times = [time for time in (again, left) if time is not None]
+        times = [time for time in (again, left, self._expected.left(objects.uid(job))) if time is not None]
         return max(0.05, min(times)) if times else None
 
     def _may_release(self, job: Object, pod: Object, counted: set[str]) -> bool:
@@ -253,19 +256,19 @@ class JobController(controller.Controller):
             self.recorder.event(job, "Warning", verdict.reason, verdict.message)
 
     def _scale(
-        self, key: str, job: Object, found: jobs.Tally, mine: Sequence[Object]
+        self, job: Object, found: jobs.Tally, mine: Sequence[Object]
     ) -> tuple[int, float | None, Exception | None]:
         """Starts or stops pods: how many are active then, when to come back, and what went wrong."""
         wanted, active, now = jobs.wanted_active(job, found), len(found.active), self.clock.now()
         surplus = jobs.surplus(job, found.active, active - wanted, now)
         if surplus:
-            failure = self._delete(key, job, surplus, counted=False)
+            failure = self._delete(job, surplus, counted=False)
             return (active if failure else active - len(surplus)), None, failure
         missing = wanted - active - (found.terminating if jobs.replaces_only_failed(job) else 0)
         if missing <= 0:
             return active, None, None
         by_index = job["spec"].get("backoffLimitPerIndex") is not None
-        left = 0.0 if by_index else job_backoff.left(self._backoff[objects.uid(job)], now)
+        left = 0.0 if by_index else job_backoff.left(self._backoff.get(objects.uid(job), job_backoff.Record()), now)
         if left > 0:
             return active, left, None
         again: float | None = None
@@ -277,7 +280,8 @@ class JobController(controller.Controller):
             }
             chosen = [index for index, wait in waits.items() if wait <= 0]
             again = min((wait for wait in waits.values() if wait > 0), default=None)
-        self._expected.expect_creations(key, len(chosen))
+        uid = objects.uid(job)
+        self._expected.expect_creations(uid, len(chosen))
         lost: list[int] = []
 
         def create(number: int) -> None:
@@ -292,23 +296,25 @@ class JobController(controller.Controller):
 
         done, failure = pod_control.slow_start(len(chosen), create)
         self.metrics.jobs.created(job, found, done, len(lost))
-        self._expected.creation_observed(key, len(chosen) - done)
+        self._expected.creation_observed(uid, len(chosen) - done)
         return active + done, again, failure
 
-    def _delete(self, key: str, job: Object, unwanted: Sequence[Object], *, counted: bool) -> Exception | None:
+    def _delete(self, job: Object, unwanted: Sequence[Object], *, counted: bool) -> Exception | None:
         """Pods that the job can do without are let go first, so that they are not counted as failed."""
         if not unwanted:
             return None
-        self._expected.expect_deletions(key, [objects.uid(pod) for pod in unwanted])
+        uid = objects.uid(job)
+        self._expected.expect_deletions(uid, [objects.uid(pod) for pod in unwanted])
 
         def delete(pod: Object) -> None:
+            told = False
             try:
                 if not counted and jobs.has_finalizer(pod):
                     self._release_one(pod)
-                self._control.delete(pod, job)
-            except (errors.APIStatusError, OSError):
-                self._expected.deletion_observed(key, objects.uid(pod))
-                raise
+                told = self._control.delete(pod, job)
+            finally:
+                if not told:
+                    self._expected.deletion_observed(uid, objects.uid(pod))
 
         failures = pod_control.run_all(delete, unwanted)
         return failures[0] if failures else None
@@ -318,8 +324,11 @@ class JobController(controller.Controller):
         if failures:
             raise failures[0]
 
-    def _release_one(self, pod: Object) -> None:
-        patch = {"metadata": {"uid": objects.uid(pod), "$deleteFromPrimitiveList/finalizers": [jobs.FINALIZER]}}
+    def _release_one(self, pod: Object, version: str = "") -> None:
+        metadata: Object = {"uid": objects.uid(pod), "$deleteFromPrimitiveList/finalizers": [jobs.FINALIZER]}
+        if version:
+            metadata["resourceVersion"] = version
+        patch = {"metadata": metadata}
         try:
             self.client.patch(kinds.PODS, objects.name(pod), patch, objects.namespace(pod), kind="strategic")
         except errors.NotFound:
@@ -328,7 +337,8 @@ class JobController(controller.Controller):
     def _release_orphan(self, key: str) -> None:
         pod = self._pods.get(key)
         if pod is not None and jobs.has_finalizer(pod) and self._owner_of(pod) is None:
-            self._release_one(pod)
+            # Just as the cache has it: a job may have adopted it meanwhile, and would never count it without finalizer.
+            self._release_one(pod, version=objects.resource_version(pod))
 
 
 def _put(status: Object, kind: str, value: str, reason: str, message: str, moment: str) -> None:

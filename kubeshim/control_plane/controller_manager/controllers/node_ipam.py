@@ -29,7 +29,8 @@ class NodeIPAMController(controller.Controller):
         self._services = [ipaddress.ip_network(text) for text in options.service_cidr.split(",") if text]
         self._sizes = {4: options.node_cidr_mask_size, 6: options.node_cidr_mask_size_ipv6}
         self._given: dict[str, list[str]] = {}
-        """What was written and the cache may not show yet."""
+        """What was written and the cache may not show yet; kept where no answer came: it may have been written."""
+        self._unanswered: set[str] = set()
         self._nodes = self.informer(kinds.NODES)
         if options.allocate_node_cidrs:
             self._nodes.add_handler(added=self._seen, updated=lambda _, new: self._seen(new), deleted=self._gone)
@@ -45,10 +46,32 @@ class NodeIPAMController(controller.Controller):
 
     def sync(self, key: str) -> None:
         node = self._nodes.get(key)
-        if node is None or node.get("spec", {}).get("podCIDR") or key in self._given:
+        if node is None or node.get("spec", {}).get("podCIDR"):
             return
+        if key in self._given and key not in self._unanswered:
+            return
+        chosen = self._given.get(key) or self._choose(node)
+        if not chosen:
+            return
+        self._given[key] = chosen
+        self._unanswered.discard(key)
+        try:
+            patch = {"metadata": {"uid": objects.uid(node)}, "spec": {"podCIDR": chosen[0], "podCIDRs": chosen}}
+            self.client.patch(kinds.NODES, key, patch, kind="strategic")
+        except errors.NotFound:
+            self._given.pop(key, None)
+        except errors.APIStatusError:
+            self._given.pop(key, None)
+            raise
+        except OSError:
+            self._unanswered.add(key)
+            raise
+
+    def _choose(self, node: Object) -> list[str]:
+        """A range of each family; none where there is none left."""
+        key = objects.name(node)
         taken = [cidr for other in self._nodes.list() for cidr in other.get("spec", {}).get("podCIDRs") or ()]
-        taken += [cidr for cidrs in self._given.values() for cidr in cidrs]
+        taken += [cidr for name, cidrs in list(self._given.items()) if name != key for cidr in cidrs]
         chosen = []
         for cluster in self._ranges:
             free = first_free(cluster, self._sizes[cluster.version], taken, self._services)
@@ -56,17 +79,9 @@ class NodeIPAMController(controller.Controller):
                 text = f"Node {key} status is now: CIDRNotAvailable"
                 self.recorder.event(node, "Normal", "CIDRNotAvailable", text)
                 _log.error("no range of %s is left for node %s", cluster, key)
-                return
+                return []
             chosen.append(str(free))
-        self._given[key] = chosen
-        try:
-            patch = {"spec": {"podCIDR": chosen[0], "podCIDRs": chosen}}
-            self.client.patch(kinds.NODES, key, patch, kind="strategic")
-        except errors.NotFound:
-            self._given.pop(key, None)
-        except BaseException:
-            self._given.pop(key, None)
-            raise
+        return chosen
 
 
 def first_free(cluster: Network, size: int, taken: Iterable[str], reserved: Iterable[Network]) -> Network | None:

@@ -6,6 +6,7 @@ the taint eviction controller; here nodes only get the ``NoExecute`` taint, zone
 second. If every node is lost, none is tainted: then it is us who cannot see.
 """
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterable
@@ -62,7 +63,10 @@ class NodeLifecycleController(controller.Controller):
             return None
         self._greet(node)
         silence, grace = self._silence(node)
-        wait: float | None = grace - silence
+        wait: float | None
+        if silence > grace and self._renewed_unseen(node):
+            silence = 0.0
+        wait = grace - silence
         if silence > grace:
             node = self._mark_lost(node)
             wait = None
@@ -109,6 +113,21 @@ class NodeLifecycleController(controller.Controller):
         reported = objects.condition(node, "Ready") is not None
         return now - found.seen, options.node_monitor_grace_period if reported else options.node_startup_grace_period
 
+    def _renewed_unseen(self, node: Object) -> bool:
+        """Whether the server knows of a sign of life that our watch has not brought: then it is us who are slow."""
+        name = objects.name(node)
+        try:
+            lease = self.client.get(kinds.LEASES, name, LEASES_NAMESPACE)
+        except errors.NotFound:
+            return False
+        with self._lock:
+            before = self._signs[name]
+            if node_health.signs(node, lease, before, 0.0) is before:
+                return False
+            # What was seen stays what it was, so that the watch's word counts once more when it comes.
+            self._signs[name] = dataclasses.replace(before, seen=self.clock.monotonic())
+        return True
+
     def _mark_lost(self, node: Object) -> Object:
         changed = node_health.mark_unknown(node, self.clock.now())
         if changed is None:
@@ -126,12 +145,13 @@ class NodeLifecycleController(controller.Controller):
         """Brings the node's taints in order; a number is when to come back because evictions are rationed."""
         wanted = node_health.no_execute_taint(node)
         present = {taint["key"] for taint in node["spec"].get("taints") or () if taint["effect"] == "NoExecute"}
-        retry = None
+        retry, taken = None, False
         zones = self._zones()
         if zones and all(state == "FullDisruption" for state, _ in zones.values()):
             wanted = None
         elif wanted is not None and wanted not in present and not present & _LOST:
             retry = self._ration(node, zones)
+            taken = retry is None
             if retry is not None:
                 wanted = None
         now = self.clock.now()
@@ -145,8 +165,12 @@ class NodeLifecycleController(controller.Controller):
                 self.client.patch(kinds.NODES, objects.name(node), patch, kind="merge")
             except errors.NotFound:
                 _log.debug("node %s is gone", objects.name(node))
+            except (errors.APIStatusError, OSError):
+                if taken:
+                    self._give_back(node)  # the next attempt, a moment later, must not wait for another
+                raise
             else:
-                if wanted is not None and wanted not in present and not present & _LOST:
+                if taken:
                     self.metrics.nodes_evicted.add(node_health.zone_of(node))
         return retry
 
@@ -176,6 +200,12 @@ class NodeLifecycleController(controller.Controller):
             if known is None or known[0] != rate:
                 known = self._buckets[zone] = rate, workqueue.Bucket(rate, 1, self.clock.monotonic)
             return None if known[1].try_take() else 1 / rate
+
+    def _give_back(self, node: Object) -> None:
+        with self._lock:
+            known = self._buckets.get(node_health.zone_of(node))
+            if known is not None:
+                known[1].give_back()
 
     def _mark_pods(self, node: Object) -> None:
         for pod in self._pods.by_index("node", objects.name(node)):

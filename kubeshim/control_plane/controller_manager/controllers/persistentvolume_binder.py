@@ -96,7 +96,7 @@ class PersistentVolumeBinderController(controller.Controller):
 
     def _sync_bound(self, claim: Object) -> None:
         name = claim["spec"].get("volumeName")
-        volume = self._volumes.get(name) if name else None
+        volume = self._volume(name) if name else None
         if not name:
             text = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
             self._lose(claim, "ClaimLost", text)
@@ -107,6 +107,13 @@ class PersistentVolumeBinderController(controller.Controller):
         else:
             text = "Two claims are bound to the same volume, this one is bound incorrectly"
             self._lose(claim, "ClaimMisbound", text)
+
+    def _volume(self, name: str) -> Object | None:
+        """The server is asked before it is said not to be there: two watches are not in step."""
+        try:
+            return self._volumes.get(name) or self.client.get(kinds.PERSISTENT_VOLUMES, name)
+        except errors.NotFound:
+            return None
 
     def _take_volume(self, claim: Object, name: str) -> None:
         """The claim names the volume it wants."""

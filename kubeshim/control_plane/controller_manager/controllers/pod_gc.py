@@ -90,7 +90,7 @@ class PodGCController(controller.Controller):
         try:
             if not pods.is_finished(pod):
                 # No kubelet will do it, and whoever counts its pods must see that this one has failed.
-                patch = {"status": self._failed(pod, why)}
+                patch = {"metadata": {"uid": objects.uid(pod)}, "status": self._failed(pod, why)}
                 self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
             options = {"gracePeriodSeconds": 0, "preconditions": {"uid": objects.uid(pod)}}
             self.client.delete(kinds.PODS, name, namespace, options=options)
@@ -112,10 +112,8 @@ class PodGCController(controller.Controller):
             "lastTransitionTime": clock.rfc3339(self.clock.now()),
             **objects.observed_generation(pod),
         }
-        return {
-            "phase": "Failed",
-            "conditions": conditions.put(objects.dig(pod, "status", "conditions", default=()), fresh),
-        }
+        # This one alone: what the cache has of the others may be old.
+        return {"phase": "Failed", "conditions": [conditions.following(objects.condition(pod, fresh["type"]), fresh)]}
 
 
 def in_the_way(pod: Object) -> tuple[bool, str]:

@@ -2,9 +2,10 @@
 
 Admission only ever adds to ``status.used``; here it is counted afresh when a quota is new or its spec changes, when
 something that counts goes away or ends, and every few minutes. What is new is no reason: admission has charged it
-before it is stored, and a count taken between the two would take the charge back. But admission charges only what the
-status limits: what was being made while that was written first is neither charged nor in the count, so a second count
-follows a moment later, which only adds. Types that a quota names by
+before it is stored, and a count taken between the two would take the charge back. But a count for another reason may
+fall just there, its cache behind the charge; and admission charges only what the status limits: what was being made
+while that was written first is neither charged nor in the count. So a second count, which only adds, follows a
+moment after the first one of new limits, and after everything new. Types that a quota names by
 ``count/…`` are watched (metadata alone) from the first time one does.
 """
 
@@ -47,8 +48,12 @@ class ResourceQuotaController(controller.Controller):
 
     def _observed(self, cache: informer.Informer) -> informer.Informer:
         indexes.by_namespace(cache)
-        cache.add_handler(updated=self._updated, deleted=self._changed)
+        cache.add_handler(added=self._added, updated=self._updated, deleted=self._changed)
         return cache
+
+    def _added(self, obj: Object) -> None:
+        for quota in self._quotas.by_index("namespace", objects.namespace(obj)):
+            self.queue.add_after(LATE + objects.key(quota), BREATH)
 
     def _quota_updated(self, old: Object, new: Object) -> None:
         # its status is written by admission at every charge

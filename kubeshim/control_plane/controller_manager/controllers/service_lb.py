@@ -23,7 +23,7 @@ class ServiceLBController(controller.Controller):
 
     def register(self) -> None:
         self._given: dict[str, list[str]] = {}
-        """What was written and the cache may not show yet."""
+        """What was written, or may have been, and the cache does not show yet: nobody else may have it."""
         if not self.context.options.load_balancer_range:
             return
         texts = self.context.options.load_balancer_range.split(",")
@@ -32,7 +32,7 @@ class ServiceLBController(controller.Controller):
         self._services.add_handler(added=self._seen, updated=lambda _, new: self._seen(new), deleted=self._gone)
 
     def _seen(self, service: Object) -> None:
-        if is_ours(service) or host_routes.addresses(service):
+        if is_ours(service) or host_routes.addresses(service) or objects.key(service) in self._given:
             self.enqueue(service)
 
     def _gone(self, service: Object) -> None:
@@ -47,11 +47,12 @@ class ServiceLBController(controller.Controller):
             return None
         present = host_routes.addresses(service)
         if not is_ours(service):
+            self._given.pop(key, None)
             if service["spec"].get("type") != "LoadBalancer" and any(self._has(address) for address in present):
-                self._given.pop(key, None)
                 self._write(service, [])
             return None
         if (service.get("status") or {}).get("loadBalancer", {}).get("ingress"):
+            self._given.pop(key, None)
             return None
         self.recorder.event(service, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
         asked = service["spec"].get("loadBalancerIP") or ""
@@ -67,12 +68,8 @@ class ServiceLBController(controller.Controller):
                 self.recorder.event(service, "Warning", "SyncLoadBalancerFailed", text)
                 return _RETRY
             chosen.append(found)
-        self._given[key] = chosen
-        try:
-            self._write(service, chosen)
-        except BaseException:
-            self._given.pop(key, None)
-            raise
+        self._given[key] = [*chosen, *self._given.get(key, ())]
+        self._write(service, chosen)
         self.recorder.event(service, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
         return None
 
@@ -80,7 +77,7 @@ class ServiceLBController(controller.Controller):
         return any(ipaddress.ip_address(address) in network for network in self._ranges.values())
 
     def _taken(self, key: str) -> set[str]:
-        taken = {address for other, given in self._given.items() if other != key for address in given}
+        taken = {address for other, given in list(self._given.items()) if other != key for address in given}
         for other in self._services.list():
             if other["spec"].get("type") == "LoadBalancer":
                 taken.update(host_routes.addresses(other))

@@ -58,12 +58,16 @@ class ServiceAccountTokenController(controller.Controller):
             _log.debug("secret %s is gone", key)
 
     def _account(self, secret: Object) -> Object | None:
-        """The account the Secret is of; asked for at the server before it is said not to be there."""
+        """The account the Secret is of.
+
+        The server is asked before it is said not to be there, and before a Secret becomes the token of a namesake that
+        is gone, which the cache may still hold.
+        """
         name, uid = (
             objects.annotations(secret).get(key, "") for key in (legacy_tokens.ACCOUNT_NAME, legacy_tokens.ACCOUNT_UID)
         )
         found = self._accounts.get(f"{objects.namespace(secret)}/{name}")
-        if found is None or (uid and objects.uid(found) != uid):
+        if found is None or objects.uid(found) != uid:
             try:
                 found = self.client.get(kinds.SERVICE_ACCOUNTS, name, objects.namespace(secret))
             except errors.NotFound:

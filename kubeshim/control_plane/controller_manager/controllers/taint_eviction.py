@@ -85,8 +85,9 @@ class TaintEvictionController(controller.Controller):
             **objects.observed_generation(pod),
         }
         try:
-            listed = conditions.put(objects.dig(pod, "status", "conditions", default=()), fresh)
-            patch = {"metadata": {"uid": objects.uid(pod)}, "status": {"conditions": listed}}
+            # This one alone: what the cache has of the others may be old.
+            told = conditions.following(objects.condition(pod, fresh["type"]), fresh)
+            patch = {"metadata": {"uid": objects.uid(pod)}, "status": {"conditions": [told]}}
             self.client.patch(kinds.PODS, name, patch, namespace, kind="strategic", subresource="status")
             self.client.delete(kinds.PODS, name, namespace, options={"preconditions": {"uid": objects.uid(pod)}})
             self.metrics.pods_evicted.add()

@@ -1,6 +1,7 @@
 """A class of volume attributes that is deleted stays while a claim or a volume names it.
 
-Its finalizer is ``kubernetes.io/vac-protection``.
+Its finalizer is ``kubernetes.io/vac-protection``. Before it is taken away the server is asked, since caches may be
+behind.
 """
 
 import logging
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 FINALIZER = "kubernetes.io/vac-protection"
 INDEX = "attributes-class"
+USERS = (kinds.PERSISTENT_VOLUME_CLAIMS, kinds.PERSISTENT_VOLUMES)
 
 
 class VACProtectionController(controller.Controller):
@@ -23,7 +25,7 @@ class VACProtectionController(controller.Controller):
 
     def register(self) -> None:
         self._classes = self.watch(kinds.VOLUME_ATTRIBUTES_CLASSES)
-        self._users = [self.informer(gvr) for gvr in (kinds.PERSISTENT_VOLUME_CLAIMS, kinds.PERSISTENT_VOLUMES)]
+        self._users = [self.informer(gvr) for gvr in USERS]
         for users in self._users:
             users.add_index(INDEX, classes_of)
             users.add_handler(updated=lambda old, _: self._left(old), deleted=self._left)
@@ -39,6 +41,8 @@ class VACProtectionController(controller.Controller):
         finalizers = found["metadata"].get("finalizers") or []
         if FINALIZER not in finalizers or any(users.by_index(INDEX, key) for users in self._users):
             return
+        if any(key in classes_of(user) for gvr in USERS for user in self.client.pages(gvr)):
+            return  # which will be told of
         left = [name for name in finalizers if name != FINALIZER]
         try:
             self.client.update(

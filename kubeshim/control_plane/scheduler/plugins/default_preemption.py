@@ -18,6 +18,8 @@ from kubeshim.machinery.objects import Object
 _log = logging.getLogger(__name__)
 
 OFFSET = 2**31
+_GONE = errors.NotFound, errors.Conflict
+"""What is answered about a pod of some uid that is not there any more; Conflict, where there is another of its name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class DefaultPreemption(framework.Plugin):
                 self.handle.client.patch(
                     kinds.PODS, name, patch, other.namespace, kind="strategic", subresource="status"
                 )
-            except errors.NotFound:
+            except _GONE:
                 _log.debug("%s is gone already", other.key)
 
     def _evict(self, pod: pod_info.PodInfo, chosen: Candidate) -> None:
@@ -191,7 +193,7 @@ class DefaultPreemption(framework.Plugin):
             try:
                 client.patch(kinds.PODS, name, patch, victim.namespace, kind="strategic", subresource="status")
                 client.delete(kinds.PODS, name, victim.namespace, options=options)
-            except errors.NotFound:
+            except _GONE:
                 _log.debug("victim %s is gone already", victim.key)
                 continue
             text = f"Preempted by pod {pod.uid} on node {chosen.node}"

@@ -8,10 +8,10 @@ name, to the class's provisioner. Binding the pod then waits until its claims ar
 import dataclasses
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.scheduler import framework, node_info, pod_info
+from kubeshim.control_plane.scheduler import event_handlers, framework, node_info, pod_info
 from kubeshim.machinery import objects, volumes
 from kubeshim.machinery.objects import Object
 
@@ -61,7 +61,9 @@ class VolumeBinding(framework.Plugin):
         self._assumed: dict[str, str] = {}
         """Volume name → uid of the claim it was promised to."""
         self._changed = threading.Condition()
+        self._pods = handle.informer(kinds.PODS, field_selector=event_handlers.PODS_THAT_COUNT)
         self._claims.add_handler(updated=lambda _old, _new: self._wake(), deleted=lambda _: self._wake())
+        self._pods.add_handler(deleted=lambda _: self._wake())
 
     def _wake(self) -> None:
         with self._changed:
@@ -181,21 +183,27 @@ class VolumeBinding(framework.Plugin):
             return None
         for claim, volume in plan.bind:
             self._promise(claim, volume)
-        asked: dict[str, int] = {}
+        asked: list[Object] = []
         for claim in plan.provision:
             patch = {"metadata": {"annotations": {SELECTED_NODE: node}, "uid": objects.uid(claim)}}
             written = self.handle.client.patch(
                 kinds.PERSISTENT_VOLUME_CLAIMS, objects.name(claim), patch, objects.namespace(claim)
             )
-            asked[objects.key(claim)] = int(objects.resource_version(written))
-        wanted = [objects.key(claim) for claim in (*(claim for claim, _ in plan.bind), *plan.provision)]
+            asked.append(written)
+        promised = [claim for claim, _ in plan.bind]
+        wanted = [objects.key(claim) for claim in (*promised, *plan.provision)]
+
+        def ended() -> bool:
+            found = all(self._is_bound(key) for key in wanted)
+            return bool(found or self._given_up(asked, node) or self._lost(pod, promised))
+
         with self._changed:
-            self._changed.wait_for(
-                lambda: all(self._is_bound(key) for key in wanted) or self._given_up(asked, node), TIMEOUT
-            )
+            self._changed.wait_for(ended, TIMEOUT)
         given_up = self._given_up(asked, node)
         if given_up:
             return framework.error(f'binding volumes: provisioning failed for PVC "{given_up}"')
+        if lost := self._lost(pod, promised):
+            return framework.error(f"binding volumes: {lost} not found")
         if not all(self._is_bound(key) for key in wanted):
             return framework.error("binding volumes: context deadline exceeded")
         for _, volume in plan.bind:
@@ -219,18 +227,30 @@ class VolumeBinding(framework.Plugin):
         }
         self.handle.client.update(kinds.PERSISTENT_VOLUMES, changed)
 
-    def _given_up(self, asked: Mapping[str, int], node: str) -> str:
+    def _given_up(self, asked: Sequence[Object], node: str) -> str:
         """The name of a claim whose provisioner has taken the node's name off again, or that is gone.
 
-        ``asked`` has the revision at which each claim was given the name: the cache may be behind that.
+        ``asked`` are the claims as they were given the name: the cache may be behind that.
         """
-        for key, revision in asked.items():
+        for written in asked:
+            key = objects.key(written)
             claim = self._claims.get(key)
-            if claim is None:
-                return objects.split_key(key)[1]
-            behind = int(objects.resource_version(claim)) < revision
+            if claim is None or objects.uid(claim) != objects.uid(written):
+                return objects.name(written)
+            behind = int(objects.resource_version(claim)) < int(objects.resource_version(written))
             if not (behind or self._is_bound(key)) and objects.annotations(claim).get(SELECTED_NODE) != node:
                 return objects.name(claim)
+        return ""
+
+    def _lost(self, pod: pod_info.PodInfo, promised: Sequence[Object]) -> str:
+        """What is gone of those that the wait is for: then it ends, and what was promised is free for others."""
+        current = self._pods.get(pod.key)
+        if current is None or objects.uid(current) != pod.uid:
+            return f'pod "{objects.name(pod.pod)}"'
+        for claim in promised:
+            now = self._claims.get(objects.key(claim))
+            if now is None or objects.uid(now) != objects.uid(claim):
+                return f'persistentvolumeclaim "{objects.name(claim)}"'
         return ""
 
     def _is_bound(self, key: str) -> bool:

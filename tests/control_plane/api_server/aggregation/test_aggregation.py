@@ -6,11 +6,13 @@ import json
 import ssl
 import threading
 import time
+import types
 
 import pytest
 
 from kubeshim import pki
-from kubeshim.control_plane.api_server.aggregation import availability
+from kubeshim.control_plane.api_server.aggregation import aggregator, availability, backend, endpoints
+from kubeshim.control_plane.api_server.aggregation import registration as registrations
 from kubeshim.control_plane.api_server.subresources import outgoing
 from tests.control_plane.api_server.subresources import conftest as kit
 
@@ -316,3 +318,31 @@ def test_gone_with_its_registration(secure, registered):
     secure.ask("DELETE", f"{APIS}/{NAME}")
     assert secure.ask("GET", f"{BASE}/stars").status == 404
     assert "stars.example.com" not in [group["name"] for group in secure.ask("GET", "/apis").body["groups"]]
+
+
+def test_documents_that_could_not_be_had_are_asked_for_again(monkeypatch):
+    """A server that has just begun serves its types before it can tell of them, or is too slow for once."""
+    one = registrations.of(
+        {"metadata": {"name": NAME}, "spec": {"group": "stars.example.com", "version": "v1", "service": {"name": "s"}}}
+    )
+    known = aggregator.Aggregator(None)
+    known.remote[one.key] = one
+    server = types.SimpleNamespace(aggregation=known)
+    answers = [backend.Unreachable("timed out"), (404, b""), (200, json.dumps(DOCUMENTS["/openapi/v3"]).encode())]
+    asked = []
+
+    def fetch(server, registration, address, path):
+        asked.append(path)
+        if path == BASE:
+            return 200, json.dumps(DOCUMENTS[BASE]).encode()
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(backend, "fetch", fetch)
+    monkeypatch.setattr(endpoints, "find", lambda *_: (ADDRESS, 443))
+    for number in range(4):
+        assert availability.look(server, one).status == "True"
+        assert bool(known.told[one.key].openapi) == (number >= 2)
+    assert asked.count("/openapi/v3") == 3

@@ -117,6 +117,18 @@ def test_a_range_stays_for_as_long_as_its_addresses_are_in_use(server, keeper):
     assert server.storage.reader.get(RANGES, "", "more") is None
 
 
+def test_a_range_is_in_use_before_its_addresses_are_shown(server):
+    server.client.create(RANGES, {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.97.0.0/28"]}})
+    service_cidr.tend_all(server)
+    server.client.create(addresses.SERVICES, service(clusterIP="10.97.0.3"), "default")
+    server.client.delete(RANGES, "more")
+    service_cidr.tend_all(server)
+    assert ready(server, "more")[:2] == ("False", "Terminating")
+    server.client.delete(addresses.SERVICES, "a", "default")
+    service_cidr.tend_all(server)
+    assert server.storage.reader.get(RANGES, "", "more") is None
+
+
 def test_a_range_that_another_one_covers_may_go(server, keeper):
     for name, cidr in (("small", "10.97.0.0/28"), ("large", "10.97.0.0/24")):
         server.client.create(RANGES, {"metadata": {"name": name}, "spec": {"cidrs": [cidr]}})

@@ -2,13 +2,17 @@
 
 import copy
 import json
+import threading
 import time
 
+import gevent
 import pytest
 
+from kubeshim.control_plane.api_server.background import custom_resource_definitions, custom_resource_deletion
+from kubeshim.control_plane.api_server.custom_resources import catalog
 from kubeshim.machinery.codecs import protobuf
 from tests.control_plane.api_server import conftest as api_server
-from tests.control_plane.api_server.custom_resources.conftest import CRDS, definition
+from tests.control_plane.api_server.custom_resources.conftest import CRDS, Types, definition
 
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 MERGE = "application/merge-patch+json"
@@ -232,6 +236,80 @@ def test_deletion_waits_for_the_instances(types, namespace):
     assert ask("GET", space).raw == b"404 page not found\n"
     types.define(group=group)
     assert ask("GET", space).body["items"] == []
+
+
+class Emptying:
+    """Follows the work on deleted definitions."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+        original = custom_resource_deletion.empty
+
+        def empty(*arguments):
+            self.begun.release()
+            try:
+                original(*arguments)
+            finally:
+                self.ended.release()
+
+        monkeypatch.setattr(custom_resource_deletion, "empty", empty)
+
+
+def held(ask, group, space, name):
+    """Makes an instance that stays when it is deleted."""
+    metadata = {"name": name, "finalizers": ["example.com/hold"]}
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata, "spec": {"size": 1}}
+    assert ask("POST", space, body).status == 201
+
+
+def test_a_definition_that_was_taken_away_by_force_and_made_anew_keeps_its_instances(types, namespace, monkeypatch):
+    """Emptying the former one goes on for as long as an instance is held, but no longer than the definition is."""
+    emptying = Emptying(monkeypatch)
+    ask = types.running.ask
+    group = types.define()
+    path, space = f"{CRDS}/widgets.{group}", f"/apis/{group}/v1/namespaces/{namespace}/widgets"
+    held(ask, group, space, "old")
+    assert ask("DELETE", path).status == 200
+    types.until(f"widgets.{group}", "Terminating", "True")
+    end = time.monotonic() + 60
+    while "deletionTimestamp" not in ask("GET", space + "/old").body["metadata"]:
+        assert time.monotonic() < end
+    assert ask("PATCH", path, '{"metadata":{"finalizers":null}}', MERGE).status == 200
+    types.define(group=group)
+    held(ask, group, space, "new")
+    assert emptying.ended.acquire(timeout=60)
+    assert "deletionTimestamp" not in ask("GET", space + "/new").body["metadata"]
+    assert ask("DELETE", path).status == 200  # and this one is emptied as any other
+    for name in ("old", "new"):
+        assert ask("PATCH", f"{space}/{name}", '{"metadata":{"finalizers":null}}', MERGE).status == 200
+    gone(types.running, path)
+
+
+def test_a_server_that_stops_lets_no_definition_go_before_its_instances(tmp_path):
+    running = api_server.Running(f"sqlite:{tmp_path / 'state.db'}", tmp_path)
+    server = running.server
+    kinds = Types(running)
+    running.call(lambda: gevent.spawn(custom_resource_definitions.run, server) and None)
+    try:
+        group = kinds.define(scope="Cluster")
+        held(running.ask, group, f"/apis/{group}/v1/widgets", "a")
+        path = f"{CRDS}/widgets.{group}"
+        assert running.ask("DELETE", path).status == 200
+        kinds.until(f"widgets.{group}", "Terminating", "True")
+        end = time.monotonic() + 60
+        while running.ask("GET", path).body["status"]["conditions"][-1]["reason"] != "InstanceDeletionInProgress":
+            assert time.monotonic() < end
+
+        def stop():
+            worker = gevent.spawn(custom_resource_deletion.empty, server, f"widgets.{group}")
+            gevent.sleep(0)
+            server.stop()
+            worker.join()
+            return server.storage.reader.get(catalog.DEFINITIONS, "", f"widgets.{group}")
+
+        assert running.call(stop)["metadata"]["finalizers"]
+    finally:
+        running.close()
 
 
 def test_survives_a_restart(tmp_path):

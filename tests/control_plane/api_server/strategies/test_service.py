@@ -1,5 +1,6 @@
 import copy
 import ipaddress
+import time
 
 import pytest
 
@@ -98,14 +99,16 @@ def test_addresses_that_cannot_be_had(strategy, address, text):
     assert caught.value.message == f'Service "other" is invalid: spec.clusterIPs: {text}'
 
 
-def test_what_is_being_written_is_taken_already(strategy):
+def test_what_is_being_written_is_taken_already_however_long_that_takes(strategy, monkeypatch):
+    now = time.monotonic()
     first, second = make("a", clusterIP="10.96.0.10"), make("b", clusterIP="10.96.0.10")
     for obj in (first, second):
         strategy.prepare_for_create(RESOURCE, obj)
-    undo = strategy.allocate(RESOURCE, first, None, Reader(), False)
+    ended = strategy.allocate(RESOURCE, first, None, Reader(), False)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 300)
     with pytest.raises(errors.Invalid, match="already allocated"):
         strategy.allocate(RESOURCE, second, None, Reader(), False)
-    undo()
+    ended()
     strategy.allocate(RESOURCE, second, None, Reader(), False)
 
 

@@ -45,21 +45,27 @@ class ResourceQuota:
             return
         if not reader.list(_QUOTAS, space):
             return
+        charged: set[str] = set()
         with self._lock(f"quotas of {space}"):
             for attempt in range(_ATTEMPTS):
+                left = [quota for quota in reader.list(_QUOTAS, space) if objects.uid(quota) not in charged]
                 try:
-                    self._charge(attributes, reader.list(_QUOTAS, space))
+                    self._charge(attributes, left, charged)
                     return
                 except errors.Conflict:
                     if attempt == _ATTEMPTS - 1:
                         raise
 
-    def _charge(self, attributes: plugin.Attributes, found: list[objects.Object]) -> None:
-        """Raises ``errors.Conflict`` if a quota has been changed meanwhile, and 403."""
+    def _charge(self, attributes: plugin.Attributes, found: list[objects.Object], charged: set[str]) -> None:
+        """Raises ``errors.Conflict`` if a quota has been changed meanwhile, and 403.
+
+        ``charged`` gets the uids of those that have been written by then: they must not be charged again.
+        """
         for quota, used in charges(attributes, found, self._clock):
             if not attributes.dry_run:
                 status = {**(quota.get("status") or {}), "used": used}
                 self._writer.update(_QUOTAS, {**quota, "status": status}, subresource="status")
+                charged.add(objects.uid(quota))
 
 
 def _counts(attributes: plugin.Attributes) -> bool:

@@ -130,6 +130,28 @@ def test_a_quota_changed_meanwhile_is_looked_at_again():
         charge("secrets", kit.named("p"), quota({"secrets": "1"}), conflicts=9)
 
 
+def test_of_two_quotas_the_one_that_is_charged_already_is_not_charged_again():
+    """The second was changed by somebody else in that moment; there is room for one in each."""
+    quotas = {name: quota({"secrets": "1"}) for name in ("a", "b")}
+    for name, one in quotas.items():
+        one["metadata"] |= {"name": name, "uid": name}
+
+    class Writer:
+        conflicts = 1
+
+        def update(self, gvr, obj, *, subresource=""):
+            name = obj["metadata"]["name"]
+            if name == "b" and self.conflicts:
+                self.conflicts -= 1
+                raise errors.conflict("", "resourcequotas", "b", errors.MODIFIED)
+            quotas[name]["status"] = obj["status"]
+
+    plugin = resource_quota.ResourceQuota(Writer(), lambda name: contextlib.nullcontext(), clock.SYSTEM)
+    reader = kit.Objects(resourcequotas=tuple(quotas.values()))
+    plugin.validate(kit.attributes("secrets", kit.named("p")), reader)
+    assert [one["status"]["used"] for one in quotas.values()] == [{"secrets": "1"}] * 2
+
+
 def test_dry_runs_and_events_are_not_charged():
     assert charge("secrets", kit.named("p"), quota({"secrets": "1"}), dry_run=True) == []
     assert charge("events", kit.named("p"), quota({"count/events": "0"})) == []
