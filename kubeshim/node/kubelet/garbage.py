@@ -53,6 +53,18 @@ def remove_cgroups(shared: parts.Parts, known: Known) -> None:
             shared.engine.remove_cgroup(f"{parent}/{name}")
 
 
+def remove_cgroup_of(shared: parts.Parts, uid: str) -> None:
+    """The cgroup of a pod that has ended, of whatever class it was.
+
+    Its sandbox took it along, unless the process that removed the sandbox was killed just then, or the engine had not
+    cleared a container away yet: then that is to be tried again, which the failure makes sure of.
+    """
+    for kind in quality.CLASSES:
+        parent = f"{quality.class_parent(shared.cgroup_root, kind)}/pod{uid}"
+        if not shared.engine.remove_cgroup(parent):
+            raise runtime.RuntimeFailure(f"cgroup {parent} is still in use")
+
+
 def remove_directories(shared: parts.Parts, known: Known) -> None:
     """Directories of pods that are neither in the API nor have containers."""
     root = os.path.join(shared.config.data_dir, "pods")

@@ -21,6 +21,7 @@ from kubeshim.node.kubelet import (
     container_start,
     container_status,
     eviction,
+    garbage,
     handlers,
     images,
     labels,
@@ -462,11 +463,8 @@ class Syncer:
         """After the end: resources go, then the API object where it is to be deleted, then the last containers."""
         shared = self._parts
         found = self.observe(work.uid)
-        if found.sandbox is not None or found.old_sandboxes:
-            sandboxes.remove_all(shared, work.uid, found)
-        elif shared.addresses is not None:
-            shared.network.detach(work.uid)
-            shared.addresses.release(work.uid)
+        sandboxes.remove_all(shared, work.uid, found)
+        garbage.remove_cgroup_of(shared, work.uid)
         manager.remove(shared.pod_directory(work.uid))
         shared.cache.need(work.uid, ())
         shared.tokens.forget(work.uid)
