@@ -42,10 +42,12 @@ def _made_up(found: Mapping[str, str]) -> Object:
 
 
 def remove_cgroups(shared: parts.Parts, known: Known) -> None:
-    """Cgroups of pods that are no more: an earlier process may have died just before it took them away."""
-    parents = [quality.class_parent(shared.cgroup_root, kind) for kind in quality.CLASSES]
+    """Cgroups of pods that nobody remembers."""
     found = [
-        (parent, name) for parent in parents for name in shared.engine.cgroups_in(parent) if name.startswith("pod")
+        (parent, name)
+        for parent in _class_parents(shared)
+        for name in shared.engine.cgroups_in(parent)
+        if name.startswith("pod")
     ]
     uids = known()
     for parent, name in found:
@@ -53,16 +55,19 @@ def remove_cgroups(shared: parts.Parts, known: Known) -> None:
             shared.engine.remove_cgroup(f"{parent}/{name}")
 
 
-def remove_cgroup_of(shared: parts.Parts, uid: str) -> None:
+def remove_cgroup(shared: parts.Parts, uid: str) -> None:
     """The cgroup of a pod that has ended, of whatever class it was.
 
     Its sandbox took it along, unless the process that removed the sandbox was killed just then, or the engine had not
     cleared a container away yet: then that is to be tried again, which the failure makes sure of.
     """
-    for kind in quality.CLASSES:
-        parent = f"{quality.class_parent(shared.cgroup_root, kind)}/pod{uid}"
-        if not shared.engine.remove_cgroup(parent):
-            raise runtime.RuntimeFailure(f"cgroup {parent} is still in use")
+    for parent in _class_parents(shared):
+        if not shared.engine.remove_cgroup(f"{parent}/pod{uid}"):
+            raise runtime.RuntimeFailure(f"the cgroup of pod {uid} is still in use")
+
+
+def _class_parents(shared: parts.Parts) -> list[str]:
+    return [quality.class_parent(shared.cgroup_root, kind) for kind in quality.CLASSES]
 
 
 def remove_directories(shared: parts.Parts, known: Known) -> None:

@@ -464,7 +464,7 @@ class Syncer:
         shared = self._parts
         found = self.observe(work.uid)
         sandboxes.remove_all(shared, work.uid, found)
-        garbage.remove_cgroup_of(shared, work.uid)
+        garbage.remove_cgroup(shared, work.uid)
         manager.remove(shared.pod_directory(work.uid))
         shared.cache.need(work.uid, ())
         shared.tokens.forget(work.uid)

@@ -28,7 +28,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     taint_eviction,
     vac_protection,
 )
-from kubeshim.machinery import errors, objects
+from kubeshim.machinery import errors, legacy_tokens, objects
 from tests import fake_api
 
 TEMPLATE = {"metadata": {"labels": {"app": "it"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -270,7 +270,7 @@ def test_a_secret_becomes_no_token_of_an_account_that_is_gone(client, behind):
     acting._accounts = behind.factory.informer(kinds.SERVICE_ACCOUNTS)
     behind.show(kinds.SERVICE_ACCOUNTS, client.create(kinds.SERVICE_ACCOUNTS, made, "ns"))
     client.delete(kinds.SERVICE_ACCOUNTS, "it", "ns")
-    secret = {"metadata": {"namespace": "ns", "annotations": {serviceaccount_token.NAME: "it"}}}
+    secret = {"metadata": {"namespace": "ns", "annotations": {legacy_tokens.ACCOUNT_NAME: "it"}}}
     assert acting._account(secret) is None
     again = client.create(kinds.SERVICE_ACCOUNTS, made, "ns")
     assert acting._account(secret) == again

@@ -76,3 +76,17 @@ def test_cgroups_of_pods_that_are_no_more_go(kit):
     kit.wait("a", kit_module.ready)
     kit.wait_engine(lambda: not set(gone) & set(kit.engine.cgroups))
     assert f"{root}/besteffort/pod{kit.pod('a')['metadata']['uid']}" in kit.engine.cgroups
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_cgroup_of_a_pod_whose_sandbox_went_just_before_goes_with_the_pod(kit):
+    kit.start()
+    uid = kit.create(kit_module.pod("a", kit.settings.node_name))["metadata"]["uid"]
+    kit.wait("a", kit_module.ready)
+    restore = kill_at(kit, kit.engine, "remove_sandbox")
+    kit.delete("a")
+    kit.wait_engine(lambda: not kit.engine.sandboxes({}))
+    kit.stop()
+    restore()
+    kit.start()
+    kit.wait_engine(lambda: not any(parent.endswith(f"/pod{uid}") for parent in kit.engine.cgroups))

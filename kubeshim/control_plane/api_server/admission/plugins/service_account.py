@@ -18,8 +18,8 @@ _VOLUME = "kube-api-access-"
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _TOKEN_SECONDS = 3607
 """Odd on purpose: by it the token endpoint knows that nobody chose this lifetime."""
-_ATTEMPTS, _PAUSE = 400, 0.025
-"""Ten seconds. Upstream waits for one; a machine so busy that accounts come later is no reason to refuse a pod."""
+_ATTEMPTS, _PAUSE = 200, 0.025
+"""Five seconds. Upstream waits for one; a machine so busy that accounts come later is no reason to refuse a pod."""
 
 
 class ServiceAccount:
