@@ -112,8 +112,10 @@ def _run(options: argparse.Namespace) -> int:
     node = agent.Agent(config, where, options.node, options.holder_pid, supervisor.inherited_sockets())
     signal.signal(signal.SIGPWR, lambda *_: node.shut_down())
     if revival.watch(options.holder_pid, woken.set):
-        node.start(without, woken)
-        woken.wait()
-        node.stop()
+        try:
+            node.start(without, woken)
+            woken.wait()
+        finally:  # where one part cannot begin, those that have must not keep the process: the next begins anew
+            node.stop()
     revival.Revival(where, options.node, node.outside()).run(stop)
     return 0

@@ -10,6 +10,7 @@ import dataclasses
 import pathlib
 import signal
 import threading
+from collections.abc import Callable
 
 from kubeshim.cli import component
 
@@ -40,18 +41,29 @@ def run(options: argparse.Namespace) -> int:
     config = _configuration(options)
     if not options.with_scheduler:
         return 0 if manager.run(config, stop) else 1
+    return _run_both(
+        lambda: manager.run(config, stop), lambda: scheduling.run(scheduler.configuration_of(options), stop), stop
+    )
+
+
+def _run_both(manage: Callable[[], bool], schedule: Callable[[], bool], stop: threading.Event) -> int:
+    """Neither runs without the other, however that ends: the supervisor starts both again."""
     outcomes: list[bool] = []
 
-    def schedule() -> None:
-        outcomes.append(scheduling.run(scheduler.configuration_of(options), stop))
-        stop.set()  # neither runs without the other: the supervisor starts both again
+    def until_the_end() -> None:
+        try:
+            outcomes.append(schedule())
+        finally:
+            stop.set()
 
-    thread = threading.Thread(target=schedule, name="scheduler")
+    thread = threading.Thread(target=until_the_end, name="scheduler")
     thread.start()
-    led = manager.run(config, stop)
-    stop.set()
-    thread.join()
-    return 0 if led and all(outcomes) else 1
+    try:
+        led = manage()
+    finally:
+        stop.set()
+        thread.join()
+    return 0 if led and outcomes == [True] else 1
 
 
 def _configuration(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # the record is imported late

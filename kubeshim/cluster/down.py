@@ -16,6 +16,8 @@ from kubeshim.cluster import configuration, host, layout, processes, resolution
 from kubeshim.node.container_runtime import engine_http, holders, runtime
 
 Report = Callable[[str, str, float], None]
+_PATIENCE, _LOOK = 60.0, 0.1
+"""Seconds in which the engine must have done what it was told, and between two looks whether it has."""
 
 
 class Down:
@@ -64,16 +66,25 @@ class Down:
             )
             return "skipped"
         holders.agree(engine)
-        found = holders.containers(engine, {"io.kubeshim.cluster": self.name})
-        # nodes last: the sandboxes' links end with their own namespaces
-        found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
-        for entry in found:
-            holders.remove_container(engine, entry["Id"])
+        removed: set[str] = set()
+        deadline = time.monotonic() + _PATIENCE
+        # Again until none is left: the engine may have been making one for an agent that has been killed meanwhile.
+        while found := holders.containers(engine, {"io.kubeshim.cluster": self.name}):
+            if time.monotonic() > deadline:
+                self.warnings.append(f"{len(found)} containers are still there")
+                break
+            if removed.issuperset(entry["Id"] for entry in found):  # the engine is at it
+                time.sleep(_LOOK)
+            # nodes last: the sandboxes' links end with their own namespaces
+            found.sort(key=lambda entry: entry["Labels"].get("io.kubeshim.role") == "node")
+            for entry in found:
+                holders.remove_container(engine, entry["Id"])
+                removed.add(entry["Id"])
         for network in holders.networks(engine):
             if (network.get("Labels") or {}).get("io.kubeshim.cluster") == self.name:
                 _patiently(lambda name=network["Name"]: holders.remove_network(engine, name))  # type: ignore[misc]
         engine.close()
-        return f"{len(found)} containers"
+        return f"{len(removed)} containers"
 
     def unmount(self) -> str:
         from kubeshim.node.kubelet import mounts
@@ -147,7 +158,7 @@ def remove_cgroups(name: str) -> None:
                 os.rmdir(path)
 
 
-def _patiently(action: Callable[[], None], seconds: float = 10.0) -> None:
+def _patiently(action: Callable[[], None], seconds: float = _PATIENCE) -> None:
     """Again while the engine says that containers it is about to remove still use the network."""
     deadline = time.monotonic() + seconds
     while True:
@@ -157,4 +168,4 @@ def _patiently(action: Callable[[], None], seconds: float = 10.0) -> None:
         except runtime.RuntimeFailure:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(_LOOK)

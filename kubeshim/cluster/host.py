@@ -95,7 +95,7 @@ def engine_socket() -> str:
     return named.removeprefix("unix://")
 
 
-def ensure_engine(path: str = "", patience: float = 30.0, *, record: bool = True) -> engine_http.Engine:
+def ensure_engine(path: str = "", patience: float = 120.0, *, record: bool = True) -> engine_http.Engine:
     """A connection to the engine at that socket, once it answers; the machine's own is started where it does not run.
 
     With ``record`` the last cluster's ``down`` stops that engine again.

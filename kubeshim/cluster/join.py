@@ -247,11 +247,14 @@ class Join:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _watched(self, client: rest.Client) -> Iterator[Object]:
-        """The Node, as it is and becomes, for so long and no longer."""
+        """The Node, as it is and becomes, for so long and no longer; a watch that ends before is opened again."""
         selector = f"metadata.name={self.node}"
-        with client.watch(kinds.NODES, field_selector=selector, timeout=int(READY_SECONDS)) as watch:
-            for _, found in watch:
-                yield found
+        deadline = time.monotonic() + READY_SECONDS
+        while (left := int(deadline - time.monotonic())) > 0:
+            with client.watch(kinds.NODES, field_selector=selector, timeout=left) as watch:
+                for _, found in watch:
+                    yield found
+            time.sleep(0.1)
 
     def _certificates(self, address: str) -> tuple[machines.Certificate, ...]:
         return machines.certificates(self.files, self.node, address)

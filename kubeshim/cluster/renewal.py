@@ -169,15 +169,19 @@ class Renewal:
                 continue
             try:
                 pki.write_file(self._path, request(self._client, self._wanted))
-            except (NotGiven, errors.APIStatusError, OSError) as error:
-                _log.warning("renewing the certificate in %s: %s", self._path, error)
+            except Exception as error:  # whatever it is, it must not be the last attempt
+                expected = isinstance(error, (NotGiven, errors.APIStatusError, OSError))
+                _log.warning("renewing the certificate in %s: %s", self._path, error, exc_info=not expected)
                 self._stop.wait(delay)
                 delay = min(2 * delay, _RETRY_LATEST)
                 continue
             delay = _RETRY
             _log.info("renewed the certificate in %s", self._path)
             for tell in self._renewed:
-                tell()
+                try:
+                    tell()
+                except Exception:
+                    _log.exception("the new certificate in %s is not used by all", self._path)
 
     def _left(self) -> float:
         """A certificate is dated back a little, which a short one must not be judged by: it began when it came."""

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import types
 
 import pytest
 
@@ -43,6 +44,26 @@ def test_a_step_that_fails_does_not_keep_the_others_from_being_taken(monkeypatch
     assert warnings == ["stop the components: no"]
     assert "remove files" in steps
     assert not pathlib.Path(tmp_path, "x").exists()
+
+
+def test_a_container_that_is_made_while_the_others_go_goes_as_well(monkeypatch, tmp_path):
+    """The engine was making it for an agent that has been killed meanwhile."""
+    monkeypatch.setattr(down.layout, "ROOT", tmp_path)
+    late, there = {"Id": "late", "Labels": {}}, [{"Id": "early", "Labels": {}}]
+
+    def remove(engine, name):
+        there[:] = [one for one in there if one["Id"] != name]
+        if name == "early":
+            there.append(late)
+
+    monkeypatch.setattr(down.engine_http, "Engine", lambda _: types.SimpleNamespace(close=lambda: None))
+    for name, answer in (
+        ("answers", lambda engine: True), ("agree", lambda engine: None), ("networks", lambda engine: []),
+        ("containers", lambda engine, labels: list(there)), ("remove_container", remove),
+    ):  # fmt: skip
+        monkeypatch.setattr(down.holders, name, answer)
+    assert down.Down("x", []).remove_containers() == "2 containers"
+    assert there == []
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "x" * 41, "../x"])

@@ -213,6 +213,27 @@ def test_certificates_are_asked_for_and_renewed(api, tmp_path):
     assert (tmp_path / "missing.pem").read_bytes() != first
 
 
+def test_neither_an_odd_answer_nor_who_cannot_use_a_certificate_ends_the_renewals(monkeypatch, tmp_path):
+    answers, told = [ValueError("that is no answer"), b"one"], threading.Event()
+
+    def request(client, wanted):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def fail():
+        raise ssl.SSLError("no certificate or key")
+
+    monkeypatch.setattr(renewal, "request", request)
+    monkeypatch.setattr(renewal, "_RETRY", 0.01)
+    renewing = renewal.Renewal(tmp_path / "one.pem", renewal.agent_client("n1"), None, [fail, told.set])
+    renewing.start()
+    assert told.wait(60)
+    renewing.stop()
+    assert (tmp_path / "one.pem").read_bytes() == b"one"
+
+
 def test_a_request_that_is_denied(api):
     _, client = api
     wanted = renewal.agent_client("n1")

@@ -4,7 +4,6 @@ Clusters are started by the ``kubeshim`` command as a user would; each has a nam
 running cluster is left alone. kubectl is the one of the served release, from the cache that ``tools/setup.sh`` fills.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -187,9 +186,10 @@ def eventually(check, seconds=PATIENCE):
 
 def settled(found, wanted):
     """``found()`` once it is what is wanted, or else whatever it is in the end: for an assertion that tells of it."""
-    with contextlib.suppress(AssertionError):
-        eventually(lambda: found() == wanted)
-    return found()
+    deadline = time.monotonic() + PATIENCE
+    while (last := found()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return last
 
 
 @pytest.fixture

@@ -279,7 +279,7 @@ def test_certificates_are_renewed_before_they_end(two):
 
 @on_one_link
 def test_the_agent_is_supervised(two):
-    old = two.far.component_pid(NAME, "agent")
+    old = eventually(lambda: two.far.component_pid(NAME, "agent"))
     os.kill(old, signal.SIGKILL)
     eventually(lambda: two.far.component_pid(NAME, "agent") not in (0, old))
     web = two.pod("web", FAR)

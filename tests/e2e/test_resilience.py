@@ -111,7 +111,7 @@ def test_kill_a_component(sturdy, component):
     before = containers(sturdy)
     with clients(sturdy):
         sturdy.kubectl("create", "configmap", f"before-{component}")
-        victim = sturdy.component_pid(component)
+        victim = eventually(lambda: sturdy.component_pid(component))
         kill(victim)
         # at once, while it is restarting: queues, is not refused
         assert sturdy.kubectl("get", "configmap", f"before-{component}").returncode == 0

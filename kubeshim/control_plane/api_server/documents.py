@@ -12,6 +12,8 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gevent import event as gevent_event
+
 from kubeshim.control_plane.api_server import metrics, request, response, routes, statusz
 from kubeshim.control_plane.api_server.aggregation import documents as together
 from kubeshim.control_plane.api_server.aggregation import openapi as others
@@ -46,6 +48,8 @@ class Documents:
         self._server = server
         self._generation = (-1, -1)
         self._kept: dict[tuple[str, ...], tuple[bytes, str] | None] = {}
+        self._building: dict[tuple[tuple[int, int], tuple[str, ...]], gevent_event.AsyncResult[Any]] = {}
+        """Documents that somebody waits for already: many who come at once after a change have it built once."""
 
     def handle(self, asked: request.Request) -> request.Response:
         """Raises 404 (as plain text), 405 and 406."""
@@ -263,16 +267,26 @@ class Documents:
         if generation != self._generation:
             self._kept.clear()
             self._generation = generation
-        if key not in self._kept:
-            if gather is not None:
-                gather()
-            body = self._server.in_thread(make) if in_thread else make()
-            found = None if body is None else (body, etag or f'"{hashlib.sha512(body).hexdigest().upper()}"')
+        if key in self._kept:
+            found = self._kept[key]
+        elif (building := self._building.get((generation, key))) is not None:
+            found = building.get()
+        else:
+            building = self._building[generation, key] = gevent_event.AsyncResult()
+            try:
+                if gather is not None:
+                    gather()
+                body = self._server.in_thread(make) if in_thread else make()
+                found = None if body is None else (body, etag or f'"{hashlib.sha512(body).hexdigest().upper()}"')
+                building.set(found)
+            except BaseException as problem:
+                building.set_exception(problem)
+                raise
+            finally:
+                del self._building[generation, key]
             # The registry may have changed while a thread built this.
             if self._now() == generation and found is not None:
                 self._kept[key] = found
-        else:
-            found = self._kept[key]
         if found is None:
             return None
         body, etag = found

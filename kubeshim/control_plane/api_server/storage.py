@@ -257,12 +257,19 @@ class Storage:
 
     # --- writes -----------------------------------------------------------------------------------------------------
 
-    def create(self, resource: resources.Resource, obj: objects.Object) -> Stored:
-        """Raises ``errors.AlreadyExists``. ``obj`` is the storage's from here on."""
+    def create(
+        self, resource: resources.Resource, obj: objects.Object, still: Callable[[], None] = lambda: None
+    ) -> Stored:
+        """Raises ``errors.AlreadyExists``. ``obj`` is the storage's from here on.
+
+        ``still`` raises where the object must not be made any more: after it nothing is waited for. Writes are done
+        in the order in which they come, so whoever deletes what was there after the reason for that finds it.
+        """
         self.cache(resource)
         space, name = objects.namespace(obj), objects.name(obj)
         obj, value = self._encode(resource, obj)
         self._prepare_write(resource, objects.key(obj), obj)
+        still()
         outcome = self._commit(stores.Create(resource.storage_key(space, name), value), obj)
         if isinstance(outcome, stores.KeyExists):
             raise errors.already_exists(resource.group, resource.plural, name)
@@ -392,8 +399,8 @@ class Storage:
         resource = self._resource(gvr)
 
         def observe(event: watch_cache.Event) -> None:
-            previous = self.view(resource, event.previous).obj if event.previous else None
             try:
+                previous = self.view(resource, event.previous).obj if event.previous else None
                 callback(Change(event.kind, self.view(resource, event.stored).obj, previous))
             except Exception:
                 _log.exception("a subscriber to %s failed", resource.group_resource)

@@ -10,6 +10,7 @@ client resumes from what it last saw.
 """
 
 import bisect
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,8 @@ import gevent
 
 from kubeshim.control_plane.api_server import stored as kept
 from kubeshim.control_plane.api_server import wakes
+
+_log = logging.getLogger(__name__)
 
 RING = 1024
 """Events remembered for each type; older ones are asked of the store."""
@@ -195,7 +198,11 @@ class Cache:
         if len(self.ring) > _FRAMES:
             self.ring[-_FRAMES - 1].frames.clear()
         for watcher in list(self.watchers):
-            watcher.offer(event)
+            try:
+                watcher.offer(event)
+            except Exception:  # what it selects by cannot be read of this object; the others are told all the same
+                _log.exception("a watch of %s ends: its selectors failed", self.prefix)
+                watcher.stop()
             if watcher.stopped:
                 self.watchers.pop(watcher, None)
         for observer in self.observers:

@@ -115,7 +115,7 @@ class SQLiteStore:
                 with statements.transaction(self._connection):
                     statements.write(self._connection, decided.events)
             self._trouble = ""
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: others wait for this thread
             self._fail(error, replies)
             return
         with self._broadcast.lock:
@@ -125,7 +125,7 @@ class SQLiteStore:
         if decided.events:
             self._watch_wal()
 
-    def _fail(self, error: sqlite3.Error, replies: Sequence[store.Reply]) -> None:
+    def _fail(self, error: Exception, replies: Sequence[store.Reply]) -> None:
         if not self._trouble:
             _log.error("cannot write to %s: %s", self._path, error)
         self._trouble = str(error)

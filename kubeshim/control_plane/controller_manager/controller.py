@@ -71,6 +71,7 @@ class Controller:
         self._own: list[informers.Informer] = []
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._stopped = threading.Event()
         self.register()
 
     def register(self) -> None:
@@ -115,6 +116,8 @@ class Controller:
         self._spawn()
 
     def stop(self) -> None:
+        """What is queued is left to whoever comes next: he may have begun already."""
+        self._stopped.set()
         self.queue.shut_down()
         for one in self._own:
             one.stop()
@@ -132,6 +135,8 @@ class Controller:
         self.queue.serve(self._handle)
 
     def _handle(self, key: str) -> None:
+        if self._stopped.is_set():
+            return
         if len(self._threads) < self.workers and len(self.queue):
             self._spawn()
         try:

@@ -30,6 +30,8 @@ class Node:
     owners: tuple[Mapping[str, Any], ...] = ()
     dependents: dict[str, "Node"] = dataclasses.field(default_factory=dict)
     virtual: bool = False
+    absent: bool = False
+    """Virtual, and known not to exist: who still comes to depend on it must be judged; nothing else sees to that."""
     deleting: bool = False
     deletes_dependents: bool = False
     """It is being deleted in the foreground: it waits for its dependents."""
@@ -72,7 +74,8 @@ class Graph:
             if objects.namespace(obj):
                 work.strays += _strays(node, objects.namespace(obj))
             stale = node.namespace != objects.namespace(obj) or node.name != objects.name(obj)
-            node.virtual, node.gvr, node.api_version, node.kind = False, gvr, api_version, kind
+            node.virtual = node.absent = False
+            node.gvr, node.api_version, node.kind = gvr, api_version, kind
             node.namespace, node.name = objects.namespace(obj), objects.name(obj)
             if stale:  # dependents that named it by other coordinates must be judged by the real ones
                 work.judge += node.dependents.values()
@@ -91,6 +94,7 @@ class Graph:
         if node.dependents:
             # Its dependents still name it: kept as a virtual node until they are gone or changed.
             ghost = Node(uid, node.api_version, node.kind, node.namespace, node.name, node.gvr, virtual=True)
+            ghost.absent = True
             ghost.dependents = node.dependents
             self.nodes[uid] = ghost
         return work
@@ -118,7 +122,7 @@ class Graph:
             elif not holder.virtual and holder.namespace not in ("", node.namespace):
                 work.strays.append((node, owner))
                 work.judge.append(node)
-            elif holder.namespace not in ("", node.namespace) or _names_another(owner, holder):
+            elif holder.absent or holder.namespace not in ("", node.namespace) or _names_another(owner, holder):
                 work.judge.append(node)
             holder.dependents[node.uid] = node
             if holder.deletes_dependents:

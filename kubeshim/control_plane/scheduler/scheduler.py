@@ -124,7 +124,11 @@ class Scheduler:
                 self.cache.assume(info, decision.node)
                 self.cache.nominations.forget(info.uid)
         if decision.node:
-            self._start_binding(info, dataclasses.replace(decision, begun=started))
+            try:
+                self._start_binding(info, dataclasses.replace(decision, begun=started))
+            except Exception:  # no thread could be had: nothing may stay promised to a pod that is tried again
+                self._take_back(info, decision)
+                raise
         else:
             self._metrics.attempted(metrics.UNSCHEDULABLE, time.monotonic() - started)
             self._reject(info, decision)

@@ -6,6 +6,7 @@ engine's own stats call waits a second for each container.
 """
 
 import dataclasses
+import errno
 import os
 from collections.abc import Sequence
 
@@ -218,13 +219,15 @@ def parse_old_disks(transferred: str, operations: str) -> tuple[runtime.Disk, ..
     )
 
 
-def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, ancestors: bool = False) -> None:
+def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, ancestors: bool = False) -> bool:
     """Takes an empty parent away from every hierarchy, and its empty ``ancestors``; the engine leaves them behind.
 
-    Ancestors may only go while nothing is being started: the engine makes directories from the top.
+    Ancestors may only go while nothing is being started: the engine makes directories from the top. Says whether the
+    parent is gone from all of them.
     """
     if driver == "systemd" or not engine_parent:
-        return  # systemd collects empty slices by itself
+        return True  # systemd collects empty slices by itself
+    gone = True
     parts = directory(engine_parent, driver).split("/")
     hierarchies = [root] if version == 2 else [f"{root}/{name}" for name in _names(root)]
     for hierarchy in hierarchies:
@@ -233,8 +236,10 @@ def remove(engine_parent: str, driver: str, version: int, root: str = ROOT, *, a
                 os.rmdir("/".join([hierarchy, *parts[:depth]]))
             except FileNotFoundError:
                 continue  # a level that another removal took away
-            except OSError:
+            except OSError as error:
+                gone = gone and (depth < len(parts) or error.errno not in (errno.EBUSY, errno.ENOTEMPTY))
                 break  # somebody is still in it: the next removal comes by again
+    return gone
 
 
 def children(engine_parent: str, driver: str, version: int, root: str = ROOT) -> list[str]:

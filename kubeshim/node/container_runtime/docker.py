@@ -137,10 +137,10 @@ class Docker:
             cgroups.parent_for_engine(parent, speech.cgroup_driver), speech.cgroup_driver, speech.cgroup_version
         )
 
-    def remove_cgroup(self, parent: str) -> None:
+    def remove_cgroup(self, parent: str) -> bool:
         speech = self.dialect
         where = cgroups.parent_for_engine(parent, speech.cgroup_driver)
-        cgroups.remove(where, speech.cgroup_driver, speech.cgroup_version)
+        return cgroups.remove(where, speech.cgroup_driver, speech.cgroup_version)
 
     def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
         speech = self.dialect

@@ -112,8 +112,9 @@ class Fake:
         below = [name.removeprefix(f"{parent}/") for name in self.cgroups if name.startswith(f"{parent}/")]
         return sorted({name.partition("/")[0] for name in below})
 
-    def remove_cgroup(self, parent: str) -> None:
+    def remove_cgroup(self, parent: str) -> bool:
         self.cgroups.pop(parent, None)
+        return True
 
     def limit_cgroup(self, parent: str, resources: runtime.Resources) -> None:
         self.cgroups[parent] = resources

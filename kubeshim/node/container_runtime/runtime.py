@@ -290,8 +290,8 @@ class Runtime(Protocol):
     def cgroups_in(self, parent: str) -> list[str]:
         """Names of what is directly below a cgroup parent; none where something else looks after them (systemd)."""
 
-    def remove_cgroup(self, parent: str) -> None:
-        """Takes an empty cgroup parent away; one that is used, or is not there, stays as it is."""
+    def remove_cgroup(self, parent: str) -> bool:
+        """Takes an empty cgroup parent away; one that is used stays as it is, which the answer tells: False."""
 
     def limit_cgroup(self, parent: str, resources: Resources) -> None:
         """Limits everything below a ``cgroup_parent``, or an ancestor of one. Makes it where it is not there."""

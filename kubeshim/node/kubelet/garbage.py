@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from kubeshim.machinery.objects import Object
 from kubeshim.node.container_runtime import runtime
-from kubeshim.node.kubelet import labels, mounts, observation, parts, quality
+from kubeshim.node.kubelet import labels, mounts, parts, quality
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +41,6 @@ def _made_up(found: Mapping[str, str]) -> Object:
     }
 
 
-def remove_rest(shared: parts.Parts, uid: str, found: observation.Observation) -> None:
-    """The last of a pod that is gone from the API and whose sandbox is gone from here."""
-    for container in found.every():
-        shared.engine.remove_container(container.id)
-    for parent in _class_parents(shared):  # an earlier process may have died just before it took it away
-        shared.engine.remove_cgroup(f"{parent}/pod{uid}")
-
-
 def remove_cgroups(shared: parts.Parts, known: Known) -> None:
     """Cgroups of pods that nobody remembers."""
     found = [
@@ -61,6 +53,17 @@ def remove_cgroups(shared: parts.Parts, known: Known) -> None:
     for parent, name in found:
         if name.removeprefix("pod") not in uids:
             shared.engine.remove_cgroup(f"{parent}/{name}")
+
+
+def remove_cgroup(shared: parts.Parts, uid: str) -> None:
+    """The cgroup of a pod that has ended, of whatever class it was.
+
+    Its sandbox took it along, unless the process that removed the sandbox was killed just then, or the engine had not
+    cleared a container away yet: then that is to be tried again, which the failure makes sure of.
+    """
+    for parent in _class_parents(shared):
+        if not shared.engine.remove_cgroup(f"{parent}/pod{uid}"):
+            raise runtime.RuntimeFailure(f"the cgroup of pod {uid} is still in use")
 
 
 def _class_parents(shared: parts.Parts) -> list[str]:

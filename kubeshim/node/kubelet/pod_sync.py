@@ -470,11 +470,8 @@ class Syncer:
         """After the end: resources go, then the API object where it is to be deleted, then the last containers."""
         shared = self._parts
         found = self.observe(work.uid)
-        if found.sandbox is not None or found.old_sandboxes:
-            sandboxes.remove_all(shared, work.uid, found)
-        elif shared.addresses is not None:
-            shared.network.detach(work.uid)
-            shared.addresses.release(work.uid)
+        sandboxes.remove_all(shared, work.uid, found)
+        garbage.remove_cgroup(shared, work.uid)
         manager.remove(shared.pod_directory(work.uid))
         shared.cache.need(work.uid, ())
         shared.tokens.forget(work.uid)
@@ -482,7 +479,8 @@ class Syncer:
         shared.images.forget_pod(work.uid)
         shared.crashes.forget(f"{work.uid}/")
         if work.removed:
-            garbage.remove_rest(shared, work.uid, found)
+            for container in found.every():
+                shared.engine.remove_container(container.id)
             shared.statuses.forget(work.uid)
             work.phase = pod_worker.Phase.GONE
             return None

@@ -204,10 +204,12 @@ def remove_old(shared: parts.Parts, found: observation.Observation) -> None:
 
 
 def remove_all(shared: parts.Parts, pod_uid: str, found: observation.Observation) -> None:
-    shared.network.detach(pod_uid)
-    for sandbox in [found.sandbox, *found.old_sandboxes]:
-        if sandbox is not None:
-            shared.engine.remove_sandbox(sandbox.id)
+    """Sandboxes, link and address of a pod that has ended; what is gone already is no error."""
+    left = [sandbox for sandbox in [found.sandbox, *found.old_sandboxes] if sandbox is not None]
+    if left or shared.addresses is not None:
+        shared.network.detach(pod_uid)
+    for sandbox in left:
+        shared.engine.remove_sandbox(sandbox.id)
     if shared.addresses is not None:
         shared.addresses.release(pod_uid)
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+from concurrent import futures
 
+import gevent
 import pytest
 
 from kubeshim.control_plane.api_server import metrics, request, request_info
@@ -241,3 +243,21 @@ def test_openapi_is_of_the_moment_it_was_asked_for(running, monkeypatch, path):
         monkeypatch.undo()
         openapi.pop(later.gvk, None)
         running.call(lambda: registry.remove(here.gvr, later.gvr))
+
+
+def test_many_who_ask_after_a_change_have_a_document_built_once(running, monkeypatch):
+    server, built = running.server, []
+    running.call(lambda: server.registry.remove(resources.GroupVersionResource("other.example", "v1", "none")))
+    in_thread, busy = server.in_thread, server.metrics.in_flight
+
+    def slow(work):
+        built.append(work)
+        while busy["readOnly"] < 3:
+            gevent.sleep(0.005)
+        return in_thread(work)
+
+    monkeypatch.setattr(server, "in_thread", slow)
+    with futures.ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: running.ask("GET", "/openapi/v2"), range(3)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.raw for answer in answers}) == len(built) == 1

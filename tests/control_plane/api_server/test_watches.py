@@ -250,3 +250,24 @@ def test_many_watchers_of_a_busy_type_miss_nothing(running, configmaps, change):
     assert [[event["object"]["data"]["at"] for event in seen] for seen in ours] == [
         [str(number) for number in range(count)]
     ] * len(watches)
+
+
+def test_a_watch_whose_selection_fails_ends_and_the_others_are_told(running, configmaps, change):
+    server = running.server
+    resource = server.registry.get("", "v1", "configmaps")
+
+    def act():
+        def fail(item):
+            raise ValueError("this object has no such field")
+
+        watchers = [server.storage.watch(resource, matches=matches) for matches in (fail, None)]
+        told = []
+        server.storage.subscribe(resource.gvr, lambda one: told.append(one.obj["metadata"]["name"]))
+        namespace = configmaps.split("/")[4]
+        server.client.create(resource.gvr, {"metadata": {"name": "last"}}, namespace)
+        for watcher in watchers:
+            server.storage.unwatch(resource, watcher)
+        return watchers, told
+
+    (failing, other), told = running.call(act)
+    assert (failing.stopped, [seen[0] for seen in other.buffer], told[-1]) == (True, ["ADDED"], "last")

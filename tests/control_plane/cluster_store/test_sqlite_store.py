@@ -86,3 +86,14 @@ def test_compaction_returns_space(tmp_path, write):
     assert pages < 300
     kept.close()
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_cannot_be_written_fails_and_the_next_is_written(tmp_path, write):
+    """The thread that writes outlives it, or everybody would wait for ever."""
+    kept = sqlite.SQLiteStore(tmp_path / "state.db")
+    (outcome,) = write(kept, store.Create("/no text \ud800", b""))
+    assert isinstance(outcome, store.Unavailable)
+    (outcome,) = write(kept, store.Create("/a", b""))
+    assert outcome.mod_revision == 1
+    kept.ping()
+    kept.close()

@@ -334,8 +334,8 @@ def test_what_cannot_be_told_is_told_in_conditions_and_events(world):
     found = world.status_when("AbleToScale False FailedGetScale")
     text = "the HPA controller was unable to get the target's current scale: "
     assert found["conditions"][0]["message"].startswith(text)
-    world.target(2)
     world.answers["/metrics.k8s.io"] = []
+    world.target(2)
     world.clock.step(EVENTS_AGAIN)
     found = world.status_when("AbleToScale True SucceededGetScale", "ScalingActive False FailedGetResourceMetric")
     why = "failed to get cpu utilization: unable to get metrics for resource cpu: "

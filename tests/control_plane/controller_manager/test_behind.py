@@ -10,12 +10,13 @@ import pytest
 
 from kubeshim import clock
 from kubeshim.client import informer, kinds, recorder, rest
-from kubeshim.control_plane.controller_manager import config, controller
+from kubeshim.control_plane.controller_manager import config, controller, history
 from kubeshim.control_plane.controller_manager.controllers import (
     certificates,
     daemonset,
     deployment,
     endpoints,
+    horizontalpodautoscaler,
     job,
     node_ipam,
     node_lifecycle,
@@ -25,6 +26,7 @@ from kubeshim.control_plane.controller_manager.controllers import (
     resource_quota,
     service_lb,
     serviceaccount_token,
+    statefulset,
     taint_eviction,
     vac_protection,
 )
@@ -399,3 +401,132 @@ def test_a_turn_that_takes_long_holds_up_no_other(client, behind):
     held.set()
     acting.stop()
     assert came
+
+
+def test_what_an_autoscaler_did_is_told_whoever_writes_meanwhile(client, behind):
+    acting = behind.controller(horizontalpodautoscaler.HorizontalPodAutoscalerController)
+    gvr = kinds.HORIZONTAL_POD_AUTOSCALERS
+    made = behind.show(gvr, client.create(gvr, {"metadata": {"name": "a"}, "spec": {}}, "ns"))
+    client.patch(gvr, "a", {"spec": {"maxReplicas": 7}}, "ns")
+    acting._write({**made, "status": {"desiredReplicas": 0}})
+    now = client.get(gvr, "a", "ns")
+    assert (now["spec"], now["status"]) == ({"maxReplicas": 7}, {"desiredReplicas": 0})
+    # and until the cache shows that, it says nothing of whose zero it is
+    acting._reconcile = lambda look: pytest.fail(f"judged by {look.hpa}")
+    assert acting.sync("ns/a") is not None
+
+
+@pytest.mark.parametrize(
+    ("controlled", "gvr", "kind"),
+    [
+        (statefulset.StatefulSetController, kinds.STATEFUL_SETS, "StatefulSet"),
+        (daemonset.DaemonSetController, kinds.DAEMON_SETS, "DaemonSet"),
+    ],
+)
+def test_a_revision_that_went_with_a_namesake_is_made_again(client, behind, controlled, gvr, kind):
+    acting = behind.controller(controlled)
+    before = owner_of(client, gvr, kind)
+    revision = history.build(before, history.data_of(before), 1, 0)
+    revision = behind.show(kinds.CONTROLLER_REVISIONS, client.create(kinds.CONTROLLER_REVISIONS, revision, "ns"))
+    client.delete(gvr, "it", "ns")
+    behind.show(gvr, owner_of(client, gvr, kind, replicas=0))
+    acting.sync(acting.queue.get())
+    client.delete(kinds.CONTROLLER_REVISIONS, revision["metadata"]["name"], "ns")
+    acting.queue.done("ns/it")
+    behind.show(gvr, client.get(gvr, "it", "ns"))
+    while len(acting.queue):
+        acting.queue.get()
+        acting.queue.done("ns/it")
+    behind.show_gone(kinds.CONTROLLER_REVISIONS, revision)
+    acting.sync(acting.queue.get(timeout=0))
+    assert client.get(kinds.CONTROLLER_REVISIONS, revision["metadata"]["name"], "ns")
+
+
+def test_who_is_stopped_begins_no_other_turn(client, behind):
+    held, started, handled = threading.Event(), threading.Event(), []
+
+    class Slow(controller.Controller):
+        name = "slow"
+        workers = 1
+
+        def register(self):
+            pass
+
+        def sync(self, key):
+            handled.append(key)
+            started.set()
+            held.wait()
+
+    acting = behind.controller(Slow)
+    acting.start()
+    for key in ("first", "second"):
+        acting.queue.add(key)
+    assert started.wait(60)
+    acting.stop()
+    held.set()
+    acting._threads[0].join(60)
+    assert handled == ["first"]
+
+
+def test_a_daemon_that_fails_after_a_long_time_is_replaced_as_one_that_fails_first(client, behind):
+    acting = behind.controller(daemonset.DaemonSetController)
+    acting.clock = clock.FakeClock()
+    owner = owner_of(client, kinds.DAEMON_SETS, "DaemonSet")
+    behind.show(kinds.NODES, client.create(kinds.NODES, fake_api.node("n")))
+    failed = pod_of(client, owner, "p", spec={"nodeName": "n"}, status={"phase": "Failed"})
+
+    def waits(after):
+        acting.clock.step(after)
+        return acting._place(owner, [failed], "")
+
+    assert [waits(after) for after in (0, 0.5, 0.5, 0.5, 1.5, daemonset.FORGIVEN + 9, 0.5)] == [
+        None, 0.5, None, 1.5, None, None, 0.5,
+    ]  # fmt: skip
+
+
+def test_a_template_that_changes_twice_while_the_cache_is_behind(client, behind):
+    acting = behind.controller(deployment.DeploymentController)
+    spec = {"replicas": 2, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
+    made = behind.show(kinds.DEPLOYMENTS, owner_of(client, kinds.DEPLOYMENTS, "Deployment", **spec))
+    acting.sync("ns/it")
+    changed = copy.deepcopy(made)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "another"
+    del changed["metadata"]["resourceVersion"]
+    behind.show(kinds.DEPLOYMENTS, client.update(kinds.DEPLOYMENTS, changed))
+    with pytest.raises(errors.Conflict):
+        acting.sync("ns/it")
+    [first] = client.list(kinds.REPLICA_SETS, "ns")["items"]
+    behind.show(kinds.REPLICA_SETS, first)
+    acting.sync("ns/it")
+    found = client.list(kinds.REPLICA_SETS, "ns")["items"]
+    assert sorted(objects.annotations(one)["deployment.kubernetes.io/revision"] for one in found) == ["1", "2"]
+    assert sum(one["spec"]["replicas"] for one in found) == 3
+
+
+def test_an_autoscaler_made_anew_has_no_past(client, behind):
+    acting = behind.controller(horizontalpodautoscaler.HorizontalPodAutoscalerController)
+    made = behind.show(kinds.HORIZONTAL_POD_AUTOSCALERS, {"metadata": {"name": "a", "namespace": "ns", "uid": "1"}})
+    acting._histories["ns/a"] = object()
+    made = {"metadata": {**made["metadata"], "uid": "2", "resourceVersion": "7"}}
+    behind.show(kinds.HORIZONTAL_POD_AUTOSCALERS, made)
+    assert acting._histories == {}
+
+
+def test_the_revision_that_pods_have_is_waited_for(client, behind):
+    acting = behind.controller(statefulset.StatefulSetController)
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    made = owner_of(client, kinds.STATEFUL_SETS, "StatefulSet", replicas=0, updateStrategy=strategy)
+    behind.show(kinds.STATEFUL_SETS, made)
+    acting.sync("ns/it")
+    [revision] = client.list(kinds.CONTROLLER_REVISIONS, "ns")["items"]
+    template = copy.deepcopy(TEMPLATE)
+    template["spec"]["containers"][0]["image"] = "another"
+    changed = client.patch(kinds.STATEFUL_SETS, "it", {"spec": {"template": template, "replicas": 1}}, "ns")
+    behind.show(kinds.STATEFUL_SETS, changed)
+    with pytest.raises(errors.Conflict):
+        acting.sync("ns/it")
+    behind.show(kinds.CONTROLLER_REVISIONS, revision)
+    acting.sync("ns/it")
+    [pod] = client.list(kinds.PODS, "ns")["items"]
+    assert objects.labels(pod)["controller-revision-hash"] == objects.name(revision)
+    assert len(client.list(kinds.CONTROLLER_REVISIONS, "ns")["items"]) == 2

@@ -557,6 +557,14 @@ def test_pods_that_were_to_be_disrupted_and_are_still_there():
     assert [objects.name(one) for one in disruption.not_deleted(budget, chosen, kept)] == ["stays"]
 
 
+@pytest.mark.parametrize("evicted", ["2026-01-01T11:00:00Z", "2026-01-01T11:58:59Z"])
+def test_a_pod_that_came_after_its_namesake_was_evicted_is_not_meant(evicted):
+    budget = {"status": {"disruptedPods": {"web-0": evicted}}}
+    chosen = [pod("web-0", creationTimestamp="2026-01-01T11:59:00Z")]
+    assert disruption.still_disrupted(budget, chosen, NOW) == ({}, None)
+    assert disruption.not_deleted(budget, chosen, {}) == []
+
+
 @pytest.mark.parametrize(
     ("policy", "owner", "stale"),
     [("Delete", "s-0", True), ("Delete", "s-1", False), ("Retain", "s-0", False)],

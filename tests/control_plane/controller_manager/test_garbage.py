@@ -1,6 +1,7 @@
 """What the garbage collector finds out about owners it has not seen yet, and what it does while its graph is behind."""
 
 import threading
+import types
 
 import pytest
 
@@ -102,10 +103,72 @@ def test_what_was_made_just_before_its_owner_went_is_orphaned_too(collector):
     assert not left["child"]["metadata"].get("ownerReferences")
 
 
-def test_a_type_that_cannot_be_listed_holds_up_the_others_for_a_while_only(collector):
-    collector.clock = clock.FakeClock()
-    collector._monitors = {kinds.CONFIG_MAPS: informer.Informer(collector.client, kinds.CONFIG_MAPS)}
-    collector._since = {kinds.CONFIG_MAPS: collector.clock.monotonic()}
+@pytest.mark.parametrize(("first", "seconds"), [(True, garbage_collector.PATIENCE), (False, garbage_collector.BRIEF)])
+def test_a_type_that_cannot_be_listed_holds_up_the_others_for_a_while_only(collector, monkeypatch, first, seconds):
+    verbs = frozenset({"list", "watch", "delete"})
+    found = discovery.Discovered((discovery.Type(kinds.SECRETS, "Secret", True, verbs, True),), {})
+    monkeypatch.setattr(discovery, "discover", lambda _: found)
+    synced = types.SimpleNamespace(synced=True, list=list, stop=lambda: None)
+    collector.clock, collector._patience = clock.FakeClock(), {}
+    collector._monitors = {} if first else {kinds.CONFIG_MAPS: synced}
+    collector.context = types.SimpleNamespace(informers=informer.Factory(collector.client))
+    collector._monitor = lambda gvr, _: collector._monitors.update({gvr: types.SimpleNamespace(synced=False)})
+    collector._refresh()
     assert collector._is_blind()
-    collector.clock.step(garbage_collector.PATIENCE + 1)
+    collector.clock.step(seconds - 1)
+    assert collector._is_blind()
+    collector.clock.step(1)
     assert not collector._is_blind()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_comes_to_depend_on_an_owner_that_is_gone_is_judged(collector, known):
+    """A controller that has not heard yet of its owner's end makes one more, while others are still being deleted."""
+    owner = config_map(collector, "owner")
+    collector.client.delete(kinds.CONFIG_MAPS, "owner", "ns")
+    if known:
+        seen(collector, owner)
+        first = seen(collector, config_map(collector, "first", owner))
+        collector._gone(owner)
+    else:
+        first = seen(collector, config_map(collector, "first", owner))
+        collector._judge(collector._graph.nodes[owner["metadata"]["uid"]])
+    late = seen(collector, config_map(collector, "late", owner))
+    keys = set()
+    while len(collector.queue):
+        keys.add(collector.queue.get())
+    assert {f"judge/{first.uid}", f"judge/{late.uid}"} <= keys
+
+
+def test_a_type_that_is_not_served_for_a_moment_takes_no_dependents_with_it(collector):
+    owner = config_map(collector, "owner")
+    seen(collector, owner)
+    child = seen(collector, config_map(collector, "child", owner))
+    cache = informer.Informer(collector.client, kinds.CONFIG_MAPS)
+    cache._set("ns/owner", owner)
+    collector._monitors = {kinds.CONFIG_MAPS: cache}
+    collector.context = types.SimpleNamespace(informers=informer.Factory(collector.client))
+    collector._forget_type(kinds.CONFIG_MAPS)  # discovery of a server that starts
+
+    def unserved(handler, method, path):
+        if path.endswith("/owner"):
+            handler.send(404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404})
+        return path.endswith("/owner")
+
+    collector.api.hooks.append(unserved)
+    with pytest.raises(errors.NotFound):
+        collector._judge(child)
+    collector.api.hooks.clear()
+    collector._judge(child)
+    assert set(there(collector)) == {"owner", "child"}
+
+
+def test_what_was_seen_to_go_is_gone_though_its_type_went_with_it(collector):
+    owner = config_map(collector, "owner")
+    seen(collector, owner)
+    child = seen(collector, config_map(collector, "child", owner))
+    collector._gone(owner)
+    collector.client.delete(kinds.CONFIG_MAPS, "owner", "ns")
+    collector._mapping = {}
+    collector._judge(child)
+    assert there(collector) == {}

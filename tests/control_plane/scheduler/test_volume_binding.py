@@ -5,7 +5,7 @@ import types
 import pytest
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.scheduler import framework, pod_info
+from kubeshim.control_plane.scheduler import framework, pod_info, queue
 from kubeshim.control_plane.scheduler.plugins import volume_binding
 
 CLASS = {"metadata": {"name": "local"}, "provisioner": "x", "volumeBindingMode": "WaitForFirstConsumer"}
@@ -156,3 +156,18 @@ def test_the_wait_is_looked_at_again_when_a_pod_is_gone():
         for tell in this._pods.tell:
             tell(pod().pod)
     assert woken == [True]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "helps"), [([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}], True), ([], False)]
+)
+def test_a_promise_that_is_taken_back_may_help_who_found_no_volume(volumes, helps):
+    """The volume itself does not change: nothing else tells of it."""
+    this = plugin()
+    other = {"metadata": {"name": "other", "namespace": "x"}, "spec": {"volumes": volumes}}
+    waiting = queue.SchedulingQueue(framework.Framework([this]))
+    waiting._profile._at["sort_key"] = [types.SimpleNamespace(sort_key=lambda _: ())]
+    waiting.add(pod())
+    waiting.unschedulable(waiting.pop(), frozenset({this.name}))
+    waiting.tell(framework.Event("AssignedPod/Delete", other, None))
+    assert waiting.counts()["backoff"] == int(helps)

@@ -162,6 +162,7 @@ class Chain:
         """Raises ``ValueError`` for names nobody knows."""
         self._reader = reader
         self._plugins = [(entry.name, entry.make(server)) for entry in _chosen(config)]
+        self._rechecks = [one.recheck for _, one in self._plugins if hasattr(one, "recheck")]
         self._admitted = server.metrics.admitted
         self._by_type: dict[str, tuple[list[Step], list[Step]]] = {}
 
@@ -182,6 +183,11 @@ class Chain:
     def validate(self, attributes: plugin.Attributes) -> None:
         """Raises ``errors.APIStatusError`` to refuse."""
         self._ask("validate", self._steps(attributes.resource.group_resource)[1], attributes)
+
+    def recheck(self, attributes: plugin.Attributes) -> None:
+        """Right before the write: what may have become otherwise while other servers were asked. Raises as above."""
+        for check in self._rechecks:
+            check(attributes, self._reader)
 
     def _ask(self, kind: str, steps: Sequence[Step], attributes: plugin.Attributes) -> None:
         operation, reader, admitted, now = attributes.operation, self._reader, self._admitted, time.perf_counter

@@ -1,9 +1,11 @@
 """An APIService for each group-version that this server serves itself: ``Local``, and always available.
 
-Those of the built-in groups are made at the start; those of custom resources come and go with their definitions.
+Those of the built-in groups are made at the start; those of custom resources come and go with their definitions. One
+that somebody deletes or changes is looked at again at once.
 """
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gevent import event as gevent_event
@@ -24,19 +26,22 @@ _AT_START, _ALWAYS = "onstart", "true"
 def run(server: "servers.Server") -> None:
     changed = gevent_event.Event()
     server.registry.on_change(changed.set)
+    server.storage.subscribe(API_SERVICES, lambda _: changed.set())
     while not server.stopping.is_set():
         changed.clear()
-        ensure(server)
+        ensure(server, changed.set)
         changed.wait(PERIOD)
 
 
-def ensure(server: "servers.Server") -> None:
+def ensure(server: "servers.Server", again: Callable[[], None] = lambda: None) -> None:
+    """``again`` asks for another look soon: somebody else was faster."""
     built_in = _built_in()
     served = {(resource.group, resource.version) for resource in server.registry}
     for group, version in sorted(served):
         wanted = api_service(group, version, _AT_START if (group, version) in built_in else _ALWAYS)
         reconcile.ensure(server, API_SERVICES, wanted, _merged)
-        _available(server, objects.name(wanted))
+        if not _available(server, objects.name(wanted)):
+            again()
     for held in server.storage.reader.list(API_SERVICES):
         key = objects.dig(held, "spec", "group", default="") or "", objects.dig(held, "spec", "version", default="")
         if objects.labels(held).get(_AUTOMATIC) == _ALWAYS and key not in served:
@@ -75,13 +80,14 @@ def _merged(held: objects.Object, wanted: objects.Object) -> objects.Object | No
     return None if held.get("spec") == wanted["spec"] else {**held, "spec": wanted["spec"]}
 
 
-def _available(server: "servers.Server", name: str) -> None:
+def _available(server: "servers.Server", name: str) -> bool:
+    """False where it could not be said, because the object has been changed in that moment."""
     held = server.storage.reader.get(API_SERVICES, "", name)
     if held is None or objects.dig(held, "spec", "service") is not None:
-        return
+        return True
     known = objects.condition(held, "Available")
     if known is not None and (known.get("status"), known.get("reason")) == ("True", "Local"):
-        return
+        return True
     condition = {
         "type": "Available", "status": "True", "reason": "Local", "message": "Local APIServices are always available",
         "lastTransitionTime": clock.rfc3339(server.clock.now()),
@@ -89,4 +95,5 @@ def _available(server: "servers.Server", name: str) -> None:
     try:
         server.client.update(API_SERVICES, {**held, "status": {"conditions": [condition]}}, subresource="status")
     except (errors.Conflict, errors.NotFound):
-        pass  # the next look finds what is there then
+        return False
+    return True

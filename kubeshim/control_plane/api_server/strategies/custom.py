@@ -48,12 +48,15 @@ class Custom(strategy.Strategy):
             return ("metadata", "spec")
         return ("status",) if not subresource and "status" in resource.subresources else ()
 
-    def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
+    def check_creatable(self, resource: resources.Resource) -> None:
         if self._type(resource).terminating:
             raise errors.MethodNotAllowed(
                 "create not allowed while custom resource definition is terminating",
                 details={"group": resource.group, "kind": resource.plural},
             )
+
+    def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
+        self.check_creatable(resource)
         super().prepare_for_create(resource, obj)
 
     def prepare_for_status_update(self, resource: resources.Resource, obj: objects.Object, old: objects.Object) -> None:

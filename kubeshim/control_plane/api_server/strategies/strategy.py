@@ -104,6 +104,9 @@ class Strategy:
     has_status = True
     """Whether the main endpoint leaves ``status`` alone because a status subresource exists."""
 
+    def check_creatable(self, resource: resources.Resource) -> None:
+        """Raises an API error where no object of the type can be made (any more)."""
+
     def prepare_for_create(self, resource: resources.Resource, obj: objects.Object) -> None:
         """Resets what a client may not set; the base drops ``status`` of kinds with a status subresource."""
         if "status" in resource.subresources and self.has_status:

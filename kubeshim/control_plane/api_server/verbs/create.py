@@ -6,6 +6,7 @@ Fields are attributed to their manager before admission, as upstream does: what 
 import contextlib
 import functools
 import random
+from collections.abc import Callable
 from typing import Any
 
 from kubeshim.control_plane.api_server import object_size, request, response, stored
@@ -45,6 +46,13 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
     op.warnings += op.strategy.warnings_as_sent(resource, obj)
     op.strategy.prepare_for_create(resource, obj)
     strict.fill(obj, op.schema)
+
+    def still() -> None:
+        """Other servers may have been asked since: what the object belongs to may be going by now, and its contents
+        have been deleted, this one not among them."""
+        op.strategy.check_creatable(resource)
+        server.admission.recheck(attributes)
+
     for attempt in range(_ATTEMPTS):
         if generated and attempt:
             metadata["name"] = _generated_name(op, metadata)
@@ -56,9 +64,8 @@ def finish(op: operation.Operation, obj: objects.Object, *, applied: bool = Fals
                     op.strategy.canonicalize(resource, obj)
                     attributes.name = objects.name(obj)
                     server.admission.validate(attributes)
-                if applied:
-                    return _write(op, obj)
-                return object_size.with_or_without_owners(functools.partial(_write, op), obj)
+                write = functools.partial(_write, op, still)
+                return write(obj) if applied else object_size.with_or_without_owners(write, obj)
         except errors.AlreadyExists as refusal:
             if not generated or attempt == _ATTEMPTS - 1:
                 raise _taken(op, obj, refusal) from None
@@ -83,10 +90,10 @@ def _generated_name(op: operation.Operation, metadata: dict[str, Any]) -> str:
     return str(metadata["generateName"])[:_GENERATED_LIMIT] + "".join(random.choices(_SUFFIX, k=5))
 
 
-def _write(op: operation.Operation, obj: objects.Object) -> stored.Stored:
+def _write(op: operation.Operation, still: Callable[[], None], obj: objects.Object) -> stored.Stored:
     storage, resource = op.server.storage, op.resource
     if not op.dry_run:
-        return storage.create(resource, obj)
+        return storage.create(resource, obj, still)
     if storage.get(resource, objects.namespace(obj), objects.name(obj)) is not None:
         raise errors.already_exists(resource.group, resource.plural, objects.name(obj))
     return stored.Stored(objects.key(obj), stored.encode(obj), 0, 0)

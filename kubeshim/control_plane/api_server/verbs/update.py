@@ -219,7 +219,12 @@ def replace(op: operation.Operation, obj: objects.Object) -> tuple[stored.Stored
             raise errors.not_found(op.resource.group, op.resource.plural, op.name)
         op.may_create()
         op.create_unconditionally = True
-        return create.create(op, obj), True
+        try:
+            return create.create(op, _fresh(obj)), True
+        except errors.AlreadyExists:
+            if op.server.storage.get(op.resource, op.namespace, op.name) is None:
+                raise
+            # Somebody else has made it in this moment: then it is there to be replaced.
     return modify(op, lambda old: _fresh(obj), uid=uid), False
 
 

@@ -25,6 +25,8 @@ from kubeshim.machinery.resources import GroupVersionResource
 _log = logging.getLogger(__name__)
 
 BURST = 250
+FORGIVEN = 1800.0
+"""Seconds without a failure after which the next is a first one."""
 
 
 class DaemonSetController(controller.Controller):
@@ -40,6 +42,7 @@ class DaemonSetController(controller.Controller):
         self._sets = indexes.by_namespace(self.watch(kinds.DAEMON_SETS))
         self._sets.add_handler(deleted=lambda gone: self._expected.forget(objects.uid(gone)))
         self._revisions = indexes.by_claim(self.informer(kinds.CONTROLLER_REVISIONS))
+        self._revisions.add_handler(deleted=self._revision_deleted)
         self._nodes = self.informer(kinds.NODES)
         self._nodes.add_handler(added=self._node_changed, updated=self._node_updated, deleted=self._node_changed)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
@@ -90,6 +93,12 @@ class DaemonSetController(controller.Controller):
         if owner is not None:
             self._expected.deletion_observed(objects.uid(owner), objects.uid(pod))
             self.enqueue(owner)
+
+    def _revision_deleted(self, revision: Object) -> None:
+        """It may have been a namesake's, whose template, and so whose revision's name, was the same."""
+        reference = objects.controller_of(revision)
+        if reference is not None and reference["kind"] == "DaemonSet":
+            self.queue.add(f"{objects.namespace(revision)}/{reference['name']}")
 
     def sync(self, key: str) -> float | None:
         daemon_set = self._sets.get(key)
@@ -142,6 +151,8 @@ class DaemonSetController(controller.Controller):
             if left > 0:
                 wait = min(left, wait) if wait is not None else left
                 continue
+            if -left > FORGIVEN:
+                self._failures.forget(where)
             self._due[where] = now + self._failures.when(where)
             text = f"Found failed daemon pod {objects.key(pod)} on node {node}, will try to kill it"
             self.recorder.event(daemon_set, "Warning", "FailedDaemonPod", text)

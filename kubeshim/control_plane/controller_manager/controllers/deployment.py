@@ -2,7 +2,9 @@
 
 One turn: claim ReplicaSets; then, by what the deployment asks, only tell the status (it is being deleted), only
 scale (it is paused, or its size changed), or take one step of the rollout. Steps are small: every change of a
-ReplicaSet's status brings us back here, so nothing waits in a thread.
+ReplicaSet's status brings us back here, so nothing waits in a thread. No turn begins before the cache shows the
+ReplicaSet we made last (``own_writes``): by a template that changed once more the next one would be made as if it were
+not there, with its number and in its room.
 """
 
 import dataclasses
@@ -15,6 +17,7 @@ from kubeshim.control_plane.controller_manager import (
     conditions,
     controller,
     indexes,
+    own_writes,
     pod_control,
     pods,
     revisions,
@@ -51,9 +54,11 @@ class DeploymentController(controller.Controller):
 
     def register(self) -> None:
         self._deployments = indexes.by_namespace(self.watch(kinds.DEPLOYMENTS))
+        self._deployments.add_handler(deleted=lambda gone: self._writes.forget(objects.uid(gone)))
         self._sets = indexes.by_claim(self.informer(kinds.REPLICA_SETS))
         self._pods = indexes.by_controller(self.informer(kinds.PODS))
-        self._sets.add_handler(added=self._set_changed, updated=self._set_updated, deleted=self._set_changed)
+        self._writes = own_writes.Writes(self.clock)
+        self._sets.add_handler(added=self._set_changed, updated=self._set_updated, deleted=self._set_deleted)
         self._pods.add_handler(deleted=self._pod_deleted)
 
     def _set_updated(self, old: Object, new: Object) -> None:
@@ -62,8 +67,14 @@ class DeploymentController(controller.Controller):
             self._enqueue_owner(old)
         self._set_changed(new)
 
+    def _set_deleted(self, replica_set: Object) -> None:
+        if (owner := objects.controller_of(replica_set)) is not None:
+            self._writes.gone(owner["uid"], replica_set)
+        self._set_changed(replica_set)
+
     def _set_changed(self, replica_set: Object) -> None:
-        if objects.controller_of(replica_set) is not None:
+        if (owner := objects.controller_of(replica_set)) is not None:
+            self._writes.shown(owner["uid"], replica_set)
             self._enqueue_owner(replica_set)
             return
         for deployment in self._deployments.by_index("namespace", objects.namespace(replica_set)):
@@ -92,6 +103,8 @@ class DeploymentController(controller.Controller):
         deployment = self._deployments.get(key)
         if deployment is None:
             return None
+        if self._writes.behind(objects.uid(deployment)):
+            raise errors.Conflict("the cache has not shown the ReplicaSet we made yet")
         selector = _selector(deployment)
         if selector.empty:
             text = "This deployment is selecting all pods. A non-empty selector is required."
@@ -205,6 +218,7 @@ class DeploymentController(controller.Controller):
                     self._note(deployment, "False", "ReplicaSetCreateError", text)
                 self.recorder.event(deployment, "Warning", "ReplicaSetCreateError", text)
             raise
+        self._writes.wrote(objects.uid(deployment), made, lambda: self._sets.get(objects.key(made)))
         if not existed and size > 0:
             text = f"Scaled up replica set {objects.name(made)} from 0 to {size}"
             self.recorder.event(deployment, "Normal", "ScalingReplicaSet", text)

@@ -213,7 +213,7 @@ def still_disrupted(
     by_name = {objects.name(pod): pod for pod in chosen}
     for name, since in objects.dig(budget, "status", "disruptedPods", default={}).items():
         pod = by_name.get(name)
-        if pod is None or objects.is_deleting(pod):
+        if pod is None or objects.is_deleting(pod) or not _was_there(pod, since):
             continue
         left = DELETION_TIMEOUT - (now - clock.parse_rfc3339(since)).total_seconds()
         if left > 0:
@@ -225,7 +225,14 @@ def still_disrupted(
 def not_deleted(budget: Object, chosen: list[Object], kept: dict[str, str]) -> list[Object]:
     """The pods that were to be disrupted and, after all that time, are there as before."""
     told = objects.dig(budget, "status", "disruptedPods", default={})
-    return [pod for pod in chosen if objects.name(pod) in told.keys() - kept and not objects.is_deleting(pod)]
+    there = [pod for pod in chosen if objects.name(pod) in told.keys() - kept and not objects.is_deleting(pod)]
+    return [pod for pod in there if _was_there(pod, told[objects.name(pod)])]
+
+
+def _was_there(pod: Object, since: str) -> bool:
+    """Whether it can be the very pod that was evicted, and is no later one of its name."""
+    created = objects.dig(pod, "metadata", "creationTimestamp")
+    return not created or clock.parse_rfc3339(created) <= clock.parse_rfc3339(since)
 
 
 def status(

@@ -1,7 +1,7 @@
 """EndpointSlices of every Service with a selector: what kube-proxy and DNS go by.
 
 Unlike Endpoints they keep pods that are on their way out, as ``terminating``, so that a proxy can drain. A turn waits
-until the cache shows the slices we wrote (``slice_writes``).
+until the cache shows the slices we wrote (``own_writes``).
 """
 
 import logging
@@ -16,9 +16,9 @@ from kubeshim.control_plane.controller_manager import (
     controller,
     endpoints,
     indexes,
+    own_writes,
     pod_control,
     pods,
-    slice_writes,
     slices,
     topology_hints,
     trigger_times,
@@ -54,7 +54,7 @@ class EndpointSliceController(controller.Controller):
         self._moments = trigger_times.Tracker()
         self._told: dict[tuple[str, str], str] = {}
         """(Service, address type) → why its endpoints have no hints by zones; empty where they have."""
-        self._writes = slice_writes.Writes(self.clock)
+        self._writes = own_writes.Writes(self.clock)
 
     def _pod_changed(self, *versions: Object) -> None:
         for service in self._services.by_index("namespace", objects.namespace(versions[0])):

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from kubeshim.client import kinds
-from kubeshim.control_plane.controller_manager import controller, endpoints, pod_control, slice_writes, slices
+from kubeshim.control_plane.controller_manager import controller, endpoints, own_writes, pod_control, slices
 from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.validation import content
@@ -30,7 +30,7 @@ class EndpointSliceMirroringController(controller.Controller):
         self._services = self.watch(kinds.SERVICES)
         self._slices = self.informer(kinds.ENDPOINT_SLICES)
         self._slices.add_index("mirrored", _mirrored)
-        self._writes = slice_writes.Writes(self.clock)
+        self._writes = own_writes.Writes(self.clock)
         self._slices.add_handler(
             added=self._slice_changed, updated=lambda _, new: self._slice_changed(new), deleted=self._slice_deleted
         )

@@ -26,8 +26,11 @@ SERVICES = GroupVersionResource("apiregistration.k8s.io", "v1", "apiservices")
 REFRESH = "refresh"
 REFRESH_RETRY, REFRESH_AGAIN = 10.0, 60.0
 """Seconds until discovery is asked again where some of it failed, and where nothing happened."""
-PATIENCE = 30.0
-"""Seconds that a type may take to be listed before the others go on without it: its server may never answer."""
+PATIENCE, BRIEF = 30.0, 3.0
+"""Seconds that a type may take to be listed before the others go on without it: its server may never answer.
+
+Those that come later have hardly any objects yet, and everybody would wait for the one that somebody tries out.
+"""
 
 
 Coordinates = tuple[str, str, str, str, str]
@@ -50,8 +53,8 @@ class GarbageCollectorController(controller.Controller):
         self._graph_lock = threading.Lock()
         self._mapping: dict[tuple[str, str], discovery.Type] = {}
         self._monitors: dict[GroupVersionResource, informer.Informer] = {}
-        self._since: dict[GroupVersionResource, float] = {}
-        """When each of them was begun."""
+        self._patience: dict[GroupVersionResource, float] = {}
+        """Until when each of them is waited for."""
         self._absent: dict[Coordinates, None] = {}
         """Owners that were looked for and not found, so that a thousand dependents ask once.
 
@@ -93,8 +96,8 @@ class GarbageCollectorController(controller.Controller):
 
     def _is_blind(self) -> bool:
         """Whether there are types of which nothing has been seen yet, and it is too early to go on without them."""
-        patient = self.clock.monotonic() - PATIENCE
-        return any(not cache.synced and self._since[gvr] > patient for gvr, cache in list(self._monitors.items()))
+        now = self.clock.monotonic()
+        return any(not cache.synced and now < self._patience[gvr] for gvr, cache in list(self._monitors.items()))
 
     def _refresh(self) -> float | None:
         found = discovery.discover(self.client)
@@ -108,8 +111,10 @@ class GarbageCollectorController(controller.Controller):
             and {"list", "watch", "delete"} <= one.verbs
             and (one.gvr.group, one.gvr.resource) not in IGNORED
         }
+        until = self.clock.monotonic() + (BRIEF if self._monitors else PATIENCE)
         for gvr, one in wanted.items():
             if gvr not in self._monitors:
+                self._patience[gvr] = until
                 self._monitor(gvr, one)
         failed_groups = {version.rpartition("/")[0] for version in found.failed}
         for gvr in [gvr for gvr in self._monitors if gvr not in wanted and gvr.group not in failed_groups]:
@@ -120,7 +125,6 @@ class GarbageCollectorController(controller.Controller):
         shared = self.context.informers.existing(gvr)
         cache = shared or informer.Informer(self.client, gvr, metadata_only=True)
         kind = one.kind
-        self._since[gvr] = self.clock.monotonic()
         self._monitors[gvr] = cache
         cache.add_handler(
             added=lambda obj: self._seen(obj, gvr, kind),
@@ -135,7 +139,8 @@ class GarbageCollectorController(controller.Controller):
         if self.context.informers.existing(gvr) is not cache:
             cache.stop()
         for obj in cache.list():
-            self._gone(obj)
+            # It is only out of sight: a server that starts may not serve its type yet.
+            self._remove(objects.uid(obj), absent=False)
 
     def _seen(self, obj: Object, gvr: GroupVersionResource, kind: str) -> None:
         with self._graph_lock:
@@ -147,10 +152,10 @@ class GarbageCollectorController(controller.Controller):
     def _gone(self, obj: Object) -> None:
         self._remove(objects.uid(obj))
 
-    def _remove(self, uid: str) -> None:
+    def _remove(self, uid: str, *, absent: bool = True) -> None:
         with self._graph_lock:
             node = self._graph.nodes.get(uid)
-            if node is not None and not node.virtual:
+            if absent and node is not None and not node.virtual:
                 self._note_absent((uid, node.api_version, node.kind, node.namespace, node.name))
             work = self._graph.remove(uid)
         self._add(work)
@@ -189,6 +194,7 @@ class GarbageCollectorController(controller.Controller):
             if node.virtual:
                 with self._graph_lock:
                     self._note_absent((node.uid, node.api_version, node.kind, namespace, node.name))
+                    node.absent = node.virtual  # it may have come meanwhile
                 self._judge_dependents(node)
             else:
                 self._remove(node.uid)
@@ -250,8 +256,11 @@ class GarbageCollectorController(controller.Controller):
         return solid, dangling, waiting
 
     def _owner(self, node: ownership.Node, owner: Mapping[str, Any]) -> Object | None:
+        uid, version, kind, name = (owner[field] for field in ("uid", "apiVersion", "kind", "name"))
+        if any((uid, version, kind, place, name) in self._absent for place in ("", node.namespace)):
+            return None
         try:
-            one = self._type_of(owner["apiVersion"], owner["kind"])
+            one = self._type_of(version, kind)
         except _NoMapping:
             # Unknown is not absent: its type may come back.
             raise errors.NotFound(f"no type {owner['apiVersion']} {owner['kind']}") from None
@@ -260,13 +269,10 @@ class GarbageCollectorController(controller.Controller):
             _log.warning("%s: it is never collected", text)
             return {"metadata": {}}
         namespace = node.namespace if one.namespaced else ""
-        where = owner["uid"], owner["apiVersion"], owner["kind"], namespace, owner["name"]
-        if where in self._absent:
-            return None
-        live = self._read(one.gvr, namespace, owner["name"], owner["uid"])
+        live = self._read(one.gvr, namespace, name, uid)
         if live is None:
             with self._graph_lock:
-                self._note_absent(where)
+                self._note_absent((uid, version, kind, namespace, name))
         return live
 
     def _continue_foreground(self, node: ownership.Node, live: Object) -> None:
@@ -323,10 +329,12 @@ class GarbageCollectorController(controller.Controller):
         return one
 
     def _read(self, gvr: GroupVersionResource, namespace: str, name: str, uid: str) -> Object | None:
-        """The object with that uid, or None."""
+        """The object with that uid, or None. Raises ``NotFound`` where there is no such path, which says nothing."""
         try:
             live = self.client.get(gvr, name, namespace)
-        except errors.NotFound:
+        except errors.NotFound as error:
+            if not _is_of_object(error):
+                raise
             return None
         return live if objects.uid(live) == uid else None
 
@@ -372,8 +380,15 @@ class GarbageCollectorController(controller.Controller):
                 # It changed in what does not matter here, and may do so as often as it likes.
                 options = {"preconditions": {"uid": node.uid}, "propagationPolicy": policy}
                 self.client.delete(node.gvr, node.name, node.namespace, options=options)
-        except errors.NotFound:
+        except errors.NotFound as error:
+            if not _is_of_object(error):
+                raise
             self._remove(node.uid)
+
+
+def _is_of_object(error: errors.NotFound) -> bool:
+    """Whether it is the object that is not there, not the path of its type."""
+    return bool((error.details or {}).get("name"))
 
 
 def _owners(live: Object) -> list[Object]:

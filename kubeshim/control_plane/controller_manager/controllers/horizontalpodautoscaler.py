@@ -31,6 +31,8 @@ from kubeshim.machinery.resources import GroupVersionResource
 
 _log = logging.getLogger(__name__)
 
+_ATTEMPTS = 5
+
 _Status = Literal["True", "False"]
 _Problem = (errors.APIStatusError, OSError, scale_targets.NotUnderstood)
 
@@ -96,8 +98,18 @@ class HorizontalPodAutoscalerController(controller.Controller):
         self._guard = threading.Lock()
         self._histories: dict[str, limits.History] = {}
         self._selectors: dict[str, selectors.LabelSelector] = {}
+        self._written: dict[str, int] = {}
+        """Resource version of the status last written: what an older one says of zero and the last scaling is wrong."""
         self._pods = indexes.by_namespace(self.informer(kinds.PODS))
         self._autoscalers = self.watch(kinds.HORIZONTAL_POD_AUTOSCALERS)
+        self._autoscalers.add_handler(deleted=lambda gone: self._forget(objects.key(gone)))
+
+    def _forget(self, key: str) -> None:
+        """At once: one of the same name may be there before the next look, and has no past."""
+        with self._guard:
+            self._histories.pop(key, None)
+            self._selectors.pop(key, None)
+            self._written.pop(key, None)
 
     def figures(self) -> Iterable[str]:
         return inventory.autoscalers(self._autoscalers.list())
@@ -109,10 +121,10 @@ class HorizontalPodAutoscalerController(controller.Controller):
     def sync(self, key: str) -> float | None:
         hpa = self._autoscalers.get(key)
         if hpa is None:
-            with self._guard:
-                self._histories.pop(key, None)
-                self._selectors.pop(key, None)
+            self._forget(key)
             return None
+        if int(objects.resource_version(hpa)) < self._written.get(key, 0):
+            return self._period
         look = Scaling({**hpa, "status": copy.deepcopy(hpa.get("status") or {})}, key, self.clock.now())
         with self._guard:
             self._selectors.setdefault(key, selectors.NOTHING)
@@ -125,8 +137,21 @@ class HorizontalPodAutoscalerController(controller.Controller):
         return self._period
 
     def _write(self, hpa: Object) -> None:
+        """Whoever changed the rest of it meanwhile: what was done must be told, or nobody knows whose zero it is."""
         try:
-            self.client.update(kinds.HORIZONTAL_POD_AUTOSCALERS, hpa, subresource="status")
+            for _ in range(_ATTEMPTS):
+                try:
+                    written = self.client.update(kinds.HORIZONTAL_POD_AUTOSCALERS, hpa, subresource="status")
+                    self._written[objects.key(hpa)] = int(objects.resource_version(written))
+                    return
+                except errors.Conflict as error:
+                    conflict = error
+                    gvr, name, namespace = kinds.HORIZONTAL_POD_AUTOSCALERS, objects.name(hpa), objects.namespace(hpa)
+                    fresh = self.client.get(gvr, name, namespace)
+                    if objects.uid(fresh) != objects.uid(hpa):
+                        return
+                    hpa = {**fresh, "status": hpa["status"]}
+            raise conflict
         except errors.NotFound:
             _log.debug("autoscaler %s is gone", objects.key(hpa))
         except (errors.APIStatusError, OSError) as error:

@@ -55,7 +55,8 @@ class LegacyTokenCleanerController(controller.Controller):
         namespace, name = objects.namespace(secret), objects.name(secret)
         invalid_since = date(objects.labels(secret).get(legacy_tokens.INVALID_SINCE, ""))
         if invalid_since is None:
-            marks = {"uid": objects.uid(secret), "labels": {legacy_tokens.INVALID_SINCE: str(now.date())}}
+            marks: Object = {"uid": objects.uid(secret), "labels": {legacy_tokens.INVALID_SINCE: str(now.date())}}
+            marks["resourceVersion"] = objects.resource_version(secret)  # not if it was used just now
             self.client.patch(kinds.SECRETS, name, {"metadata": marks}, namespace)
         elif invalid_since < unused_since.date():
             options = {"preconditions": {"resourceVersion": objects.resource_version(secret)}}

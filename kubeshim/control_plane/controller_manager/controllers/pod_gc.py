@@ -28,7 +28,9 @@ class PodGCController(controller.Controller):
 
     def register(self) -> None:
         self._nodes = self.informer(kinds.NODES)
-        self._nodes.add_handler(updated=lambda _, new: self._node_changed(new), deleted=self._node_deleted)
+        self._nodes.add_handler(
+            added=self._node_changed, updated=lambda _, new: self._node_changed(new), deleted=self._node_deleted
+        )
         self._pods = indexes.by_node(self.informer(kinds.PODS))
         self._pods.add_handler(added=self._pod_changed, updated=lambda _, new: self._pod_changed(new))
 

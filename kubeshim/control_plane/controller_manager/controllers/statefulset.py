@@ -31,11 +31,15 @@ class StatefulSetController(controller.Controller):
         self._history = history.History(self.client)
         self._sets = indexes.by_namespace(self.watch(kinds.STATEFUL_SETS))
         self._revisions = indexes.by_claim(self.informer(kinds.CONTROLLER_REVISIONS))
+        self._revisions.add_handler(deleted=self._revision_deleted)
         self._claims = self.informer(kinds.PERSISTENT_VOLUME_CLAIMS)
         self._pods = indexes.by_claim(self.informer(kinds.PODS))
-        self._pods.add_handler(
-            added=self._pod_changed, updated=lambda _, new: self._pod_changed(new), deleted=self._pod_changed
-        )
+        self._pods.add_handler(added=self._pod_changed, updated=self._pod_updated, deleted=self._pod_changed)
+
+    def _pod_updated(self, old: Object, new: Object) -> None:
+        if objects.controller_of(old) != objects.controller_of(new):
+            self._pod_changed(old)
+        self._pod_changed(new)
 
     def _pod_changed(self, pod: Object) -> None:
         reference = objects.controller_of(pod)
@@ -48,6 +52,12 @@ class StatefulSetController(controller.Controller):
             if sets.is_member(one, pod) and _selector(one).matches(objects.labels(pod)):
                 self.enqueue(one)
 
+    def _revision_deleted(self, revision: Object) -> None:
+        """It may have been a namesake's, whose template, and so whose revision's name, was the same."""
+        reference = objects.controller_of(revision)
+        if reference is not None and reference["kind"] == "StatefulSet":
+            self.queue.add(f"{objects.namespace(revision)}/{reference['name']}")
+
     def sync(self, key: str) -> float | None:
         stateful_set = self._sets.get(key)
         if stateful_set is None:
@@ -57,6 +67,7 @@ class StatefulSetController(controller.Controller):
             self.client, kinds.CONTROLLER_REVISIONS, stateful_set, kinds.STATEFUL_SETS, selector
         )
         found = revision_claimer.claim(indexes.claimable(self._revisions, stateful_set))
+        self._wait_for_revisions(stateful_set, found)
         candidates = [
             pod
             for pod in indexes.claimable(self._pods, stateful_set)
@@ -135,6 +146,8 @@ class StatefulSetController(controller.Controller):
             changed = self.client.update(kinds.PODS, {**pod, "metadata": {**pod["metadata"], "labels": labels}})
         except errors.NotFound:
             return pod
+        except errors.Conflict:
+            raise  # the cache is behind
         except errors.APIStatusError as error:
             text = f"update {name} failed error: {error}"
             self.recorder.event(stateful_set, "Warning", "FailedUpdate", text)
@@ -214,6 +227,21 @@ class StatefulSetController(controller.Controller):
         self.recorder.event(stateful_set, "Normal", "SuccessfulCreate", text)
         return made
 
+    def _wait_for_revisions(self, stateful_set: Object, found: Sequence[Object]) -> None:
+        """Raises ``Conflict`` as long as the cache lacks a revision that the status names: two watches are not in step.
+
+        Without it a template that changed meanwhile would be taken for the one that all pods have.
+        """
+        status = stateful_set.get("status") or {}
+        named = {str(status.get(field) or "") for field in ("currentRevision", "updateRevision")}
+        for name in named - {""} - {objects.name(one) for one in found}:
+            try:
+                live = self.client.get(kinds.CONTROLLER_REVISIONS, name, objects.namespace(stateful_set))
+            except errors.NotFound:
+                continue
+            if (objects.controller_of(live) or {}).get("uid") == objects.uid(stateful_set):
+                raise errors.Conflict(f"the cache has not shown the revision {name} yet")
+
     def _wait_for_claims(self, stateful_set: Object, number: int) -> None:
         """Raises ``Conflict`` as long as a claim is there that goes with the number's former pod."""
         for wanted in sets.claims(stateful_set, number):
@@ -249,6 +277,8 @@ class StatefulSetController(controller.Controller):
             self.client.delete(kinds.PODS, objects.name(pod), objects.namespace(pod), options=options)
         except errors.NotFound:
             return
+        except errors.Conflict:
+            raise  # another pod has the name by now
         except errors.APIStatusError as error:
             text = f"delete Pod {objects.name(pod)} in StatefulSet {name} failed error: {error}"
             self.recorder.event(stateful_set, "Warning", "FailedDelete", text)

@@ -50,6 +50,7 @@ class VolumeBinding(framework.Plugin):
         {
             "PersistentVolumeClaim/Add", "PersistentVolumeClaim/Update", "PersistentVolume/Add",
             "PersistentVolume/Update", "StorageClass/Add", "StorageClass/Update", "Node/Add", "Node/Label",
+            "AssignedPod/Delete",
         }
     )  # fmt: skip
 
@@ -64,6 +65,10 @@ class VolumeBinding(framework.Plugin):
         self._pods = handle.informer(kinds.PODS, field_selector=event_handlers.PODS_THAT_COUNT)
         self._claims.add_handler(updated=lambda _old, _new: self._wake(), deleted=lambda _: self._wake())
         self._pods.add_handler(deleted=lambda _: self._wake())
+
+    def hint(self, pod: pod_info.PodInfo, event: framework.Event) -> bool:
+        """A pod that is gone, or could not be bound, may have had a volume promised."""
+        return event.kind != "AssignedPod/Delete" or bool(event.old and volumes.claims_of(event.old))
 
     def _wake(self) -> None:
         with self._changed:

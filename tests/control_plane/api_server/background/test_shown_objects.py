@@ -163,6 +163,36 @@ def test_those_of_custom_resources_go_with_their_types(server):
     assert server.storage.reader.get(api_services.API_SERVICES, "", "v1.example.com") is None
 
 
+def test_one_that_is_deleted_comes_back_and_one_that_is_being_changed_is_judged_again(server):
+    """At once, and not when everything is looked over next."""
+    original, overtaken = server.client.update, []
+
+    def update(gvr, obj, **options):
+        if gvr == api_services.API_SERVICES and not overtaken:
+            overtaken.append(objects.name(obj))
+            raise errors.conflict("", "apiservices", objects.name(obj), errors.MODIFIED)
+        return original(gvr, obj, **options)
+
+    def available(name):
+        found = server.storage.reader.get(api_services.API_SERVICES, "", name)
+        return found is not None and objects.condition(found, "Available")
+
+    api_services.ensure(server)
+    item = server.client.stored(api_services.API_SERVICES, "v1.apps")
+    unjudged = {key: value for key, value in item.obj.items() if key != "status"}
+    server.storage.update(server.registry.get(*api_services.API_SERVICES), unjudged, item.revision)
+    server.client.update = update
+    worker = gevent.spawn(api_services.run, server)
+    with gevent.Timeout(30):
+        while not available("v1.apps"):
+            gevent.sleep(0.005)
+        assert overtaken == ["v1.apps"]
+        server.client.delete(api_services.API_SERVICES, "v1.apps")
+        while not available("v1.apps"):
+            gevent.sleep(0.005)
+    worker.kill()
+
+
 def test_the_identity_is_one_lease_that_is_renewed(server):
     identity.renew(server, "host", "me")
     first = server.client.get(identity.LEASES, identity.name("host"), "kube-system")

@@ -285,6 +285,28 @@ def test_a_definition_that_was_taken_away_by_force_and_made_anew_keeps_its_insta
     gone(types.running, path)
 
 
+def test_nothing_is_made_of_a_type_that_went_while_other_servers_were_asked(types, namespace):
+    """It would be there again when the type is."""
+    ask, server = types.running.ask, types.running.server
+    group = types.define()
+    space = f"/apis/{group}/v1/namespaces/{namespace}/widgets"
+    original = server.admission.validate
+
+    def validate(attributes):
+        original(attributes)
+        if attributes.resource.group == group and attributes.operation == "CREATE":
+            server.admission.validate = original
+            server.client.delete(catalog.DEFINITIONS, f"widgets.{group}")
+
+    server.admission.validate = validate
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "late"}, "spec": {"size": 1}}
+    refused = ask("POST", space, body)
+    assert refused.status in (404, 405)
+    gone(types.running, f"{CRDS}/widgets.{group}")
+    types.define(group=group)
+    assert ask("GET", space).body["items"] == []
+
+
 def test_a_server_that_stops_lets_no_definition_go_before_its_instances(tmp_path):
     running = api_server.Running(f"sqlite:{tmp_path / 'state.db'}", tmp_path)
     server = running.server

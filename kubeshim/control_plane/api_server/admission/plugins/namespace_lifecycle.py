@@ -25,6 +25,9 @@ class NamespaceLifecycle:
         if operation == "CREATE" and objects.dig(namespace, "status", "phase") == "Terminating":
             raise _terminating(attributes)
 
+    def recheck(self, attributes: plugin.Attributes, reader: plugin.Reader) -> None:
+        self.admit(attributes, reader)
+
 
 def _terminating(attributes: plugin.Attributes) -> errors.Forbidden:
     space = attributes.namespace

@@ -1,8 +1,10 @@
-"""EndpointSlices we wrote that the cache has not shown yet.
+"""Objects a controller wrote that its cache has not shown yet, where no name or resourceVersion guards against that.
 
-Writing on top of a cache that is behind would double a slice. So what we write is remembered by resourceVersion, and
-a turn waits until the cache has it: who was turned away is called when it does. A write that is not shown within
-``PATIENCE`` seconds is taken as lost; a cache that is merely behind never takes that long.
+Who makes things under names that the server chooses, or by what it sees of their neighbours, must not do so on top of
+a cache that is behind: a slice would be doubled, a second ReplicaSet made beside one that nobody sees. So what is
+written is remembered by resourceVersion, and a turn waits until the cache has it: who was turned away is called when it
+does. A write that is not shown within ``PATIENCE`` seconds is taken as lost; a cache that is merely behind never takes
+that long.
 """
 
 import threading
@@ -16,7 +18,7 @@ PATIENCE = 60.0
 
 
 class Writes:
-    """By key (whose slices they are): slice → the resourceVersion we wrote, None where we deleted it."""
+    """By key (whose they are): name → the resourceVersion we wrote, None where we deleted it."""
 
     def __init__(self, time_source: clock.Clock = clock.SYSTEM) -> None:
         self._clock = time_source

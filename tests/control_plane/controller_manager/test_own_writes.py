@@ -1,7 +1,7 @@
 """Which turn waits for the cache, and who is called when it has caught up."""
 
 from kubeshim import clock
-from kubeshim.control_plane.controller_manager import slice_writes
+from kubeshim.control_plane.controller_manager import own_writes
 
 
 def slice_of(version, name="s"):
@@ -10,15 +10,15 @@ def slice_of(version, name="s"):
 
 def writes():
     time = clock.FakeClock()
-    return slice_writes.Writes(time), time
+    return own_writes.Writes(time), time
 
 
 def test_a_turn_waits_as_long_as_the_cache_is_only_behind():
     known, time = writes()
     known.wrote("k", slice_of(5), lambda: None)
-    time.step(slice_writes.PATIENCE / 2)
+    time.step(own_writes.PATIENCE / 2)
     assert known.behind("k")
-    time.step(slice_writes.PATIENCE)
+    time.step(own_writes.PATIENCE)
     assert not known.behind("k")
 
 
