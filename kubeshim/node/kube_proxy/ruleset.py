@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kubeshim.node.kube_proxy import rules, services
 
-LINGER = 0.1
-"""Seconds: longer than any packet is on its way."""
+LINGER = 1.0
+"""Seconds: longer than any packet is on its way, also on a virtual processor that is taken away meanwhile."""
 _AT_ONCE = 2000
 """Elements an ``add element`` line carries: one line for tens of thousands exceeds a netlink message."""
 
