@@ -144,7 +144,7 @@ def _locked(path: Path, owner: tuple[int, int] | None) -> Iterator[None]:
             break
         except FileExistsError:
             if _abandoned(lock):
-                lock.unlink(missing_ok=True)
+                _take_away(lock)
             elif time.monotonic() > deadline:
                 raise UserKubeconfigError(f"{path} is locked; if no kubectl is running, remove {lock}") from None
             else:
@@ -157,6 +157,19 @@ def _locked(path: Path, owner: tuple[int, int] | None) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _take_away(lock: Path) -> None:
+    """What was abandoned, and not the lock of somebody who has taken that away and locked anew in this moment."""
+    taken = lock.with_name(f"{lock.name}.{os.getpid()}")
+    try:
+        lock.rename(taken)
+    except FileNotFoundError:
+        return
+    if not _abandoned(taken):
+        with contextlib.suppress(FileExistsError):
+            os.link(taken, lock)
+    taken.unlink()
 
 
 def _abandoned(lock: Path) -> bool:

@@ -63,3 +63,18 @@ def test_a_lock_left_by_a_dead_process_is_taken_over(tmp_path):
     (tmp_path / "config.lock").write_text(str(pid))
     user_kubeconfig.merge(path, pki.kubeconfig("https://x", b"ca", user="u"), "kubeshim")
     assert path.exists()
+
+
+def test_who_finds_a_lock_abandoned_does_not_take_away_the_next_ones(tmp_path, monkeypatch):
+    """Another has found the same, and has locked anew before this one acts."""
+    lock = tmp_path / "config.lock"
+    lock.write_text("abandoned")
+    monkeypatch.setattr(user_kubeconfig, "_abandoned", lambda path: path.read_text() == "abandoned")
+    lock.write_text("the next one's")
+    user_kubeconfig._take_away(lock)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.lock"]
+    assert lock.read_text() == "the next one's"
+    lock.write_text("abandoned")
+    user_kubeconfig._take_away(lock)
+    user_kubeconfig._take_away(lock)
+    assert list(tmp_path.iterdir()) == []
