@@ -224,7 +224,9 @@ def test_a_nodes_status_that_could_not_be_written_is_written_soon(kit):
         return True
 
     kit.api.hooks.append(refuse)
-    made._runtime_problem = "gone"
+    # told past the kubelet's own field, which it clears when it begins to follow the engine
+    health = made._registration._health
+    made._registration._health = lambda: dataclasses.replace(health(), runtime_problem="gone")
     made._registration.wake()
     fake_api.eventually(lambda: "gone" in str(kit.api.find(("v1", "nodes"), "", kit.settings.node_name)["status"]))
     assert refused
