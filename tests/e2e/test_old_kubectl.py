@@ -51,12 +51,13 @@ def test_making_changing_and_showing(elderly, namespace):
     """The main verbs of the client in the middle between the oldest and today's."""
     kubectl = command.Command(elderly, namespace)
     kubectl("create", "deployment", "web", "--image=absent:1", "--replicas=0")
+    # a template that is replaced before the controller has seen it is no revision
+    eventually(lambda: kubectl("rollout", "history", "deployment/web").split()[-2:] == ["1", "<none>"])
     kubectl("set", "image", "deployment/web", "absent=absent:2")
     kubectl("scale", "deployment/web", "--replicas=1")
     kubectl("expose", "deployment", "web", "--port=80")
     kubectl("autoscale", "deployment", "web", "--max=3")
     assert kubectl.path("hpa web", "{.spec.maxReplicas}") == "3"
-    eventually(lambda: "REVISION" in kubectl("rollout", "history", "deployment/web"))
     eventually(lambda: kubectl("rollout", "history", "deployment/web").split()[-2:] == ["2", "<none>"])
     kubectl("rollout", "undo", "deployment/web")
     assert kubectl.path("deployment web", "{.spec.template.spec.containers[0].image}") == "absent:1"
