@@ -99,25 +99,20 @@ def test_exec_in_a_terminal_that_is_resized(cluster, namespace):
         start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
-    type_and_expect(ours, b"stty size\n", b"31 97")
+    await_size(ours, b"31 97")
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process.send_signal(signal.SIGWINCH)
-    deadline = time.monotonic() + 180
-    while b"40 120" not in type_and_read(ours, b"stty size\n"):
-        assert time.monotonic() < deadline
+    await_size(ours, b"40 120")
     os.write(ours, b"exit 5\n")
     assert process.wait(180) == 5
     os.close(ours)
 
 
-def type_and_expect(terminal, text, expected):
-    os.write(terminal, text)
-    seen = b""
+def await_size(terminal, expected):
+    """Sizes have a channel of their own: what is typed may be there before them."""
     deadline = time.monotonic() + 180
-    while expected not in seen:
+    while expected not in (seen := type_and_read(terminal, b"stty size\n")):
         assert time.monotonic() < deadline, seen
-        if select.select([terminal], [], [], 1)[0]:
-            seen += os.read(terminal, 4096)
 
 
 def type_and_read(terminal, text):
