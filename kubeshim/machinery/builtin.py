@@ -5,6 +5,7 @@ are off by default upstream and have no file. A file's entries leave out what ha
 verbs, ``get patch update`` for a subresource, the kind in lower case as the singular, ``KindList``.
 """
 
+import functools
 import importlib.resources
 from typing import Any
 
@@ -17,14 +18,15 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 SUBRESOURCE_VERBS = ("get", "patch", "update")
 
 
-def load() -> list[resources.Resource]:
-    """All built-in types, by group-version and plural."""
+@functools.cache
+def load() -> tuple[resources.Resource, ...]:
+    """All built-in types, by group-version and plural; read once."""
     folder = importlib.resources.files("kubeshim.schemas") / "resources"
     found: list[resources.Resource] = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".yaml"):
             found += parse(fast_yaml.load(file.read_bytes()))
-    return found
+    return tuple(found)
 
 
 def parse(document: dict[str, Any]) -> list[resources.Resource]:

@@ -12,7 +12,7 @@ Deletions are expected by key, not by number: a pod that is seen terminating and
 
 import dataclasses
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kubeshim import clock
 
@@ -67,6 +67,15 @@ class Expectations:
         with self._lock:
             if owner in self._expected:
                 self._expected[owner].deletions.discard(of)
+
+    def deletion(self, owner: str, of: str, delete: Callable[[], bool]) -> None:
+        """Calls ``delete``; where that deletes nothing (False, or it raises), nothing is waited for."""
+        told = False
+        try:
+            told = delete()
+        finally:
+            if not told:
+                self.deletion_observed(owner, of)
 
     def forget(self, owner: str) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from kubeshim import clock
-from kubeshim.machinery import objects
+from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
 
 PATIENCE = 60.0
@@ -41,6 +41,17 @@ class Writes:
         with self._lock:
             self._await(key, objects.name(one), None)
 
+    def delete(self, key: str, one: Object, delete: Callable[[], None], look: Callable[[], Object | None]) -> None:
+        """Calls ``delete``. What is gone or on its way out then is not waited for; ``look`` as above."""
+        self.deleting(key, one)
+        try:
+            delete()
+        except errors.NotFound:
+            self.gone(key, one)
+        cached = look()
+        if cached is None or objects.is_deleting(cached):
+            self.gone(key, one)
+
     def gone(self, key: str, one: Object) -> None:
         with self._lock:
             self._awaited.get(key, {}).pop(objects.name(one), None)
@@ -49,6 +60,8 @@ class Writes:
         """Whether what the cache shows now is our own last write, and nobody waits for it: no reason for a turn."""
         with self._lock:
             awaited = self._awaited.get(key, {})
+            if objects.is_deleting(one):  # held by somebody's finalizer: it counts as gone
+                awaited.pop(objects.name(one), None)
             wanted = awaited.get(objects.name(one))
             if wanted is None or int(objects.resource_version(one)) < int(wanted):
                 return False

@@ -203,12 +203,7 @@ class ReplicaController(controller.Controller):
         self._expected.expect_deletions(uid, [objects.uid(pod) for pod in chosen])
 
         def delete(pod: Object) -> None:
-            told = False
-            try:
-                told = self._control.delete(pod, owner)
-            finally:
-                if not told:
-                    self._expected.deletion_observed(uid, objects.uid(pod))
+            self._expected.deletion(uid, objects.uid(pod), lambda: self._control.delete(pod, owner))
 
         failures = pod_control.run_all(delete, chosen)
         return failures[0] if failures else None

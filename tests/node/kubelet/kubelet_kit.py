@@ -82,6 +82,12 @@ class Kit:
             client.close()
         self.running.clear()
 
+    def close(self):
+        """The kubelets, and what they talked to."""
+        self.stop()
+        self.api.stop()
+        self.engine.close()
+
     def create(self, pod):
         return self.api.create(("v1", "pods"), "default", pod)
 

@@ -54,9 +54,7 @@ def kit(tmp_path):
     engine = Restarting(fake.Fake(images=[kit_module.IMAGE], registry=[]))
     made = kit_module.make(tmp_path, engine=engine, status_update_frequency=0.2)
     yield made
-    made.stop()
-    made.api.stop()
-    engine.close()
+    made.close()
 
 
 def node_is_ready(kit, status):

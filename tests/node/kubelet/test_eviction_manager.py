@@ -27,9 +27,7 @@ def kit(tmp_path, measures):
         tmp_path, engine=engine, eviction_interval=0.05, image_gc_period=0.05, image_minimum_gc_age=0
     )
     yield made
-    made.stop()
-    made.api.stop()
-    engine.close()
+    made.close()
 
 
 def pod(kit, name, *containers, **spec):

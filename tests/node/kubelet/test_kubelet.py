@@ -30,9 +30,7 @@ def kit(tmp_path):
         fake.Rule(lambda spec: True, exec_result=execute),
     )
     yield made
-    made.stop()
-    made.api.stop()
-    made.engine.close()
+    made.close()
 
 
 def pod(kit, name, *containers, **spec):

@@ -3,18 +3,8 @@
 import functools
 
 import kubelet_kit as kit_module
-import pytest
 
 from kubeshim.node.container_runtime import cgroups
-
-
-@pytest.fixture
-def kit(tmp_path):
-    made = kit_module.make(tmp_path)
-    yield made
-    made.stop()
-    made.api.stop()
-    made.engine.close()
 
 
 def run(kit):

@@ -21,9 +21,7 @@ from tests import fake_api
 def kit(tmp_path):
     made = kit_module.make(tmp_path, system_reserved={"cpu": f"{(os.cpu_count() or 1) - 1}"})
     yield made
-    made.stop()
-    made.api.stop()
-    made.engine.close()
+    made.close()
 
 
 def pod(kit, name, amount, **fields):

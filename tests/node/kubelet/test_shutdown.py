@@ -96,9 +96,7 @@ def kit(tmp_path):
     made = kit_module.make(tmp_path, engine=Order(), shutdown_grace_period_by_pod_priority=periods)
     yield made
     made.engine.go.set()
-    made.stop()
-    made.api.stop()
-    made.engine.close()
+    made.close()
 
 
 def node_condition(kit):
@@ -146,6 +144,4 @@ def test_without_periods_nothing_is_ended(tmp_path):
         assert shutdown_manager.state(made.settings.data_dir) == {}
         assert made.container("stays").state.name == "RUNNING"
     finally:
-        made.stop()
-        made.api.stop()
-        made.engine.close()
+        made.close()

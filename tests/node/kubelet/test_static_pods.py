@@ -50,9 +50,7 @@ def kit(tmp_path):
     made = kit_module.make(tmp_path, engine=engine, static_pod_path=str(tmp_path / "manifests"))
     (tmp_path / "manifests").mkdir()
     yield made
-    made.stop()
-    made.api.stop()
-    engine.close()
+    made.close()
 
 
 def test_a_static_pod_runs_and_is_shown(kit, tmp_path):

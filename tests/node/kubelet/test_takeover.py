@@ -7,15 +7,6 @@ from kubeshim.node.container_runtime import runtime
 from kubeshim.node.kubelet import labels
 
 
-@pytest.fixture
-def kit(tmp_path):
-    made = kit_module.make(tmp_path)
-    yield made
-    made.stop()
-    made.api.stop()
-    made.engine.close()
-
-
 class Killed(BaseException):
     """Ends the worker's round as if the process had ended."""
 

@@ -4,7 +4,6 @@ Those of the built-in groups are made at the start; those of custom resources co
 that somebody deletes or changes is looked at again at once.
 """
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ def run(server: "servers.Server") -> None:
 
 def ensure(server: "servers.Server", again: Callable[[], None] = lambda: None) -> None:
     """``again`` asks for another look soon: somebody else was faster."""
-    built_in = _built_in()
+    built_in = {(resource.group, resource.version) for resource in builtin.load()}
     served = {(resource.group, resource.version) for resource in server.registry}
     for group, version in sorted(served):
         wanted = api_service(group, version, _AT_START if (group, version) in built_in else _ALWAYS)
@@ -49,11 +48,6 @@ def ensure(server: "servers.Server", again: Callable[[], None] = lambda: None) -
                 server.client.delete(API_SERVICES, objects.name(held))
             except errors.NotFound:
                 pass
-
-
-@functools.cache
-def _built_in() -> frozenset[tuple[str, str]]:
-    return frozenset((resource.group, resource.version) for resource in builtin.load())
 
 
 def api_service(group: str, version: str, automatic: str) -> objects.Object:

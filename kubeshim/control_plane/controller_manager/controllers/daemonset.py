@@ -173,12 +173,7 @@ class DaemonSetController(controller.Controller):
             )
 
         def remove(pod: Object) -> None:
-            told = False
-            try:
-                told = self._control.delete(pod, daemon_set)
-            finally:
-                if not told:
-                    self._expected.deletion_observed(uid, objects.uid(pod))
+            self._expected.deletion(uid, objects.uid(pod), lambda: self._control.delete(pod, daemon_set))
 
         done, failure = pod_control.slow_start(len(create), make)
         self._expected.creation_observed(uid, len(create) - done)

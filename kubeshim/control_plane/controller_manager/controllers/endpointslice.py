@@ -4,7 +4,6 @@ Unlike Endpoints they keep pods that are on their way out, as ``terminating``, s
 until the cache shows the slices we wrote (``own_writes``).
 """
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,8 +24,6 @@ from kubeshim.control_plane.controller_manager import (
 )
 from kubeshim.machinery import errors, objects
 from kubeshim.machinery.objects import Object
-
-_log = logging.getLogger(__name__)
 
 MANAGER = "endpointslice-controller.k8s.io"
 _SAME_NODE = "PreferSameNode"
@@ -80,8 +77,6 @@ class EndpointSliceController(controller.Controller):
 
     def _slice_changed(self, one: Object) -> None:
         for key in _service_of(one):
-            if objects.is_deleting(one):  # held by somebody's finalizer: it counts as gone
-                self._writes.gone(key, one)
             if not self._writes.shown(key, one):
                 self.queue.add(key)
 
@@ -197,14 +192,10 @@ class EndpointSliceController(controller.Controller):
         self._writes.wrote(key, written, lambda: self._slices.get(objects.key(written)))
 
     def _delete(self, key: str, one: Object) -> None:
-        self._writes.deleting(key, one)
-        try:
+        def delete() -> None:
             self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
-        except errors.NotFound:
-            self._writes.gone(key, one)
-        cached = self._slices.get(objects.key(one))
-        if cached is None or objects.is_deleting(cached):
-            self._writes.gone(key, one)
+
+        self._writes.delete(key, one, delete, lambda: self._slices.get(objects.key(one)))
 
 
 def _service_of(one: Object) -> tuple[str, ...]:

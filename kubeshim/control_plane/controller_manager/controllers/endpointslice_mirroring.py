@@ -1,7 +1,6 @@
 """Endpoints that people write by hand are mirrored as EndpointSlices: of Services without a selector."""
 
 import dataclasses
-import logging
 import time
 from typing import Any
 
@@ -10,8 +9,6 @@ from kubeshim.control_plane.controller_manager import controller, endpoints, own
 from kubeshim.machinery import endpoint_subsets, errors, objects
 from kubeshim.machinery.objects import Object
 from kubeshim.machinery.validation import content
-
-_log = logging.getLogger(__name__)
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
@@ -37,8 +34,6 @@ class EndpointSliceMirroringController(controller.Controller):
 
     def _slice_changed(self, one: Object) -> None:
         for key in _mirrored(one):
-            if objects.is_deleting(one):  # held by somebody's finalizer: it counts as gone
-                self._writes.gone(key, one)
             if not self._writes.shown(key, one):
                 self.queue.add(key)
 
@@ -96,15 +91,10 @@ class EndpointSliceMirroringController(controller.Controller):
         self._writes.wrote(key, written, lambda: self._slices.get(objects.key(written)))
 
     def _delete(self, key: str, one: Object) -> None:
-        self._writes.deleting(key, one)
-        try:
+        def delete() -> None:
             self.client.delete(kinds.ENDPOINT_SLICES, objects.name(one), objects.namespace(one))
-        except errors.NotFound:
-            _log.debug("slice %s is gone already", objects.key(one))
-            self._writes.gone(key, one)
-        cached = self._slices.get(objects.key(one))
-        if cached is None or objects.is_deleting(cached):
-            self._writes.gone(key, one)
+
+        self._writes.delete(key, one, delete, lambda: self._slices.get(objects.key(one)))
 
 
 def _mirrored(one: Object) -> tuple[str, ...]:

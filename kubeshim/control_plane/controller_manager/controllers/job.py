@@ -306,15 +306,13 @@ class JobController(controller.Controller):
         uid = objects.uid(job)
         self._expected.expect_deletions(uid, [objects.uid(pod) for pod in unwanted])
 
+        def release_and_delete(pod: Object) -> bool:
+            if not counted and jobs.has_finalizer(pod):
+                self._release_one(pod)
+            return self._control.delete(pod, job)
+
         def delete(pod: Object) -> None:
-            told = False
-            try:
-                if not counted and jobs.has_finalizer(pod):
-                    self._release_one(pod)
-                told = self._control.delete(pod, job)
-            finally:
-                if not told:
-                    self._expected.deletion_observed(uid, objects.uid(pod))
+            self._expected.deletion(uid, objects.uid(pod), lambda: release_and_delete(pod))
 
         failures = pod_control.run_all(delete, unwanted)
         return failures[0] if failures else None
